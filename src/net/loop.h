@@ -1,0 +1,46 @@
+// One thread, one io_context, its own connections: the home of everything that happens on it.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace nb::net {
+
+class Loop {
+ public:
+  virtual ~Loop() = default;
+  [[nodiscard]] virtual std::size_t index() const = 0;
+  [[nodiscard]] virtual boost::asio::any_io_executor executor() const = 0;
+  /// Queues work from any thread; many posts between two turns of the loop cost one wake-up.
+  virtual void post(std::function<void()> work) = 0;
+  /// Runs `work` once at the end of the current turn, before the sockets touched in it are written.
+  /// Only on the loop itself.
+  virtual void at_turn_end(std::function<void()> work) = 0;
+  [[nodiscard]] virtual bool running_here() const = 0;
+};
+
+/// `count` loops, each with a thread of its own. Built before everything that lives on them and
+/// destroyed after it.
+class LoopPool {
+ public:
+  explicit LoopPool(std::size_t count);
+  ~LoopPool();
+  LoopPool(const LoopPool&) = delete;
+  LoopPool& operator=(const LoopPool&) = delete;
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] Loop& at(std::size_t index) const;
+  /// Lets each loop run until its work is done or stop() is called.
+  void start();
+  /// Ends and joins the threads.
+  void stop();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace nb::net
