@@ -1,0 +1,98 @@
+// Child processes of tests: started on loopback, watched, and gone when the test ends.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace nb::test {
+
+/// A directory of its own, removed at the end (kept with NB_KEEP_TMP=1).
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  TempDir(const TempDir&) = delete;
+  TempDir& operator=(const TempDir&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::string operator/(std::string_view name) const {
+    return (path_ / name).string();
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// A TCP port that was free on 127.0.0.1 a moment ago; no port is given out twice by one process.
+[[nodiscard]] std::uint16_t free_port();
+
+/// True once `condition` holds; polls with short pauses until `limit` is over.
+[[nodiscard]] bool eventually(const std::function<bool()>& condition,
+                              std::chrono::milliseconds limit = std::chrono::seconds(10));
+
+/// True when something accepts on 127.0.0.1:port.
+[[nodiscard]] bool accepts(std::uint16_t port);
+
+/// GET over HTTP/1.1 on loopback. Status 0: no answer within 2 s.
+struct HttpAnswer {
+  int status = 0;
+  std::string body;
+};
+[[nodiscard]] HttpAnswer http_get(std::uint16_t port, std::string_view path);
+
+struct Command {
+  std::vector<std::string> argv;
+  std::map<std::string, std::string> env{};  // added to a minimal environment (PATH, HOME, TMPDIR)
+  std::string user{};                        // run as this user (root only)
+  std::string working_dir{};
+};
+
+/// One child; killed by the destructor and by the kernel if the test itself dies.
+class Process {
+ public:
+  explicit Process(Command command);
+  ~Process();
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  /// Starts it (again). Output of all runs is appended to one file.
+  void start();
+  void signal(int number) const;
+  void kill();  // SIGKILL and reap
+  void terminate(
+      std::chrono::milliseconds limit = std::chrono::seconds(30));  // SIGTERM, then SIGKILL
+  void pause() const;                                               // SIGSTOP
+  void resume() const;                                              // SIGCONT
+  [[nodiscard]] bool running();
+  /// Exit status (128 + signal when killed), or nothing after `limit`.
+  [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds limit);
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  /// Everything written to stdout and stderr so far.
+  [[nodiscard]] std::string output() const;
+  [[nodiscard]] bool wait_for_output(std::string_view text, std::chrono::milliseconds limit) const;
+
+ private:
+  Command command_;
+  TempDir dir_;
+  pid_t pid_ = -1;
+  std::optional<int> status_;
+};
+
+/// Runs to the end; output is stdout and stderr together.
+struct Finished {
+  int status = -1;
+  std::string output;
+};
+[[nodiscard]] Finished run(Command command,
+                           std::chrono::milliseconds limit = std::chrono::seconds(60));
+
+}  // namespace nb::test

@@ -1,0 +1,217 @@
+#include "support/servers.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <stdexcept>
+
+namespace nb::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+[[noreturn]] void failed(std::string_view what, const Process& process) {
+  throw std::runtime_error(std::string(what) + " did not start:\n" + process.output());
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+std::string trimmed(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  return text;
+}
+
+/// Newest installed major version; Debian keeps servers out of PATH.
+std::string postgres_bin() {
+  std::string best;
+  for (const auto& entry : std::filesystem::directory_iterator("/usr/lib/postgresql")) {
+    const std::string bin = (entry.path() / "bin").string();
+    if (std::filesystem::exists(bin + "/initdb") && bin > best) best = bin;
+  }
+  if (best.empty()) throw std::runtime_error("no PostgreSQL server below /usr/lib/postgresql");
+  return best;
+}
+
+std::string postgres_user() {
+  return ::geteuid() == 0 ? "postgres" : "";
+}
+
+}  // namespace
+
+RedisServer::RedisServer(RedisOptions options) : options_(std::move(options)), port_(free_port()) {
+  start();
+}
+
+void RedisServer::start() {
+  Command command{.argv = {"redis-server", "--bind", "127.0.0.1", "--port", std::to_string(port_),
+                           "--dir", dir_.path().string(), "--save", "", "--appendonly", "no",
+                           "--enable-debug-command", "local", "--daemonize", "no"}};
+  command.argv.insert(command.argv.end(), options_.arguments.begin(), options_.arguments.end());
+  process_ = std::make_unique<Process>(std::move(command));
+  if (!options_.wait) return;
+  if (!eventually([this] { return accepts(port_); }, 10s)) failed("redis-server", *process_);
+}
+
+void RedisServer::kill() {
+  process_->kill();
+}
+
+std::string RedisServer::cli(std::vector<std::string> words) const {
+  Command command{.argv = {"redis-cli", "-p", std::to_string(port_)}};
+  command.argv.insert(command.argv.end(), words.begin(), words.end());
+  return trimmed(run(std::move(command), 20s).output);
+}
+
+RedisSentinel::RedisSentinel(std::uint16_t master_port) : port_(free_port()) {
+  write_file(dir_ / "sentinel.conf",
+             "bind 127.0.0.1\nport " + std::to_string(port_) + "\ndir " + dir_.path().string() +
+                 "\nsentinel monitor nbmaster 127.0.0.1 " + std::to_string(master_port) +
+                 " 1\nsentinel down-after-milliseconds nbmaster 500\n"
+                 "sentinel failover-timeout nbmaster 3000\n");
+  process_ = std::make_unique<Process>(Command{.argv = {"redis-sentinel", dir_ / "sentinel.conf"}});
+  if (!eventually([this] { return accepts(port_); }, 10s)) failed("redis-sentinel", *process_);
+}
+
+std::uint16_t RedisSentinel::master_port() const {
+  const std::string answer = run({.argv = {"redis-cli", "-p", std::to_string(port_), "sentinel",
+                                           "get-master-addr-by-name", "nbmaster"}})
+                                 .output;
+  const auto line = answer.find('\n');
+  if (line == std::string::npos) return 0;
+  return static_cast<std::uint16_t>(std::atoi(answer.c_str() + line + 1));
+}
+
+PostgresServer::PostgresServer() : port_(free_port()) {
+  const std::string bin = postgres_bin();
+  if (!postgres_user().empty()) {
+    // initdb refuses root; the cluster belongs to the packaged user, the socket to everyone.
+    if (::chmod(dir_.path().c_str(), 0777) != 0) throw std::runtime_error("chmod");
+  }
+  const std::string data = dir_ / "data";
+  const auto made = run({.argv = {bin + "/initdb", "-D", data, "-U", "postgres", "-A", "trust",
+                                  "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"},
+                         .user = postgres_user(),
+                         .working_dir = "/"});
+  if (made.status != 0) throw std::runtime_error("initdb: " + made.output);
+  process_ = std::make_unique<Process>(
+      Command{.argv = {bin + "/postgres", "-D", data, "-p", std::to_string(port_), "-c",
+                       "listen_addresses=127.0.0.1", "-c",
+                       "unix_socket_directories=" + (dir_.path()).string(), "-c", "fsync=off", "-c",
+                       "synchronous_commit=off", "-c", "full_page_writes=off", "-c",
+                       "max_connections=200", "-c", "timezone=UTC"},
+              .user = postgres_user(),
+              .working_dir = "/"});
+  const auto ready = [&] {
+    return run({.argv = {bin + "/pg_isready", "-q", "-h", "127.0.0.1", "-p",
+                         std::to_string(port_)}})
+               .status == 0;
+  };
+  if (!eventually(ready, 30s)) failed("postgres", *process_);
+  psql("CREATE ROLE netbird LOGIN SUPERUSER", "postgres");
+  create_database("netbird");
+}
+
+PostgresServer::~PostgresServer() {
+  stop();
+}
+
+std::string PostgresServer::dsn(std::string_view database) const {
+  return "postgres://netbird@127.0.0.1:" + std::to_string(port_) + "/" + std::string(database) +
+         "?sslmode=disable";
+}
+
+void PostgresServer::create_database(const std::string& name) {
+  psql("CREATE DATABASE \"" + name + "\" OWNER netbird", "postgres");
+}
+
+void PostgresServer::stop() {
+  if (!process_->running()) return;
+  process_->resume();
+  process_->signal(SIGQUIT);  // immediate shutdown takes the children along, unlike SIGKILL
+  if (!process_->wait(10s)) process_->kill();
+}
+
+void PostgresServer::start() {
+  process_->start();
+  const auto ready = [&] {
+    return run({.argv = {"psql", "-qAt", "-h", "127.0.0.1", "-p", std::to_string(port_), "-U",
+                         "postgres", "-c", "SELECT 1", "postgres"}})
+               .status == 0;
+  };
+  if (!eventually(ready, 30s)) failed("postgres", *process_);
+}
+
+void PostgresServer::break_connections() {
+  psql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+      "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'",
+      "postgres");
+}
+
+std::string PostgresServer::psql(const std::string& sql, const std::string& database) const {
+  const auto done =
+      run({.argv = {"psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
+                    std::to_string(port_), "-U", database == "postgres" ? "postgres" : "netbird",
+                    "-d", database, "-c", sql}});
+  if (done.status != 0) throw std::runtime_error("psql: " + done.output);
+  return trimmed(done.output);
+}
+
+void PostgresServer::psql_file(const std::string& file, const std::string& database) const {
+  const auto done =
+      run({.argv = {"psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
+                    std::to_string(port_), "-U", "netbird", "-d", database, "-f", file}});
+  if (done.status != 0) throw std::runtime_error("psql: " + done.output);
+}
+
+HaProxy::HaProxy(std::vector<Backend> backends) : port_(free_port()) {
+  std::string text = R"(global
+  maxconn 20000
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 1h
+  timeout server 1h
+  timeout http-request 10s
+  retries 2
+  option redispatch
+  retry-on conn-failure
+frontend main
+  bind 127.0.0.1:{port} proto h2
+  default_backend servers
+backend servers
+  balance roundrobin
+  option httpchk GET /readyz
+  default-server inter 250ms fastinter 250ms fall 1 rise 1 on-marked-down shutdown-sessions
+)";
+  for (const auto& backend : backends) {
+    text += "  server " + backend.name + " 127.0.0.1:" + std::to_string(backend.port) +
+            " proto h2 check";
+    if (backend.check_port != 0)
+      text += " port " + std::to_string(backend.check_port) + " check-proto h1";
+    text += "\n";
+  }
+  start(std::move(text));
+}
+
+HaProxy::HaProxy(std::string configuration) : port_(free_port()) {
+  start(std::move(configuration));
+}
+
+void HaProxy::start(std::string configuration) {
+  static constexpr std::string_view kHole = "{port}";
+  for (auto at = configuration.find(kHole); at != std::string::npos; at = configuration.find(kHole))
+    configuration.replace(at, kHole.size(), std::to_string(port_));
+  write_file(dir_ / "haproxy.cfg", configuration);
+  process_ =
+      std::make_unique<Process>(Command{.argv = {"haproxy", "-db", "-f", dir_ / "haproxy.cfg"}});
+  if (!eventually([this] { return accepts(port_); }, 10s)) failed("haproxy", *process_);
+}
+
+}  // namespace nb::test
