@@ -103,8 +103,7 @@ PostgresServer::PostgresServer() : port_(free_port()) {
       Command{.argv = {bin + "/postgres", "-D", data, "-p", std::to_string(port_), "-c",
                        "listen_addresses=127.0.0.1", "-c",
                        "unix_socket_directories=" + (dir_.path()).string(), "-c", "fsync=off", "-c",
-                       "synchronous_commit=off", "-c", "full_page_writes=off", "-c",
-                       "max_connections=200", "-c", "timezone=UTC"},
+                       "full_page_writes=off", "-c", "max_connections=200", "-c", "timezone=UTC"},
               .user = postgres_user(),
               .working_dir = "/"});
   const auto ready = [&] {
