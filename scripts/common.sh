@@ -1,0 +1,61 @@
+# Shared by ./dev and scripts/*: what to install, how to build, how to speak.
+
+# Three heavy compilers at once fill 4 GiB; more than the cores only adds waiting.
+jobs=${NB_JOBS:-$(n=$(nproc); echo $((n < 3 ? n : 3)))}
+
+packages_build=(
+  build-essential cmake ninja-build ccache mold pkg-config ca-certificates
+  libboost1.81-dev libboost-json1.81-dev libnghttp2-dev libssl-dev libsodium-dev zlib1g-dev
+  libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc
+  libhiredis-dev libpq-dev libsqlite3-dev libsoci-dev libidn2-dev
+  libfmt-dev libspdlog-dev libcli11-dev libyaml-cpp-dev prometheus-cpp-dev
+  libgtest-dev libgmock-dev libbenchmark-dev
+)
+packages_run=(redis-server redis-sentinel redis-tools postgresql postgresql-client haproxy curl openssl procps)
+packages_check=(clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14)
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# install_packages [check]: only what is missing, and no service is started by it.
+install_packages() {
+  local wanted=("${packages_build[@]}" "${packages_run[@]}") missing=() name
+  if [ "${1:-}" = check ]; then wanted+=("${packages_check[@]}"); fi
+  for name in "${wanted[@]}"; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+  as_root apt-get update -qq
+  # RUNLEVEL=1: the packaged Redis, PostgreSQL and HAProxy services stay off; tests and the stack
+  # start their own.
+  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# build_preset PRESET [TARGET…]
+build_preset() {
+  local preset=$1
+  shift
+  say "configuring ($preset)"
+  cmake --preset "$preset" >"build-$preset.log" 2>&1 || { cat "build-$preset.log"; rm -f "build-$preset.log"; die "cmake failed"; }
+  rm -f "build-$preset.log"
+  say "building ($preset, $jobs jobs)"
+  cmake --build --preset "$preset" -j "$jobs" ${1:+--target "$@"}
+}
+
+build_release() { build_preset release; }
+
+run_tests() {
+  build_preset dev
+  say "running the tests"
+  # Half of them wait for servers, so two at once keep two cores busy.
+  ctest --preset dev -j "${NB_TEST_JOBS:-2}" --output-on-failure ${1:+-R "$1"}
+}

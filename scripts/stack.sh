@@ -1,0 +1,357 @@
+# The stack of `./dev up`: the names, ports and instance ids of the compose file, on loopback.
+# State (data, logs, secrets, pid files) is in one directory that the postgres user can reach too.
+
+state=${NB_DEV_STATE:-$([ "$(id -u)" = 0 ] && echo /var/lib/netbird-dev || echo "$HOME/.local/state/netbird-dev")}
+bin=$PWD/build/bin
+web_port=${NB_DEV_PORT:-8088}
+redis_port=${NB_DEV_REDIS_PORT:-6379}
+postgres_port=${NB_DEV_POSTGRES_PORT:-5432}
+
+# Stop order is the reverse of this.
+parts_ha=(nb-postgres nb-redis nb-signal-1 nb-signal-2 nb-mgmt-1 nb-mgmt-2 nb-haproxy)
+parts_single=(nb-signal nb-mgmt)
+
+# --- secrets and files ------------------------------------------------------------------------
+
+# secret NAME: made once, readable by this user only.
+secret() {
+  local file=$state/secrets/$1
+  if [ ! -s "$file" ]; then
+    (umask 077 && openssl rand -hex 24 | tr -d '\n' >"$file")
+  fi
+  cat "$file"
+}
+
+# The one secret with a form of its own: base64 of 32 bytes.
+datastore_key() {
+  local file=$state/secrets/datastore.key
+  [ -s "$file" ] || (umask 077 && openssl rand -base64 32 | tr -d '\n' >"$file")
+  cat "$file"
+}
+
+write_private() { (umask 077 && cat >"$1"); }
+
+management_json() { # management_json ENGINE SIGNAL_ADDRESS
+  write_private "$state/management.json" <<JSON
+{
+    "Stuns": [],
+    "TURNConfig": null,
+    "Relay": null,
+    "Signal": { "Proto": "http", "URI": "$2" },
+    "HttpConfig": { "AuthIssuer": "", "AuthAudience": "" },
+    "DataStoreEncryptionKey": "$(datastore_key)",
+    "StoreConfig": { "Engine": "$1" },
+    "ReverseProxy": {
+        "TrustedHTTPProxies": ["127.0.0.1/32"],
+        "TrustedPeers": ["127.0.0.1/32"]
+    }
+}
+JSON
+}
+
+# --- processes --------------------------------------------------------------------------------
+
+pid_of() { cat "$state/run/$1.pid" 2>/dev/null || true; }
+
+alive() {
+  local pid
+  pid=$(pid_of "$1")
+  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
+}
+
+# launch NAME [VARIABLE=value…] COMMAND…: in the background, own session, log in $state/log.
+# Variables are exported, not passed to env(1): a password must not show in the process list.
+launch() {
+  local name=$1
+  shift
+  alive "$name" && return 0
+  (
+    while [[ $1 == [A-Z_0-9]*=* ]]; do
+      export "${1?}"
+      shift
+    done
+    exec setsid "$@"
+  ) >>"$state/log/$name.log" 2>&1 </dev/null &
+  echo $! >"$state/run/$name.pid"
+  printf '    %-13s started, log %s\n' "$name" "$state/log/$name.log"
+}
+
+# wait_for SECONDS NAME COMMAND…: until the command succeeds or the part has died.
+wait_for() {
+  local until=$((SECONDS + $1)) name=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    if ! alive "$name" || [ $SECONDS -ge $until ]; then
+      tail -n 20 "$state/log/$name.log" >&2
+      die "$name did not come up; its log is $state/log/$name.log"
+    fi
+    sleep 0.1
+  done
+}
+
+stop_part() {
+  local name=$1 pid signal=TERM
+  pid=$(pid_of "$name")
+  if alive "$name"; then
+    [ "$name" = nb-postgres ] && signal=INT # fast shutdown
+    kill -"$signal" "$pid" 2>/dev/null || true
+    for _ in $(seq 150); do
+      kill -0 "$pid" 2>/dev/null || break
+      sleep 0.1
+    done
+    kill -KILL "$pid" 2>/dev/null || true
+    printf '    %-13s stopped\n' "$name"
+  fi
+  rm -f "$state/run/$name.pid"
+}
+
+ready() { curl -fsS -m 2 "http://127.0.0.1:$1/readyz"; }
+
+require_free() { # require_free NAME PORT
+  if ! alive "$1" && (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; then
+    die "port $2, which $1 needs, is taken by another program"
+  fi
+}
+
+# --- the parts --------------------------------------------------------------------------------
+
+postgres_bin() { ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1; }
+# PostgreSQL refuses to run as root.
+as_postgres=()
+if [ "$(id -u)" = 0 ]; then as_postgres=(setpriv --reuid=postgres --regid=postgres --clear-groups); fi
+
+start_postgres() {
+  local data=$state/postgres pgbin
+  pgbin=$(postgres_bin)
+  if [ ! -f "$data/PG_VERSION" ]; then
+    say "making a PostgreSQL cluster in $data"
+    mkdir -p "$data"
+    secret postgres.password >/dev/null
+    install -m 600 "$state/secrets/postgres.password" "$state/run/pgpass.tmp"
+    if [ "$(id -u)" = 0 ]; then chown -R postgres:postgres "$data" "$state/run/pgpass.tmp"; fi
+    (cd / && "${as_postgres[@]}" "$pgbin/initdb" -D "$data" -U netbird --pwfile="$state/run/pgpass.tmp" \
+      -A scram-sha-256 -E UTF8 --locale=C.UTF-8 >>"$state/log/nb-postgres.log" 2>&1)
+    rm -f "$state/run/pgpass.tmp"
+  fi
+  launch nb-postgres "${as_postgres[@]}" "$pgbin/postgres" -D "$data" -p "$postgres_port" \
+    -c listen_addresses=127.0.0.1 -c "unix_socket_directories=" -c max_connections=200
+  wait_for 30 nb-postgres "$pgbin/pg_isready" -q -h 127.0.0.1 -p "$postgres_port"
+  local name
+  for name in netbird netbird_auth netbird_events; do
+    PGPASSWORD=$(secret postgres.password) psql -qAt -h 127.0.0.1 -p "$postgres_port" -U netbird -d postgres \
+      -c "SELECT 1 FROM pg_database WHERE datname = '$name'" | grep -q 1 ||
+      PGPASSWORD=$(secret postgres.password) psql -q -h 127.0.0.1 -p "$postgres_port" -U netbird -d postgres \
+        -c "CREATE DATABASE $name"
+  done
+}
+
+start_redis() {
+  write_private "$state/redis.conf" <<CONF
+bind 127.0.0.1
+port $redis_port
+dir $state/redis
+requirepass $(secret redis.password)
+appendonly yes
+# Never let the registry be evicted: a full Redis must refuse, not forget.
+maxmemory-policy noeviction
+CONF
+  mkdir -p "$state/redis"
+  launch nb-redis redis-server "$state/redis.conf"
+  wait_for 10 nb-redis redis_answers
+}
+
+redis_answers() {
+  [ "$(REDISCLI_AUTH=$(secret redis.password) redis-cli -h 127.0.0.1 -p "$redis_port" ping 2>/dev/null)" = PONG ]
+}
+
+ha_environment() { # ha_environment INSTANCE
+  printf '%s\n' NB_HA_ENABLED=true "NB_HA_INSTANCE_ID=$1" "NB_HA_REDIS_ADDRESS=127.0.0.1:$redis_port" \
+    "NB_HA_REDIS_PASSWORD_FILE=$state/secrets/redis.password" "NB_HA_SECRET_FILE=$state/secrets/bus.secret" \
+    "NB_SIGNAL_SECRET_FILE=$state/secrets/bus.secret" NB_BIND_ADDRESS=127.0.0.1
+}
+
+start_signal() { # start_signal NAME PORT METRICS [VARIABLE…]
+  local name=$1 port=$2 metrics=$3
+  shift 3
+  launch "$name" NB_BIND_ADDRESS=127.0.0.1 "$@" "$bin/netbird-signal" run --port "$port" \
+    --metrics-port "$metrics" --log-file console --disable-legacy-port
+  wait_for 15 "$name" ready "$metrics"
+}
+
+start_management() { # start_management NAME PORT METRICS [VARIABLE…]
+  local name=$1 port=$2 metrics=$3
+  shift 3
+  launch "$name" NB_BIND_ADDRESS=127.0.0.1 "$@" "$bin/netbird-mgmt" management --port "$port" \
+    --metrics-port "$metrics" --config "$state/management.json" --datadir "$state/data" \
+    --log-file console --disable-legacy-port
+  wait_for 20 "$name" ready "$metrics"
+}
+
+postgres_environment() {
+  printf '%s\n' NETBIRD_STORE_ENGINE=postgres \
+    "NB_STORE_ENGINE_POSTGRES_DSN=postgres://netbird:$(secret postgres.password)@127.0.0.1:$postgres_port/netbird?sslmode=disable"
+}
+
+start_haproxy() { # start_haproxy BIND_LIST
+  launch nb-haproxy NB_WEB_BIND="$1" NB_HAPROXY_SOCKET="$state/run/haproxy.sock" \
+    NB_SIGNAL_1_ADDRESS=127.0.0.1:10000 NB_SIGNAL_1_METRICS_PORT=9093 \
+    NB_SIGNAL_2_ADDRESS=127.0.0.1:10001 NB_SIGNAL_2_METRICS_PORT=9094 \
+    NB_MGMT_1_ADDRESS=127.0.0.1:33073 NB_MGMT_1_METRICS_PORT=9091 \
+    NB_MGMT_2_ADDRESS=127.0.0.1:33074 NB_MGMT_2_METRICS_PORT=9092 \
+    haproxy -db -f deploy/haproxy/haproxy.cfg
+  wait_for 10 nb-haproxy curl -fsS -m 2 "http://127.0.0.1:$web_port/healthz"
+}
+
+# --- verbs ------------------------------------------------------------------------------------
+
+management_verb() { # the admin verbs of netbird-mgmt over the stack's database
+  local environment=()
+  if [ "$(cat "$state/mode")" = ha ]; then
+    mapfile -t environment < <(postgres_environment; ha_environment admin | grep -v INSTANCE_ID)
+  fi
+  (
+    export "${environment[@]}"
+    exec "$bin/netbird-mgmt" "$@" --config "$state/management.json" --datadir "$state/data" \
+      --log-file console --log-level warn
+  )
+}
+
+stack_setup_key() {
+  [ -s "$state/mode" ] || die "nothing is up"
+  management_verb setup-key create --name "${1:-dev}" --type reusable
+}
+
+first_setup_key() {
+  if [ ! -s "$state/secrets/setup.key" ]; then
+    stack_setup_key default | sed -n 's/^Setup key: //p' | write_private "$state/secrets/setup.key"
+    [ -s "$state/secrets/setup.key" ] || die "no setup key was made"
+  fi
+  cat "$state/secrets/setup.key"
+}
+
+stack_up() {
+  local mode=ha address="" environment=()
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --single) mode=single ;;
+      --address) address=${2:?--address needs an IP}; shift ;;
+      *) die "up: unknown option '$1'" ;;
+    esac
+    shift
+  done
+  if [ -s "$state/mode" ] && [ "$(cat "$state/mode")" != "$mode" ]; then
+    die "the '$(cat "$state/mode")' stack has data in $state; run './dev down --wipe' first"
+  fi
+  install_packages
+  build_release
+  say "starting the $mode stack, state in $state"
+  mkdir -p "$state"/{secrets,run,log,data}
+  chmod 711 "$state" "$state/run"
+  chmod 700 "$state"/{secrets,data,log}
+  echo "$mode" >"$state/mode"
+  secret bus.secret >/dev/null
+  if [ "$mode" = single ]; then up_single "$address"; else up_ha "$address"; fi
+}
+
+up_ha() {
+  local address=$1 bind=127.0.0.1:$web_port public=127.0.0.1 part
+  if [ -n "$address" ]; then
+    bind=$bind,$address:$web_port
+    public=$address
+  fi
+  require_free nb-redis "$redis_port"
+  require_free nb-postgres "$postgres_port"
+  require_free nb-haproxy "$web_port"
+  start_postgres
+  start_redis
+  management_json postgres "$public:$web_port"
+  mapfile -t environment < <(ha_environment signal-1)
+  start_signal nb-signal-1 10000 9093 "${environment[@]}"
+  mapfile -t environment < <(ha_environment signal-2)
+  start_signal nb-signal-2 10001 9094 "${environment[@]}"
+  mapfile -t environment < <(ha_environment mgmt-1; postgres_environment)
+  start_management nb-mgmt-1 33073 9091 "${environment[@]}"
+  mapfile -t environment < <(ha_environment mgmt-2; postgres_environment)
+  start_management nb-mgmt-2 33074 9092 "${environment[@]}"
+  start_haproxy "$bind"
+  print_next_step "http://$public:$web_port"
+}
+
+up_single() {
+  local public=${1:-127.0.0.1}
+  require_free nb-mgmt 33073
+  require_free nb-signal 10000
+  management_json sqlite "$public:10000"
+  local bind=("NB_BIND_ADDRESS=${1:-127.0.0.1}")
+  start_signal nb-signal 10000 9093 "${bind[@]}"
+  start_management nb-mgmt 33073 9091 "${bind[@]}"
+  print_next_step "http://$public:33073"
+}
+
+print_next_step() {
+  local key
+  key=$(first_setup_key)
+  cat <<TEXT
+
+The stack is up.
+
+  management and signal   $1
+  setup key               $key
+  dashboard               not part of this version yet; keys come from './dev setup-key'
+
+Join a machine (official NetBird agent):
+
+  netbird up --management-url $1 --setup-key $key
+
+'./dev status' shows health, './dev logs' follows the logs, './dev down' stops everything.
+Kill any one server with kill -9 and watch nothing happen; './dev up' starts it again.
+TEXT
+}
+
+stack_parts() {
+  case $(cat "$state/mode" 2>/dev/null) in
+    ha) printf '%s\n' "${parts_ha[@]}" ;;
+    single) printf '%s\n' "${parts_single[@]}" ;;
+  esac
+}
+
+stack_down() {
+  local parts
+  mapfile -t parts < <(stack_parts | tac)
+  say "stopping"
+  local part
+  for part in "${parts[@]}"; do stop_part "$part"; done
+  if [ "${1:-}" = --wipe ]; then
+    say "deleting $state"
+    rm -rf "$state"
+  fi
+}
+
+metrics_port_of() {
+  case $1 in
+    nb-signal | nb-signal-1) echo 9093 ;;
+    nb-signal-2) echo 9094 ;;
+    nb-mgmt | nb-mgmt-1) echo 9091 ;;
+    nb-mgmt-2) echo 9092 ;;
+  esac
+}
+
+stack_status() {
+  [ -s "$state/mode" ] || die "nothing is up ($state has no stack)"
+  local part port health
+  for part in $(stack_parts); do
+    health=-
+    port=$(metrics_port_of "$part")
+    if [ -n "$port" ]; then health=$(curl -sS -m 2 "http://127.0.0.1:$port/readyz" 2>/dev/null || echo "no answer"); fi
+    if alive "$part"; then
+      printf '%-13s running  pid %-8s %s\n' "$part" "$(pid_of "$part")" "$health"
+    else
+      printf '%-13s down\n' "$part"
+    fi
+  done
+}
+
+stack_logs() {
+  [ -d "$state/log" ] || die "no logs in $state"
+  tail -n 50 -F "$state/log/${1:-}"*.log
+}
