@@ -1,0 +1,214 @@
+#include "management/app/fan_out.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+namespace nb::management::app {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+using Effects = std::vector<FanOut::Effect>;
+
+constexpr Instant kStart{1h};
+
+class FanOutTest : public testing::Test {
+ protected:
+  /// A stream that has had its first map from a snapshot of `serial`.
+  void settled(StreamNumber number, const std::string& peer, Serial serial) {
+    fan_out.opened(number, "acc", peer, static_cast<std::int64_t>(number), serial, now);
+    fan_out.loaded("acc", serial, now);
+    fan_out.ready(number, now);
+    ignore_effects();
+  }
+  void ignore_effects() { static_cast<void>(fan_out.take_effects()); }
+  Effects effects() { return fan_out.take_effects(); }
+
+  Instant now = kStart;
+  FanOut fan_out{FanOutOptions{.window = 1s, .load_retry = 1s, .builds_max = 2, .slow_after = 2s}};
+};
+
+FanOut::Effect build(StreamNumber stream) {
+  return FanOut::Build{stream, "acc"};
+}
+FanOut::Effect load(Serial serial) {
+  return FanOut::Load{"acc", serial};
+}
+
+TEST_F(FanOutTest, FirstMapIsAtLeastTheSerialReadAfterSubscribing) {
+  fan_out.opened(1, "acc", "a", 1, 7, now);
+  EXPECT_THAT(effects(), ElementsAre(load(7)));
+  fan_out.loaded("acc", 6, now);  // a lagging read
+  EXPECT_THAT(effects(), ElementsAre(load(7)));
+  fan_out.loaded("acc", 7, now);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
+}
+
+TEST_F(FanOutTest, AccountWithSerialZeroGetsAFirstMapToo) {
+  fan_out.opened(1, "acc", "a", 1, 0, now);
+  EXPECT_THAT(effects(), ElementsAre(load(0)));
+  fan_out.loaded("acc", 0, now);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
+}
+
+TEST_F(FanOutTest, OneLoadServesAllWaitingStreams) {
+  fan_out.opened(1, "acc", "a", 1, 7, now);
+  fan_out.opened(2, "acc", "b", 1, 7, now);
+  EXPECT_THAT(effects(), ElementsAre(load(7)));
+  fan_out.loaded("acc", 7, now);
+  EXPECT_THAT(effects(), UnorderedElementsAre(build(1), build(2)));
+}
+
+TEST_F(FanOutTest, ChangeBetweenSnapshotAndFirstMapReachesTheStream) {
+  fan_out.opened(1, "acc", "a", 1, 7, now);
+  fan_out.changed("acc", 8, std::nullopt, now);
+  fan_out.loaded("acc", 7, now);
+  ignore_effects();
+  fan_out.loaded("acc", 8, now);
+  fan_out.ready(1, now);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
+}
+
+TEST_F(FanOutTest, FirstChangeGoesOutAtOnceAndFollowersShareOneRound) {
+  settled(1, "a", 7);
+  fan_out.changed("acc", 8, std::nullopt, now);
+  EXPECT_THAT(effects(), ElementsAre(load(8)));
+  fan_out.loaded("acc", 8, now);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
+  fan_out.ready(1, now);
+  for (Serial serial = 9; serial < 200; ++serial) fan_out.changed("acc", serial, std::nullopt, now);
+  EXPECT_THAT(effects(), IsEmpty());
+  EXPECT_EQ(fan_out.next_wakeup(), kStart + 1s);
+  now += 1s;
+  fan_out.tick(now);
+  EXPECT_THAT(effects(), ElementsAre(load(199)));
+  fan_out.loaded("acc", 199, now);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
+  fan_out.ready(1, now);
+  EXPECT_THAT(effects(), IsEmpty());
+  EXPECT_EQ(fan_out.next_wakeup(), std::nullopt);
+}
+
+TEST_F(FanOutTest, OnlyAffectedPeersAreServed) {
+  settled(1, "a", 7);
+  settled(2, "b", 7);
+  fan_out.changed("acc", 8, std::vector<std::string>{"b", "x"}, now);
+  fan_out.loaded("acc", 8, now);
+  EXPECT_THAT(effects(), ElementsAre(load(8), build(2)));
+}
+
+TEST_F(FanOutTest, GapInTheSerialsCountsAsEveryone) {
+  settled(1, "a", 7);
+  settled(2, "b", 7);
+  fan_out.changed("acc", 9, std::vector<std::string>{"b"}, now);
+  fan_out.loaded("acc", 9, now);
+  EXPECT_THAT(effects(), UnorderedElementsAre(load(9), build(1), build(2)));
+}
+
+TEST_F(FanOutTest, RepeatedAnnouncementDoesNothing) {
+  settled(1, "a", 7);
+  fan_out.changed("acc", 7, std::nullopt, now);
+  fan_out.changed("acc", 3, std::nullopt, now);
+  EXPECT_THAT(effects(), IsEmpty());
+}
+
+TEST_F(FanOutTest, LostAnnouncementIsRepairedByTheSecondPoll) {
+  settled(1, "a", 7);
+  fan_out.polled("acc", 8, false, now);
+  EXPECT_THAT(effects(), IsEmpty());
+  fan_out.polled("acc", 8, false, now);
+  EXPECT_THAT(effects(), ElementsAre(load(8)));
+}
+
+TEST_F(FanOutTest, PollAfterAKnownGapRepairsAtOnce) {
+  settled(1, "a", 7);
+  fan_out.polled("acc", 8, true, now);
+  EXPECT_THAT(effects(), ElementsAre(load(8)));
+}
+
+TEST_F(FanOutTest, SlowStreamGetsOneMapFromTheNewestSnapshotWhenItCanTakeIt) {
+  settled(1, "a", 7);
+  fan_out.changed("acc", 8, std::nullopt, now);
+  fan_out.loaded("acc", 8, now);
+  ignore_effects();  // build 1 goes out and is not taken
+  for (Serial serial = 9; serial < 20; ++serial) {
+    now += 1s;
+    fan_out.changed("acc", serial, std::nullopt, now);
+    fan_out.loaded("acc", serial, now);
+    for (const auto& effect : effects())
+      EXPECT_FALSE(std::holds_alternative<FanOut::Build>(effect));
+  }
+  fan_out.ready(1, now);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
+  fan_out.ready(1, now);
+  EXPECT_THAT(effects(), IsEmpty());
+}
+
+TEST_F(FanOutTest, StuckStreamsStopCountingAgainstTheLimit) {
+  for (StreamNumber n = 1; n <= 3; ++n)
+    fan_out.opened(n, "acc", "p" + std::to_string(n), 1, 7, now);
+  fan_out.loaded("acc", 7, now);
+  EXPECT_THAT(effects(), ElementsAre(load(7), build(1), build(2)));  // builds_max
+  EXPECT_EQ(fan_out.next_wakeup(), kStart + 2s);
+  now += 2s;
+  fan_out.tick(now);
+  EXPECT_THAT(effects(), ElementsAre(build(3)));
+}
+
+TEST_F(FanOutTest, FirstMapsGoBeforeUpdates) {
+  settled(1, "a", 7);
+  settled(2, "b", 7);
+  settled(3, "c", 7);
+  fan_out.changed("acc", 8, std::nullopt, now);
+  fan_out.loaded("acc", 8, now);
+  EXPECT_THAT(effects(), ElementsAre(load(8), build(1), build(2)));
+  fan_out.opened(4, "acc", "d", 4, 8, now);
+  fan_out.ready(1, now);
+  EXPECT_THAT(effects(), ElementsAre(build(4)));
+}
+
+TEST_F(FanOutTest, NewStreamOfAPeerEndsTheOldOne) {
+  settled(1, "a", 7);
+  fan_out.opened(2, "acc", "a", 2, 7, now);
+  const FanOut::Effect end = FanOut::End{1, EndReason::kSuperseded};
+  EXPECT_THAT(effects(), ElementsAre(end, build(2)));
+  fan_out.superseded("acc", "a", 2);  // our own announcement coming back
+  EXPECT_THAT(effects(), IsEmpty());
+}
+
+TEST_F(FanOutTest, AnOlderSessionElsewhereEndsNothing) {
+  settled(5, "a", 7);
+  fan_out.superseded("acc", "a", 4);
+  EXPECT_THAT(effects(), IsEmpty());
+  fan_out.superseded("acc", "a", 6);
+  EXPECT_EQ(effects().size(), 1U);
+}
+
+TEST_F(FanOutTest, FailedLoadIsTriedAgainLater) {
+  fan_out.opened(1, "acc", "a", 1, 7, now);
+  ignore_effects();
+  fan_out.load_failed("acc", now);
+  EXPECT_THAT(effects(), IsEmpty());
+  EXPECT_EQ(fan_out.next_wakeup(), kStart + 1s);
+  now += 1s;
+  fan_out.tick(now);
+  EXPECT_THAT(effects(), ElementsAre(load(7)));
+}
+
+TEST_F(FanOutTest, LastStreamForgetsTheAccount) {
+  settled(1, "a", 7);
+  fan_out.closed(1, now);
+  const FanOut::Effect forget = FanOut::Forget{"acc"};
+  EXPECT_THAT(effects(), ElementsAre(forget));
+  fan_out.ready(1, now);  // a build that finished late
+  fan_out.loaded("acc", 9, now);
+  EXPECT_THAT(effects(), IsEmpty());
+  EXPECT_EQ(fan_out.streams(), 0U);
+}
+
+}  // namespace
+}  // namespace nb::management::app
