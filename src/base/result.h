@@ -11,7 +11,8 @@
 
 namespace nb {
 
-/// Numbers are gRPC's status codes, so the gRPC edge maps by a cast (contract/management-grpc.md §4).
+/// Numbers are gRPC's status codes, so the gRPC edge maps by a cast (contract/management-grpc.md
+/// §4).
 enum class Code : std::uint8_t {
   kOk = 0,
   kCancelled = 1,
@@ -50,11 +51,8 @@ class [[nodiscard]] Result : public boost::system::result<T, Error> {
  public:
   using Base::Base;
   /// A default-made Result<T> is an error (Asio's && and || make such), Result<> a success.
-  Result()
-    requires(!std::is_void_v<T>)
-      : Base(boost::system::in_place_error, Error{}) {}
-  Result()
-    requires std::is_void_v<T>
+  Result() requires(!std::is_void_v<T>) : Base(boost::system::in_place_error, Error{}) {}
+  Result() requires std::is_void_v<T>
   = default;
 
   /// Unchecked access by exception is not our way: test, then dereference.
@@ -62,9 +60,12 @@ class [[nodiscard]] Result : public boost::system::result<T, Error> {
 };
 
 // Boost calls this when a library's own `.value()` fails; ours never does.
-[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
+[[noreturn]] void throw_exception_from_error(const Error& error,
+                                             const boost::source_location& where);
 
-[[nodiscard]] inline Error fail(Code code, std::string text) { return Error{code, std::move(text)}; }
+[[nodiscard]] inline Error fail(Code code, std::string text) {
+  return Error{code, std::move(text)};
+}
 
 template <class First, class... Rest>
 [[nodiscard]] Error fail(Code code, fmt::format_string<First, Rest...> format, First&& first,
@@ -82,14 +83,14 @@ void ignore(const Result<T>& /*result*/, std::string_view /*why*/) {}
 #define NB_CONCAT(a, b) NB_CONCAT_INNER(a, b)
 
 /// Passes a failure up: NB_TRY(store.save(peer));
-#define NB_TRY(...)                                             \
-  do {                                                          \
-    auto nb_try_result = (__VA_ARGS__);                         \
+#define NB_TRY(...)                                              \
+  do {                                                           \
+    auto nb_try_result = (__VA_ARGS__);                          \
     if (!nb_try_result) return std::move(nb_try_result).error(); \
   } while (false)
-#define NB_CO_TRY(...)                                             \
-  do {                                                             \
-    auto nb_try_result = (__VA_ARGS__);                            \
+#define NB_CO_TRY(...)                                              \
+  do {                                                              \
+    auto nb_try_result = (__VA_ARGS__);                             \
     if (!nb_try_result) co_return std::move(nb_try_result).error(); \
   } while (false)
 

@@ -16,7 +16,8 @@ class Secret {
   /// The only way in; grep for it.
   [[nodiscard]] std::string_view reveal() const { return text_; }
   [[nodiscard]] bool empty() const { return text_.empty(); }
-  friend bool operator==(const Secret&, const Secret&) = delete;  // compare in constant time: crypto/
+  friend bool operator==(const Secret&,
+                         const Secret&) = delete;  // compare in constant time: crypto/
 
  private:
   std::string text_;

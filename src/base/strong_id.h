@@ -17,11 +17,8 @@ class StrongId {
   explicit StrongId(Value value) : value_(std::move(value)) {}
   [[nodiscard]] const Value& value() const& { return value_; }
   [[nodiscard]] Value value() && { return std::move(value_); }
-  [[nodiscard]] bool empty() const
-    requires requires(const Value& v) { v.empty(); }
-  {
-    return value_.empty();
-  }
+  [[nodiscard]] bool empty() const requires requires(const Value& v) { v.empty(); }
+  { return value_.empty(); }
   friend bool operator==(const StrongId&, const StrongId&) = default;
   friend auto operator<=>(const StrongId&, const StrongId&) = default;
 

@@ -1,0 +1,43 @@
+// Small things about text: hex, splitting, host:port, URLs.
+#pragma once
+
+#include "base/result.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nb {
+
+[[nodiscard]] std::string to_hex(std::string_view bytes);
+Result<std::string> from_hex(std::string_view text);
+/// ASCII only.
+[[nodiscard]] std::string lower(std::string_view text);
+[[nodiscard]] bool equals_ignore_case(std::string_view a, std::string_view b);
+[[nodiscard]] std::string_view trim(std::string_view text);
+/// Splits at `separator`, trims the pieces, drops empty ones.
+[[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
+/// Control characters, DEL and invalid UTF-8 as \n, \t, \x1b…: one line, safe for a terminal.
+[[nodiscard]] std::string escape_control(std::string_view text);
+
+struct HostPort {
+  std::string host;  // without brackets; may be empty
+  std::uint16_t port = 0;
+};
+/// "host:port", "[::1]:port", ":port".
+Result<HostPort> parse_host_port(std::string_view text);
+
+struct Url {
+  std::string scheme;  // lower case
+  std::string user;    // percent-decoded
+  std::string password;
+  std::string host;        // without brackets
+  std::uint16_t port = 0;  // 0: not given
+  std::string path;        // with its leading slash, or empty
+  std::string query;
+};
+/// Errors never repeat the text: it may carry a password.
+Result<Url> parse_url(std::string_view text);
+
+}  // namespace nb
