@@ -1,0 +1,243 @@
+// management/store: everything of management that outlives a process.
+//
+// Purpose      port for accounts, peers, sessions, keys and events, plus SqlStore, its adapter for
+//              PostgreSQL and SQLite with upstream's tables (contract/schema/README.md).
+// Not here     SQL connections and transactions (sql/); who is told about a change (app/).
+// Start with   Store below; sql_store.h to build one; migrations.h for the schema.
+// Threads      any executor; an answer is posted back to the caller's executor.
+// Limits       StoreOptions; past the queue of sql/ a call ends with kResourceExhausted.
+// Failure      kUnavailable: database away (retry), kDeadlineExceeded: not done in time. These are
+//              never a statement about a peer or account; everything else is.
+// Decisions    docs/decisions/ on drivers, sessions and the event outbox.
+#pragma once
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/secret.h"
+#include "management/domain/account_snapshot.h"
+#include "management/domain/event.h"
+#include "management/domain/new_account.h"
+#include "management/domain/setup_key.h"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nb::management {
+
+template <class T = void>
+using Task = boost::asio::awaitable<Result<T>>;
+
+/// A peer as its login and sync see it: one indexed read.
+struct PeerView {
+  Peer peer;
+  AccountSettings settings;
+  AccountNetwork network;
+  std::uint64_t serial = 0;
+  bool owner_blocked = false;  // the owning user exists and is blocked
+};
+
+/// First registration of a machine (contract/management-grpc.md §5.2.1).
+struct Registration {
+  PeerKey key;
+  /// Wins over the setup key when both are present.
+  std::optional<UserId> user;
+  std::optional<SetupKeyHash> setup_key;
+  std::string name;  // host name; the DNS label is made from it
+  PeerMeta meta;
+  PeerLocation location;
+  std::string ssh_key;
+  std::vector<std::string> extra_dns_labels;
+  bool temporary = false;  // browser client: ephemeral, no expiry flags, no event
+};
+
+struct Registered {
+  Peer peer;
+  std::uint64_t serial = 0;
+  std::vector<GroupId> groups;  // that the peer joined, All included
+};
+
+/// Login of a known peer (contract/management-grpc.md §5.2.2).
+struct Relogin {
+  PeerKey key;
+  std::optional<UserId> user;  // from a valid JWT
+  std::string ssh_key;
+  bool has_extra_dns_labels = false;
+};
+
+struct ReloggedIn {
+  PeerView view;
+  bool ssh_key_changed = false;
+  bool renewed = false;      // an expired login was renewed: affected peers have to be told
+  bool was_changed = false;  // something was written; view.serial is the new serial
+};
+
+/// What a Sync or SyncMeta says about a machine.
+struct MetaUpdate {
+  PeerKey key;
+  std::optional<PeerMeta> meta;          // absent or empty: the stored one stays
+  std::optional<PeerLocation> location;  // absent: the stored one stays
+};
+
+struct MetaUpdated {
+  PeerView view;  // as stored now
+  MetaChange change;
+  bool location_changed = false;
+};
+
+/// One Sync stream of one peer. Epochs of a peer only grow, whichever instance asks.
+struct SessionStarted {
+  std::int64_t epoch = 0;
+  bool login_expired = false;
+  /// The session that this one replaces, if it had not ended; the instance may be this one.
+  std::int64_t previous_epoch = 0;
+  InstanceId previous_instance;
+};
+
+/// A peer that a dead instance had left connected.
+struct ReapedPeer {
+  PeerId peer;
+  AccountId account;
+  bool ephemeral = false;
+};
+
+struct DeletedPeer {
+  Peer peer;
+  std::uint64_t serial = 0;
+  std::vector<GroupId> groups;  // that it was in
+};
+
+/// A server's Curve25519 key pair (WireGuard form).
+struct ServerKeyPair {
+  std::string public_key;  // base64
+  Secret private_key;      // base64
+};
+
+struct ServerKeys {
+  ServerKeyPair current;
+  std::optional<ServerKeyPair> previous;
+  WallTime current_since{};
+};
+
+/// What a caller wants in the event that goes with a write; text fields the store cannot know.
+struct EventContext {
+  std::map<std::string, std::string> extra_meta;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // --- the database as such -------------------------------------------------------------------
+
+  /// Readiness: one round trip.
+  virtual Task<> ping(Instant deadline) = 0;
+  /// Upper-case UUID of this installation; made at the first call of any instance.
+  virtual Task<std::string> installation_id(Instant deadline) = 0;
+  /// The deployment's server keys. `candidate` is stored if there are none yet; whoever comes first
+  /// wins and everybody gets the winner's.
+  virtual Task<ServerKeys> server_keys(Instant deadline, ServerKeyPair candidate) = 0;
+  /// The current key becomes the previous one, `next` the current one.
+  /// Errors   kAborted: current is no longer `expected_current` (another instance rotated).
+  virtual Task<ServerKeys> rotate_server_key(Instant deadline, std::string expected_current,
+                                             ServerKeyPair next) = 0;
+  /// Sends `payload` (at most 7,900 bytes) to every instance that listens on `channel`, through
+  /// PostgreSQL. On SQLite there is nobody else: nothing happens.
+  virtual Task<> notify(Instant deadline, std::string channel, std::string payload) = 0;
+
+  // --- accounts -------------------------------------------------------------------------------
+
+  /// The only account, or the oldest if there are several.
+  /// Errors   kNotFound: the database holds none.
+  virtual Task<Account> first_account(Instant deadline) = 0;
+  /// The same, but makes `fresh` if there is none; safe against any number of instances.
+  /// Second   whether it was made.
+  virtual Task<std::pair<Account, bool>> ensure_account(Instant deadline, NewAccount fresh) = 0;
+  /// Errors   kNotFound "account not found: <id>".
+  virtual Task<Account> account(Instant deadline, AccountId id) = 0;
+  /// Errors   kNotFound "account not found: index lookup failed".
+  virtual Task<AccountId> account_of_peer(Instant deadline, PeerKey key) = 0;
+  /// One consistent picture (REPEATABLE READ READ ONLY); its serial is the map's serial.
+  virtual Task<AccountSnapshotPtr> snapshot(Instant deadline, AccountId id) = 0;
+  /// Serials of those accounts that exist, in one query; for anti-entropy. At most 10,000 ids.
+  virtual Task<std::vector<AccountSerial>> serials(Instant deadline,
+                                                   std::vector<AccountId> ids) = 0;
+  /// Raises the serial of an account without any other change.
+  virtual Task<std::uint64_t> bump_serial(Instant deadline, AccountId id) = 0;
+
+  // --- groups ---------------------------------------------------------------------------------
+
+  virtual Task<std::vector<Group>> groups(Instant deadline, AccountId account) = 0;
+
+  // --- setup keys -----------------------------------------------------------------------------
+
+  /// Stores a key made by new_setup_key(), with id and hash filled in.
+  /// Errors   kNotFound: the account; kInvalidArgument: an auto group is unknown or All;
+  ///          kAlreadyExists: the id.
+  virtual Task<SetupKey> create_setup_key(Instant deadline, SetupKey key, UserId initiator) = 0;
+  virtual Task<std::vector<SetupKey>> setup_keys(Instant deadline, AccountId account) = 0;
+  /// Errors   kNotFound.
+  virtual Task<SetupKey> setup_key(Instant deadline, AccountId account, SetupKeyId id) = 0;
+  virtual Task<SetupKey> setup_key_by_hash(Instant deadline, SetupKeyHash hash) = 0;
+  /// Revoked stays revoked; doing it twice is the same as once.
+  virtual Task<SetupKey> revoke_setup_key(Instant deadline, AccountId account, SetupKeyId id,
+                                          UserId initiator) = 0;
+
+  // --- peers ----------------------------------------------------------------------------------
+
+  /// One indexed read from the primary database.
+  /// Errors   kNotFound "peer is not registered".
+  virtual Task<PeerView> peer_by_key(Instant deadline, PeerKey key) = 0;
+  virtual Task<PeerView> peer_by_id(Instant deadline, AccountId account, PeerId id) = 0;
+
+  /// Address, label, groups, key usage, event and serial in one transaction.
+  /// Errors   the texts and codes of management-grpc.md §4.1: kPermissionDenied (no method, user
+  ///          blocked or pending), kNotFound (setup key, user), kFailedPrecondition (known key,
+  ///          used-up key, labels, no address left), kInvalidArgument (labels, host name).
+  virtual Task<Registered> register_peer(Instant deadline, Registration request) = 0;
+
+  /// Errors   kNotFound "peer is not registered"; kPermissionDenied: expired, another user's,
+  ///          blocked; kFailedPrecondition: labels.
+  virtual Task<ReloggedIn> relogin(Instant deadline, Relogin request) = 0;
+
+  /// Checks what Sync and SyncMeta check (owner not blocked, login not expired) and stores what
+  /// changed; nothing changed costs one read.
+  /// Errors   kNotFound "peer is not registered"; kPermissionDenied: blocked or expired.
+  virtual Task<MetaUpdated> update_meta(Instant deadline, MetaUpdate update) = 0;
+
+  /// Errors   kNotFound "peer not found: <key>".
+  virtual Task<DeletedPeer> delete_peer(Instant deadline, PeerKey key, std::string initiator) = 0;
+
+  // --- sessions -------------------------------------------------------------------------------
+
+  /// This process of this instance is alive for `ttl` from now. `incarnation` grows with each
+  /// start. Errors   kAborted: a newer incarnation holds the id.
+  virtual Task<> heartbeat(Instant deadline, InstanceId instance, std::int64_t incarnation,
+                           std::chrono::milliseconds ttl) = 0;
+  /// Ends the lease at once (drain), so that others need not wait for it.
+  virtual Task<> retire(Instant deadline, InstanceId instance, std::int64_t incarnation) = 0;
+  /// Marks the peer connected with a new epoch from the database's clock. Does not clear
+  /// login_expired (only a login does).
+  /// Errors   kNotFound "peer is not registered".
+  virtual Task<SessionStarted> connect(Instant deadline, PeerId peer, InstanceId instance,
+                                       std::int64_t incarnation) = 0;
+  /// Marks it disconnected if `epoch` is still its session; otherwise nothing. True: it was.
+  virtual Task<bool> disconnect(Instant deadline, PeerId peer, std::int64_t epoch) = 0;
+  /// Marks the peers disconnected whose instance has no living lease, at most `limit` of them.
+  virtual Task<std::vector<ReapedPeer>> disconnect_dead(Instant deadline, std::size_t limit) = 0;
+
+  // --- events ---------------------------------------------------------------------------------
+
+  /// For what has no write of its own. The store's writes add their events themselves, in their
+  /// own transaction.
+  virtual Task<> add_event(Instant deadline, Event event) = 0;
+};
+
+}  // namespace nb::management
