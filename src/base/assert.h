@@ -1,10 +1,15 @@
 // Our own mistakes, as opposed to input: see NB_ASSERT (always on) and NB_BUG (fails tests only).
 #pragma once
 
+#include <functional>
+#include <string_view>
+
 namespace nb {
 [[noreturn]] void assert_failed(const char* what, const char* file, int line);
 /// Aborts in debug builds; in release counts `netbird_bugs_total{site}` and returns.
 void bug_found(const char* what, const char* file, int line);
+/// Who counts bugs in release builds; one per process, null: nobody. See MetricRegistry.
+void set_bug_counter(std::function<void(std::string_view site)> counter);
 }  // namespace nb
 
 #define NB_ASSERT(condition) \

@@ -12,7 +12,9 @@ WallTime SystemClock::wall() const {
   return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
 }
 
-Instant SystemClock::now() const { return std::chrono::steady_clock::now(); }
+Instant SystemClock::now() const {
+  return std::chrono::steady_clock::now();
+}
 
 asio::awaitable<void> SystemClock::sleep_for(std::chrono::nanoseconds time) {
   asio::steady_timer timer(co_await asio::this_coro::executor);

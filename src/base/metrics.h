@@ -151,6 +151,11 @@ class MetricRegistry final : public prometheus::Registry {
   Watch watch_counter(std::string_view name, std::string_view help, std::function<double()> read,
                       Labels labels = {});
 
+  /// NB_BUG counts into netbird_bugs_total{site} of this registry while it lives.
+  void count_bugs();
+  /// Lets a watch live as long as the registry; what it reads must outlive both.
+  void keep(Watch watch);
+
   [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
@@ -159,7 +164,7 @@ class MetricRegistry final : public prometheus::Registry {
 };
 
 /// nb_build_info{version,revision,component} 1, netbird_bugs_total{site}, process_* (CPU, memory,
-/// descriptors, start time).
+/// descriptors, start time). NB_BUG counts into this registry while it lives.
 void add_process_metrics(MetricRegistry& registry, std::string_view component);
 
 /// The page of /metrics. `accept`: the request's header; OpenMetrics when it asks for it.

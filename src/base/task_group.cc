@@ -39,7 +39,8 @@ struct TaskGroup::State {
   bool stopping = false;
 };
 
-TaskGroup::TaskGroup(asio::any_io_executor home) : state_(std::make_shared<State>(std::move(home))) {}
+TaskGroup::TaskGroup(asio::any_io_executor home)
+    : state_(std::make_shared<State>(std::move(home))) {}
 
 TaskGroup::~TaskGroup() = default;
 
@@ -68,8 +69,12 @@ asio::awaitable<void> TaskGroup::stop() {
   }
 }
 
-std::size_t TaskGroup::size() const { return state_->running.size(); }
+std::size_t TaskGroup::size() const {
+  return state_->running.size();
+}
 
-const asio::any_io_executor& TaskGroup::executor() const { return state_->home; }
+const asio::any_io_executor& TaskGroup::executor() const {
+  return state_->home;
+}
 
 }  // namespace nb

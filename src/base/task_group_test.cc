@@ -1,11 +1,11 @@
 #include "base/task_group.h"
 
+#include "base/clock.h"
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
-
-#include "base/clock.h"
 
 namespace nb {
 namespace {

@@ -1,0 +1,61 @@
+#include "base/text.h"
+
+#include <gtest/gtest.h>
+
+namespace nb {
+namespace {
+
+TEST(Text, HexRoundTripsAndRefusesOtherText) {
+  EXPECT_EQ(to_hex(std::string_view("\x00\xff\x10", 3)), "00ff10");
+  EXPECT_EQ(*from_hex("00FF10"), std::string("\x00\xff\x10", 3));
+  EXPECT_FALSE(from_hex("0"));
+  EXPECT_FALSE(from_hex("zz"));
+}
+
+TEST(Text, SplitTrimsAndDropsEmptyPieces) {
+  EXPECT_EQ(split(" a, b ,,c,", ','), (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_TRUE(split("", ',').empty());
+}
+
+TEST(Text, ControlCharactersAndBrokenUtf8BecomeVisible) {
+  EXPECT_EQ(escape_control("a\nb\r\t\x1b[31m\x7f"), "a\\nb\\r\\t\\x1b[31m\\x7f");
+  EXPECT_EQ(escape_control("gr\xC3\xBC\xC3\x9F"), "gr\xC3\xBC\xC3\x9F");
+  EXPECT_EQ(escape_control("\xC2\x9B"
+                           "31m"),
+            "\\xc2\\x9b31m");  // C1 control sequence introducer
+  EXPECT_EQ(escape_control("\xC3"), "\\xc3");
+  EXPECT_EQ(escape_control("\xED\xA0\x80"), "\\xed\\xa0\\x80");
+  EXPECT_EQ(escape_control(std::string_view("\0", 1)), "\\x00");
+}
+
+TEST(Text, HostPortTakesNamesAndBracketedAddresses) {
+  EXPECT_EQ(parse_host_port("redis:6379")->host, "redis");
+  EXPECT_EQ(parse_host_port("[::1]:80")->host, "::1");
+  EXPECT_EQ(parse_host_port(":443")->port, 443);
+  for (const auto* bad : {"redis", "::1:80", "[::1]", "a:0", "a:65536", "a:+1", "a:", ""}) {
+    EXPECT_FALSE(parse_host_port(bad)) << bad;
+  }
+}
+
+TEST(Text, UrlKeepsAPasswordWithSpecialCharacters) {
+  const auto url = parse_url("rediss://bob:p%40ss@w:rd@[fd00::1]:6380/2?db=3#x");
+  ASSERT_TRUE(url) << url.error().text;
+  EXPECT_EQ(url->scheme, "rediss");
+  EXPECT_EQ(url->user, "bob");
+  EXPECT_EQ(url->password, "p@ss@w:rd");
+  EXPECT_EQ(url->host, "fd00::1");
+  EXPECT_EQ(url->port, 6380);
+  EXPECT_EQ(url->path, "/2");
+  EXPECT_EQ(url->query, "db=3");
+}
+
+TEST(Text, UrlErrorsDoNotShowThePassword) {
+  for (const auto* text : {"redis://u:hunter2@h:x/", "u:hunter2@h", "redis://u:hunter2%zz@h"}) {
+    const auto url = parse_url(text);
+    ASSERT_FALSE(url) << text;
+    EXPECT_EQ(url.error().text.find("hunter2"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace nb
