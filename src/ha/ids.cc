@@ -108,9 +108,4 @@ std::optional<Claim> parse_token(std::string_view text) {
   return claim;
 }
 
-bool newer(const Claim& left, const Claim& right) {
-  if (left.seq != right.seq) return left.seq > right.seq;
-  return token(left) > token(right);
-}
-
 }  // namespace nb::ha

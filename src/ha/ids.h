@@ -61,7 +61,4 @@ struct Claim {
 [[nodiscard]] std::string token(const Claim& claim);
 /// Empty when `text` is no token; such texts come from outsiders.
 [[nodiscard]] std::optional<Claim> parse_token(std::string_view text);
-/// True when `left` is newer than `right`: greater seq; equal ones are ordered by token.
-[[nodiscard]] bool newer(const Claim& left, const Claim& right);
-
 }  // namespace nb::ha

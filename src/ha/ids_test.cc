@@ -53,14 +53,6 @@ TEST(ClaimToken, GarbageIsNoToken) {
   EXPECT_TRUE(parse_token("a/b/0"));
 }
 
-TEST(ClaimOrder, GreaterSeqIsNewerAndOrderIsTotal) {
-  EXPECT_TRUE(newer(a_claim("a", "1", 2), a_claim("b", "2", 1)));
-  const Claim left = a_claim("a", "1", 1);
-  const Claim right = a_claim("b", "1", 1);
-  EXPECT_NE(newer(left, right), newer(right, left));
-  EXPECT_FALSE(newer(left, left));
-}
-
 TEST(MembershipSettings, HeartbeatAboveHalfTheTtlIsRefused) {
   MembershipConfig config{.ttl = 30s, .interval = 15s};
   EXPECT_TRUE(check(config));
