@@ -1,0 +1,11 @@
+// Results as lines for people.
+#pragma once
+
+#include <string>
+
+#include "load/signal_load.h"
+
+namespace nb::bench {
+[[nodiscard]] std::string describe(const SignalResult& result);
+[[nodiscard]] std::string milliseconds_text(std::uint64_t ns);
+}  // namespace nb::bench
