@@ -20,7 +20,8 @@ void FanOut::opened(StreamNumber number, std::string account_id, std::string pee
   stream.account = account_id;
   stream.peer = std::move(peer);
   stream.epoch = epoch;
-  stream.owed = serial;
+  // What was announced between that read and now is marked at nobody else's stream for us.
+  stream.owed = std::max(serial, account.covered);
   const auto [at, fresh] = streams_.emplace(number, std::move(stream));
   NB_ASSERT(fresh);
   serve(account_id, account, number, at->second);
@@ -59,20 +60,21 @@ void FanOut::changed(const std::string& id, Serial serial, const Affected& affec
   pump(now);
 }
 
-void FanOut::polled(const std::string& id, Serial serial, bool certain, Instant now) {
+bool FanOut::polled(const std::string& id, Serial serial, bool certain, Instant now) {
   const auto found = accounts_.find(id);
-  if (found == accounts_.end()) return;
+  if (found == accounts_.end()) return false;
   Account& account = found->second;
-  if (serial <= account.covered) return;
+  if (serial <= account.covered) return false;
   // The message may still be on its way, and it knows who is affected: give it one more poll.
   if (!certain && account.suspect <= account.covered) {
     account.suspect = serial;
-    return;
+    return false;
   }
   account.covered = serial;
   mark_all(account, serial);
   if (account.pending && now >= account.next_round) start_round(id, account, now);
   pump(now);
+  return true;
 }
 
 void FanOut::start_round(const std::string& id, Account& account, Instant now) {
@@ -187,7 +189,7 @@ void FanOut::closed(StreamNumber number, Instant now) {
 
 void FanOut::end(StreamNumber number, Stream& stream, EndReason reason) {
   if (std::exchange(stream.ending, true)) return;
-  effects_.emplace_back(End{number, reason});
+  effects_.emplace_back(End{number, stream.account, reason});
 }
 
 void FanOut::superseded(const std::string& id, const std::string& peer, std::int64_t epoch) {

@@ -58,6 +58,7 @@ class FanOut {
   };
   struct End {
     StreamNumber stream;
+    std::string account;
     EndReason reason;
     friend bool operator==(const End&, const End&) = default;
   };
@@ -82,7 +83,8 @@ class FanOut {
   void changed(const std::string& account, Serial serial, const Affected& affected, Instant now);
   /// The database's serial. A difference that two polls in a row see is repaired; `certain` repairs
   /// at once (messages are known to be lost).
-  void polled(const std::string& account, Serial serial, bool certain, Instant now);
+  /// True when something was missed.
+  bool polled(const std::string& account, Serial serial, bool certain, Instant now);
   void loaded(const std::string& account, Serial serial, Instant now);
   void load_failed(const std::string& account, Instant now);
   /// The stream took its map (or dropped it as unchanged) and can take another.
@@ -100,6 +102,10 @@ class FanOut {
   [[nodiscard]] std::vector<std::string> accounts() const;
   [[nodiscard]] bool has_account(const std::string& account) const {
     return accounts_.contains(account);
+  }
+  /// Only of a stream that was opened and not closed.
+  [[nodiscard]] const std::string& peer_of(StreamNumber stream) const {
+    return streams_.at(stream).peer;
   }
   /// Serial of the newest snapshot, 0 before the first.
   [[nodiscard]] Serial loaded_serial(const std::string& account) const;

@@ -73,6 +73,14 @@ TEST_F(FanOutTest, ChangeBetweenSnapshotAndFirstMapReachesTheStream) {
   EXPECT_THAT(effects(), ElementsAre(build(1)));
 }
 
+TEST_F(FanOutTest, ChangeAnnouncedBetweenReadingTheSerialAndOpeningIsInTheFirstMap) {
+  settled(1, "a", 7);
+  fan_out.changed("acc", 8, std::vector<std::string>{"b"}, now);  // b's stream is not there yet
+  ignore_effects();
+  fan_out.opened(2, "acc", "b", 2, 7, now);
+  EXPECT_THAT(effects(), ElementsAre(load(8)));
+}
+
 TEST_F(FanOutTest, FirstChangeGoesOutAtOnceAndFollowersShareOneRound) {
   settled(1, "a", 7);
   fan_out.changed("acc", 8, std::nullopt, now);
@@ -174,7 +182,7 @@ TEST_F(FanOutTest, FirstMapsGoBeforeUpdates) {
 TEST_F(FanOutTest, NewStreamOfAPeerEndsTheOldOne) {
   settled(1, "a", 7);
   fan_out.opened(2, "acc", "a", 2, 7, now);
-  const FanOut::Effect end = FanOut::End{1, EndReason::kSuperseded};
+  const FanOut::Effect end = FanOut::End{1, "acc", EndReason::kSuperseded};
   EXPECT_THAT(effects(), ElementsAre(end, build(2)));
   fan_out.superseded("acc", "a", 2);  // our own announcement coming back
   EXPECT_THAT(effects(), IsEmpty());

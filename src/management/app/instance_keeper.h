@@ -1,0 +1,63 @@
+// This instance's lease in the database, and the clean-up after instances that lost theirs.
+#pragma once
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "management/store/store.h"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+
+namespace nb::management::app {
+
+struct InstanceKeeperOptions {
+  InstanceId instance;
+  std::int64_t incarnation = 0;
+  std::chrono::milliseconds ttl{30'000};
+  std::chrono::milliseconds interval{10'000};
+  std::chrono::milliseconds reap_interval{2'000};
+  std::size_t reap_batch = 500;
+};
+
+/// Lives on one executor. Without Redis too: leases are rows, so that a crashed instance's peers
+/// turn disconnected whatever else is broken.
+class InstanceKeeper {
+ public:
+  struct Handlers {
+    /// A lease was lost for longer than its ttl: others may have marked our peers disconnected.
+    std::function<void()> on_lapse;
+    /// kOk: lease held; kAborted: another process uses our id; kUnavailable: no database.
+    std::function<void(Code)> on_state;
+    std::function<void(const ReapedPeer&)> on_reaped;
+  };
+  InstanceKeeper(Store& store, Clock& clock, InstanceKeeperOptions options, Handlers handlers,
+                 Logger log);
+
+  /// The first heartbeat; before the listeners open.
+  Task<> begin();
+  /// Until cancelled; for a TaskGroup.
+  boost::asio::awaitable<void> run();
+  /// Gives the lease back, so that others need not wait for its end.
+  boost::asio::awaitable<void> retire();
+  [[nodiscard]] std::uint64_t reaped() const { return reaped_.load(std::memory_order_relaxed); }
+
+ private:
+  boost::asio::awaitable<void> beat();
+  boost::asio::awaitable<void> reap();
+
+  Store& store_;
+  Clock& clock_;
+  const InstanceKeeperOptions options_;
+  const Handlers handlers_;
+  const Logger log_;
+  Instant held_until_{};
+  Instant steady_since_{};  // no heartbeat failed since
+  bool steady_ = false;
+  std::atomic<std::uint64_t> reaped_{0};
+};
+
+}  // namespace nb::management::app

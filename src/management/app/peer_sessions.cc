@@ -1,0 +1,238 @@
+#include "management/app/peer_sessions.h"
+
+#include "base/backoff.h"
+#include "base/log_keys.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <string_view>
+#include <utility>
+
+namespace nb::management::app {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr std::string_view kNotRegistered = "peer is not registered";
+constexpr auto kDisconnectDeadline = 10s;
+
+/// contract/management-grpc.md §8.3: FNV-1a 64 over these, without separators.
+std::uint64_t meta_hash(const PeerMeta& meta) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const std::string* text : {&meta.wt_version, &meta.os_version, &meta.kernel_version,
+                                  &meta.hostname, &meta.system_serial_number}) {
+    for (const char c : *text) {
+      hash ^= static_cast<unsigned char>(c);
+      hash *= 0x100000001b3ULL;
+    }
+  }
+  return hash;
+}
+
+}  // namespace
+
+Error as_agent_error(Error error) {
+  switch (error.code) {
+    case Code::kPermissionDenied:
+    case Code::kFailedPrecondition:
+    case Code::kNotFound:
+    case Code::kInvalidArgument:
+    case Code::kUnauthenticated:
+    case Code::kResourceExhausted:
+      return error;
+    case Code::kUnavailable:
+    case Code::kDeadlineExceeded:
+    case Code::kAborted:
+    case Code::kCancelled:  // old agents take it for their own shutdown and never come back
+      return fail(Code::kUnavailable, "temporarily unavailable, please try again");
+    default:
+      return fail(Code::kInternal, "failed handling request");
+  }
+}
+
+PeerSessions::PeerSessions(Store& store, SyncHub& hub, ha::LoginFilter* filter,
+                           asio::any_io_executor filter_home, Clock& clock,
+                           PeerSessionsOptions options, Logger log)
+    : store_(store),
+      hub_(hub),
+      filter_(filter),
+      filter_home_(std::move(filter_home)),
+      clock_(clock),
+      options_(std::move(options)),
+      log_(std::move(log)) {}
+
+asio::awaitable<ha::LoginVerdict> PeerSessions::filter(ha::LoginAttempt attempt, bool record) {
+  if (filter_ == nullptr) co_return ha::LoginVerdict{};
+  auto work =
+      record ? filter_->check_and_add(std::move(attempt)) : filter_->check(std::move(attempt));
+  co_return co_await asio::co_spawn(filter_home_, std::move(work), asio::use_awaitable);
+}
+
+Result<> PeerSessions::judge(const ha::LoginVerdict& verdict, const PeerKey& key,
+                             std::atomic<std::uint64_t>& counter, bool applies) {
+  if (verdict.allowed()) return {};
+  counter.fetch_add(1, std::memory_order_relaxed);
+  if (options_.log_blocked_peers)
+    log_.warn("peer connects too often or changes its description too often",
+              {log::f(log::kPeer, key.value())});
+  if (!applies || !options_.block_same_peers) return {};
+  // Upstream denies permission, which would send the agent's user to a login page.
+  return fail(Code::kResourceExhausted, "peer connects too often, please try again later");
+}
+
+Task<LoggedIn> PeerSessions::login(LoginCommand command) {
+  if (command.meta) {
+    ha::LoginAttempt attempt{command.key.value(), meta_hash(*command.meta)};
+    const auto verdict = co_await filter(std::move(attempt), false);
+    NB_CO_TRY(judge(verdict, command.key, counters_.login_blocked, true));
+  } else {
+    co_return fail(Code::kFailedPrecondition,
+                   "peer system meta has to be provided to log in. Peer {}, remote addr {}",
+                   command.key.value(), command.location.connection_ip.to_string());
+  }
+  if (!command.jwt.empty())
+    co_return fail(Code::kInvalidArgument,
+                   "invalid jwt token, err: this server is not configured for user logins");
+  Relogin relogin{.key = command.key,
+                  .user = std::nullopt,
+                  .ssh_key = command.ssh_key,
+                  .has_extra_dns_labels = !command.extra_dns_labels.empty()};
+  auto known = co_await store_.relogin(command.deadline, std::move(relogin));
+  if (!known) {
+    if (known.error().code != Code::kNotFound) co_return as_agent_error(std::move(known).error());
+    co_return co_await enroll(std::move(command));
+  }
+  PeerView& view = known->view;
+  if (known->was_changed) hub_.announce(view.peer.account_id.value(), view.serial, std::nullopt);
+  LoggedIn done{std::move(view.peer), std::move(view.settings), std::move(view.network), false};
+  done.peer.meta = merged_meta(done.peer.meta, std::move(*command.meta));
+  co_return done;
+}
+
+Task<LoggedIn> PeerSessions::enroll(LoginCommand command) {
+  Registration request;
+  request.key = command.key;
+  if (!command.setup_key.empty())
+    request.setup_key = SetupKeyHash(options_.hash_setup_key(command.setup_key));
+  request.name = command.meta->hostname;
+  request.meta = std::move(*command.meta);
+  request.location = std::move(command.location);
+  request.ssh_key = std::move(command.ssh_key);
+  request.extra_dns_labels = std::move(command.extra_dns_labels);
+  auto registered = co_await store_.register_peer(command.deadline, std::move(request));
+  if (!registered) co_return as_agent_error(std::move(registered).error());
+  Peer& peer = registered->peer;
+  log_.info("peer registered",
+            {log::f(log::kPeer, peer.id.value()), log::f(log::kAccount, peer.account_id.value())});
+  hub_.announce(peer.account_id.value(), registered->serial, std::nullopt);
+  if (peer.ephemeral && options_.on_ephemeral_idle)
+    options_.on_ephemeral_idle(peer.account_id, peer.id, peer.key);
+  auto account = co_await store_.account(command.deadline, peer.account_id);
+  if (!account) co_return as_agent_error(std::move(account).error());
+  co_return LoggedIn{std::move(peer), std::move(account->settings), std::move(account->network),
+                     true};
+}
+
+Task<MetaUpdated> PeerSessions::store_meta(SyncCommand command) {
+  MetaUpdate update{.key = std::move(command.key), .meta = std::move(command.meta), .location = {}};
+  if (command.location.connection_ip.is_set()) update.location = std::move(command.location);
+  auto stored = co_await store_.update_meta(command.deadline, std::move(update));
+  if (!stored) co_return std::move(stored).error();
+  if (stored->change.any) counters_.meta_updates.fetch_add(1, std::memory_order_relaxed);
+  if (stored->change.map_relevant)
+    hub_.announce(stored->view.peer.account_id.value(), stored->view.serial, std::nullopt);
+  co_return std::move(*stored);
+}
+
+Task<SyncStarted> PeerSessions::start(SyncCommand command) {
+  const PeerKey key = command.key;
+  const Instant deadline = command.deadline;
+  ha::LoginAttempt attempt{key.value(), meta_hash(command.meta.value_or(PeerMeta{}))};
+  const auto verdict = co_await filter(std::move(attempt), true);
+  auto stored = co_await store_meta(std::move(command));
+  if (!stored) {
+    if (stored.error().code == Code::kNotFound)
+      co_return fail(Code::kPermissionDenied, std::string(kNotRegistered));
+    co_return as_agent_error(std::move(stored).error());
+  }
+  const Peer& peer = stored->view.peer;
+  NB_CO_TRY(judge(verdict, key, counters_.sync_blocked, !peer.added_with_sso()));
+  auto session =
+      co_await store_.connect(deadline, peer.id, options_.instance, options_.incarnation);
+  if (!session) {
+    counters_.connect_errors.fetch_add(1, std::memory_order_relaxed);
+    if (session.error().code == Code::kNotFound)
+      co_return fail(Code::kPermissionDenied, std::string(kNotRegistered));
+    co_return as_agent_error(std::move(session).error());
+  }
+  counters_.connects.fetch_add(1, std::memory_order_relaxed);
+  if (peer.ephemeral && options_.on_ephemeral_busy)
+    options_.on_ephemeral_busy(peer.account_id, peer.id, peer.key);
+  co_return SyncStarted{
+      std::move(stored->view), session->epoch,
+      session->previous_epoch != 0 && session->previous_instance != options_.instance};
+}
+
+Task<> PeerSessions::update_meta(SyncCommand command) {
+  if (!command.meta)
+    co_return fail(Code::kFailedPrecondition,
+                   "peer system meta has to be provided on sync. Peer {}, remote addr {}",
+                   command.key.value(), command.location.connection_ip.to_string());
+  auto stored = co_await store_meta(std::move(command));
+  if (stored) co_return Result<>{};
+  if (stored.error().code == Code::kNotFound)
+    co_return fail(Code::kNotFound, "account not found: index lookup failed");
+  co_return as_agent_error(std::move(stored).error());
+}
+
+Task<> PeerSessions::logout(PeerKey key, Instant deadline) {
+  // The key's holder may always remove itself (contract/management-grpc.md §5.8, "do better").
+  auto view = co_await store_.peer_by_key(deadline, key);
+  if (!view) {
+    if (view.error().code == Code::kNotFound)
+      co_return fail(Code::kNotFound, "peer not found: {}", key.value());
+    co_return as_agent_error(std::move(view).error());
+  }
+  std::string initiator =
+      view->peer.user_id.empty() ? std::string(kSystemInitiator) : view->peer.user_id.value();
+  auto deleted = co_await store_.delete_peer(deadline, std::move(key), std::move(initiator));
+  if (!deleted) co_return as_agent_error(std::move(deleted).error());
+  const Peer& peer = deleted->peer;
+  log_.info("peer deleted itself",
+            {log::f(log::kPeer, peer.id.value()), log::f(log::kAccount, peer.account_id.value())});
+  hub_.announce(peer.account_id.value(), deleted->serial, std::nullopt);
+  hub_.end_peer(peer.account_id.value(), peer.id.value(), EndReason::kDeleted);
+  co_return Result<>{};
+}
+
+asio::awaitable<void> PeerSessions::stopped(Peer peer, std::int64_t epoch) {
+  Backoff backoff({.first = 200ms, .most = 5s, .factor = 2.0, .jitter = 0.5},
+                  static_cast<std::uint64_t>(epoch));
+  for (;;) {
+    const auto was = co_await store_.disconnect(clock_.now() + kDisconnectDeadline, peer.id, epoch);
+    if (was) {
+      auto& counter = *was ? counters_.disconnects : counters_.disconnects_stale;
+      counter.fetch_add(1, std::memory_order_relaxed);
+      if (*was && peer.ephemeral && options_.on_ephemeral_idle)
+        options_.on_ephemeral_idle(peer.account_id, peer.id, peer.key);
+      co_return;
+    }
+    counters_.disconnect_errors.fetch_add(1, std::memory_order_relaxed);
+    // The lease of this instance keeps the peer "connected" as long as we live: do not give up.
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    co_await clock_.sleep_for(backoff.next());
+  }
+}
+
+Task<PeerView> PeerSessions::registered(PeerKey key, Instant deadline) {
+  auto view = co_await store_.peer_by_key(deadline, std::move(key));
+  if (view) co_return std::move(*view);
+  if (view.error().code == Code::kNotFound)
+    co_return fail(Code::kPermissionDenied, std::string(kNotRegistered));
+  co_return as_agent_error(std::move(view).error());
+}
+
+}  // namespace nb::management::app

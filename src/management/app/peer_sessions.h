@@ -1,0 +1,121 @@
+// Login, Sync, SyncMeta and Logout of a machine: what is checked, stored and told to whom.
+#pragma once
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ha/login_filter.h"
+#include "management/app/sync_hub.h"
+#include "management/store/store.h"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nb::management::app {
+
+struct LoginCommand {
+  PeerKey key;
+  std::optional<PeerMeta> meta;
+  PeerLocation location;
+  std::string setup_key;  // plain, as typed
+  std::string jwt;
+  std::string ssh_key;
+  std::vector<std::string> extra_dns_labels;
+  Instant deadline{};
+};
+
+struct LoggedIn {
+  Peer peer;  // with the meta just sent: its capabilities decide what the answer may hold
+  AccountSettings settings;
+  AccountNetwork network;
+  bool registered = false;
+};
+
+struct SyncCommand {
+  PeerKey key;
+  std::optional<PeerMeta> meta;
+  PeerLocation location;
+  Instant deadline{};
+};
+
+struct SyncStarted {
+  PeerView view;
+  std::int64_t epoch = 0;
+  bool replaces_remote = false;  // another instance held the peer's last session
+};
+
+struct PeerSessionsOptions {
+  InstanceId instance;
+  std::int64_t incarnation = 0;
+  bool block_same_peers = false;
+  bool log_blocked_peers = false;
+  std::function<std::string(std::string_view)> hash_setup_key;
+  /// Told about ephemeral peers that are not connected; may be empty.
+  std::function<void(const AccountId&, const PeerId&, const PeerKey&)> on_ephemeral_idle;
+  std::function<void(const AccountId&, const PeerId&, const PeerKey&)> on_ephemeral_busy;
+};
+
+/// Read by metrics.
+struct PeerSessionCounters {
+  std::atomic<std::uint64_t> sync_blocked{0};
+  std::atomic<std::uint64_t> login_blocked{0};
+  std::atomic<std::uint64_t> meta_updates{0};
+  std::atomic<std::uint64_t> connects{0};
+  std::atomic<std::uint64_t> connect_errors{0};
+  std::atomic<std::uint64_t> disconnects{0};
+  std::atomic<std::uint64_t> disconnects_stale{0};
+  std::atomic<std::uint64_t> disconnect_errors{0};
+};
+
+/// Threads  functions may be called on any executor and finish there.
+/// Errors   code and text of every failure are what the agent gets (contract/management-grpc.md
+///          §4): infrastructure is always kUnavailable, never a statement about the peer.
+class PeerSessions {
+ public:
+  /// `filter` may be null; it lives on `filter_home`.
+  PeerSessions(Store& store, SyncHub& hub, ha::LoginFilter* filter,
+               boost::asio::any_io_executor filter_home, Clock& clock, PeerSessionsOptions options,
+               Logger log);
+
+  Task<LoggedIn> login(LoginCommand command);
+  /// Checks, stores what is new and marks the peer connected. The caller opens its stream at the
+  /// hub next, and calls stopped() with the epoch when it has ended, whatever happened.
+  Task<SyncStarted> start(SyncCommand command);
+  /// kNotFound "account not found: index lookup failed" for an unknown peer.
+  Task<> update_meta(SyncCommand command);
+  Task<> logout(PeerKey key, Instant deadline);
+  /// Kept and repeated until the database has taken it.
+  boost::asio::awaitable<void> stopped(Peer peer, std::int64_t epoch);
+  /// Registered at all? kPermissionDenied "peer is not registered".
+  Task<PeerView> registered(PeerKey key, Instant deadline);
+
+  [[nodiscard]] const PeerSessionCounters& counters() const { return counters_; }
+
+ private:
+  Task<MetaUpdated> store_meta(SyncCommand command);
+  Task<LoggedIn> enroll(LoginCommand command);
+  boost::asio::awaitable<ha::LoginVerdict> filter(ha::LoginAttempt attempt, bool record);
+  Result<> judge(const ha::LoginVerdict& verdict, const PeerKey& key,
+                 std::atomic<std::uint64_t>& counter, bool applies);
+
+  Store& store_;
+  SyncHub& hub_;
+  ha::LoginFilter* const filter_;
+  const boost::asio::any_io_executor filter_home_;
+  Clock& clock_;
+  const PeerSessionsOptions options_;
+  const Logger log_;
+  PeerSessionCounters counters_;
+};
+
+/// Failures of database and bus never say anything about a peer: one code for all of them.
+[[nodiscard]] Error as_agent_error(Error error);
+
+}  // namespace nb::management::app

@@ -1,0 +1,294 @@
+#include "management/app/sync_hub.h"
+
+#include "base/log_keys.h"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <charconv>
+#include <utility>
+
+namespace nb::management::app {
+
+namespace asio = boost::asio;
+
+/// The window of a round and the retry of a load; the clock port has no cancellable single shot.
+struct SyncHub::Timer {
+  explicit Timer(const asio::any_io_executor& home) : timer(home) {}
+  asio::steady_timer timer;
+};
+
+SyncHub::SyncHub(asio::any_io_executor home, Store& store, ha::MessageBus* bus, MapPool& maps,
+                 Clock& clock, SyncHubOptions options, Logger log)
+    : home_(std::move(home)),
+      store_(store),
+      bus_(bus),
+      maps_(maps),
+      clock_(clock),
+      options_(std::move(options)),
+      log_(std::move(log)),
+      fan_out_(options_.fan_out),
+      tasks_(std::make_unique<TaskGroup>(home_)),
+      timer_(std::make_unique<Timer>(home_)) {}
+
+SyncHub::~SyncHub() = default;
+
+void SyncHub::post(std::function<void()> work) {
+  asio::post(home_, [self = shared_from_this(), work = std::move(work)] {
+    if (!self->stopped_) work();
+  });
+}
+
+void SyncHub::start() {
+  post([this] { tasks_->spawn(poll_loop()); });
+}
+
+asio::awaitable<void> SyncHub::stop() {
+  const auto self = shared_from_this();
+  stopped_ = true;
+  timer_->timer.cancel();
+  accounts_.clear();
+  sinks_.clear();
+  co_await tasks_->stop();
+}
+
+void SyncHub::open(Opening opening, std::shared_ptr<SyncSink> sink) {
+  post([this, opening = std::move(opening), sink = std::move(sink)]() mutable {
+    sinks_.emplace(opening.stream, std::move(sink));
+    streams_.store(sinks_.size(), std::memory_order_relaxed);
+    subscribe(opening.account);
+    if (opening.replaces_remote)
+      send({opening.account, options_.self, Superseded{opening.peer, opening.epoch}});
+    fan_out_.opened(opening.stream, std::move(opening.account), std::move(opening.peer),
+                    opening.epoch, opening.serial, clock_.now());
+    step();
+  });
+}
+
+void SyncHub::ready(StreamNumber stream) {
+  post([this, stream] {
+    fan_out_.ready(stream, clock_.now());
+    step();
+  });
+}
+
+void SyncHub::close(StreamNumber stream) {
+  post([this, stream] {
+    sinks_.erase(stream);
+    streams_.store(sinks_.size(), std::memory_order_relaxed);
+    fan_out_.closed(stream, clock_.now());
+    step();
+  });
+}
+
+void SyncHub::announce(std::string account, Serial serial, FanOut::Affected affected) {
+  post([this, account = std::move(account), serial, affected = std::move(affected)]() mutable {
+    fan_out_.changed(account, serial, affected, clock_.now());
+    send({std::move(account), options_.self, Changed{serial, std::move(affected)}});
+    step();
+  });
+}
+
+void SyncHub::end_peer(std::string account, std::string peer, EndReason reason) {
+  post([this, account = std::move(account), peer = std::move(peer), reason]() mutable {
+    fan_out_.end_peer(account, peer, reason);
+    send({std::move(account), options_.self, Ended{std::move(peer), reason}});
+    step();
+  });
+}
+
+void SyncHub::on_payload(std::string_view payload) {
+  auto message = decode_bus_message(payload);
+  if (!message) {  // operators and tests publish what they like
+    counters_.refused.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  if (message->origin == options_.self) return;
+  counters_.received.fetch_add(1, std::memory_order_relaxed);
+  post([this, message = std::move(*message)] { deliver(message); });
+}
+
+void SyncHub::deliver(const BusMessage& message) {
+  const Instant now = clock_.now();
+  if (const auto* changed = std::get_if<Changed>(&message.body))
+    fan_out_.changed(message.account, changed->serial, changed->affected, now);
+  else if (const auto* superseded = std::get_if<Superseded>(&message.body))
+    fan_out_.superseded(message.account, superseded->peer, superseded->epoch);
+  else if (const auto* ended = std::get_if<Ended>(&message.body))
+    fan_out_.end_peer(message.account, ended->peer, ended->reason);
+  step();
+}
+
+void SyncHub::on_database_notice(std::string_view payload) {
+  const std::size_t blank = payload.rfind(' ');
+  if (blank == std::string_view::npos) return;
+  Serial serial = 0;
+  const char* const end = payload.data() + payload.size();
+  const auto [stop, error] = std::from_chars(payload.data() + blank + 1, end, serial);
+  if (error != std::errc{} || stop != end) return;
+  post([this, account = std::string(payload.substr(0, blank)), serial] {
+    fan_out_.changed(account, serial, std::nullopt, clock_.now());
+    step();
+  });
+}
+
+void SyncHub::resync() {
+  post([this] { tasks_->spawn(poll(fan_out_.accounts(), true)); });
+}
+
+void SyncHub::subscribe(const std::string& account) {
+  AccountState& state = accounts_[account];
+  if (bus_ == nullptr || state.subscription) return;
+  const std::weak_ptr<SyncHub> weak = weak_from_this();
+  state.subscription =
+      bus_->subscribe(options_.channel_prefix + account,
+                      {.on_message =
+                           [weak](const ha::Delivery& delivery) {
+                             if (const auto self = weak.lock()) self->on_payload(delivery.payload);
+                           },
+                       .on_gap =
+                           [weak, account] {
+                             const auto self = weak.lock();
+                             if (!self) return;
+                             self->bus_up_.store(true, std::memory_order_relaxed);
+                             // Named first: a coroutine's parameters are copied from them.
+                             std::vector<std::string> accounts{account};
+                             self->tasks_->spawn(self->poll(std::move(accounts), true));
+                           }});
+}
+
+void SyncHub::send(BusMessage message) {
+  if (bus_ != nullptr || !options_.fallback_channel.empty())
+    tasks_->spawn(send_task(std::move(message)));
+}
+
+asio::awaitable<void> SyncHub::send_task(BusMessage message) {
+  const auto self = shared_from_this();
+  std::string payload = encode(message);
+  if (bus_ != nullptr) {
+    std::string channel = options_.channel_prefix + message.account;
+    const auto sent = co_await bus_->publish(std::move(channel), payload);
+    bus_up_.store(static_cast<bool>(sent), std::memory_order_relaxed);
+    if (sent) {
+      counters_.published.fetch_add(1, std::memory_order_relaxed);
+      co_return;
+    }
+  }
+  if (options_.fallback_channel.empty()) co_return;
+  const auto told = co_await store_.notify(clock_.now() + options_.load_deadline,
+                                           options_.fallback_channel, std::move(payload));
+  auto& counter = told ? counters_.published_fallback : counters_.publish_failures;
+  counter.fetch_add(1, std::memory_order_relaxed);  // polling closes the gap
+}
+
+void SyncHub::step() {
+  // Performing an effect may cause another at once (a build for a peer that is gone).
+  for (auto effects = fan_out_.take_effects(); !effects.empty(); effects = fan_out_.take_effects())
+    for (FanOut::Effect& effect : effects) perform(std::move(effect));
+  arm();
+}
+
+void SyncHub::perform(FanOut::Effect effect) {
+  if (const auto* wanted = std::get_if<FanOut::Load>(&effect)) {
+    tasks_->spawn(load_task(wanted->account));
+  } else if (const auto* made = std::get_if<FanOut::Build>(&effect)) {
+    build(*made);
+  } else if (const auto* ended = std::get_if<FanOut::End>(&effect)) {
+    end(*ended);
+  } else if (const auto* forgotten = std::get_if<FanOut::Forget>(&effect)) {
+    if (!fan_out_.has_account(forgotten->account)) accounts_.erase(forgotten->account);
+  }
+}
+
+void SyncHub::build(const FanOut::Build& wanted) {
+  const auto sink = sinks_.find(wanted.stream);
+  const auto account = accounts_.find(wanted.account);
+  if (sink == sinks_.end() || account == accounts_.end()) return;
+  const netmap::AccountViewPtr view = account->second.view;
+  const netmap::PeerIndex peer = view->find(PeerId(fan_out_.peer_of(wanted.stream)));
+  if (peer == netmap::kNoPeer) {  // deleted, and nobody told us
+    sink->second->end(EndReason::kDeleted, view);
+    return;
+  }
+  maps_.post([sink = sink->second, view, peer] { sink->build(view, peer); });
+}
+
+void SyncHub::end(const FanOut::End& wanted) {
+  const auto sink = sinks_.find(wanted.stream);
+  if (sink == sinks_.end()) return;
+  const auto account = accounts_.find(wanted.account);
+  sink->second->end(wanted.reason, account == accounts_.end() ? nullptr : account->second.view);
+}
+
+asio::awaitable<void> SyncHub::load_task(std::string account) {
+  const auto self = shared_from_this();
+  counters_.loads.fetch_add(1, std::memory_order_relaxed);
+  auto snapshot =
+      co_await store_.snapshot(clock_.now() + options_.load_deadline, AccountId(account));
+  if (!snapshot) {
+    counters_.load_failures.fetch_add(1, std::memory_order_relaxed);
+    log_.warn("account not loaded, streams keep their maps",
+              {log::f(log::kAccount, account), log::f(log::kError, snapshot.error().text)});
+    fan_out_.load_failed(account, clock_.now());
+    step();
+    co_return;
+  }
+  maps_.post([self, account = std::move(account), snapshot = std::move(*snapshot)]() mutable {
+    auto view =
+        std::make_shared<const netmap::AccountView>(std::move(snapshot), self->options_.dns_domain);
+    self->post([hub = self.get(), account = std::move(account), view = std::move(view)] {
+      const auto state = hub->accounts_.find(account);
+      if (state == hub->accounts_.end()) return;  // the last stream left meanwhile
+      auto& current = state->second.view;
+      if (!current || current->serial() <= view->serial()) current = view;
+      hub->fan_out_.loaded(account, current->serial(), hub->clock_.now());
+      hub->step();
+    });
+  });
+}
+
+asio::awaitable<void> SyncHub::poll_loop() {
+  const auto self = shared_from_this();
+  for (;;) {
+    co_await clock_.sleep_for(options_.poll_interval);
+    if (stopped_) co_return;
+    auto accounts = fan_out_.accounts();
+    if (!accounts.empty()) co_await poll(std::move(accounts), false);
+  }
+}
+
+asio::awaitable<void> SyncHub::poll(std::vector<std::string> accounts, bool certain) {
+  const auto self = shared_from_this();
+  if (accounts.empty()) co_return;
+  std::vector<AccountId> ids;
+  ids.reserve(accounts.size());
+  for (std::string& account : accounts) ids.emplace_back(std::move(account));
+  const auto serials =
+      co_await store_.serials(clock_.now() + options_.load_deadline, std::move(ids));
+  if (!serials) co_return;  // the next poll tries again
+  for (const AccountSerial& entry : *serials) {
+    if (fan_out_.polled(entry.id.value(), entry.serial, certain, clock_.now()))
+      counters_.repairs.fetch_add(1, std::memory_order_relaxed);
+  }
+  step();
+}
+
+void SyncHub::arm() {
+  const auto at = fan_out_.next_wakeup();
+  if (at == armed_for_) return;
+  armed_for_ = at;
+  if (!at) {
+    timer_->timer.cancel();
+    return;
+  }
+  timer_->timer.expires_at(*at);
+  timer_->timer.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = weak.lock();
+    if (error || !self || self->stopped_) return;
+    self->armed_for_.reset();
+    self->fan_out_.tick(self->clock_.now());
+    self->step();
+  });
+}
+
+}  // namespace nb::management::app

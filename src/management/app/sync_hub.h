@@ -1,0 +1,142 @@
+// The driver of FanOut: snapshots, map threads, bus and polling around its rules.
+#pragma once
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/task_group.h"
+#include "ha/message_bus.h"
+#include "management/app/bus_message.h"
+#include "management/app/fan_out.h"
+#include "management/app/map_pool.h"
+#include "management/app/sync_sink.h"
+#include "management/store/store.h"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace nb::management::app {
+
+struct SyncHubOptions {
+  FanOutOptions fan_out{};
+  std::string self;  // names this start of this instance on the bus
+  std::string channel_prefix = "nb:mgmt:account:";
+  /// PostgreSQL channel for messages that the bus could not carry; empty: there is no other.
+  std::string fallback_channel;
+  std::chrono::milliseconds poll_interval{2'000};  // anti-entropy
+  std::chrono::milliseconds load_deadline{10'000};
+  std::string dns_domain;  // the server's
+};
+
+/// What the hub did; read by metrics.
+struct SyncHubCounters {
+  std::atomic<std::uint64_t> loads{0};
+  std::atomic<std::uint64_t> load_failures{0};
+  std::atomic<std::uint64_t> published{0};
+  std::atomic<std::uint64_t> published_fallback{0};
+  std::atomic<std::uint64_t> publish_failures{0};
+  std::atomic<std::uint64_t> received{0};
+  std::atomic<std::uint64_t> refused{0};  // not understood
+  std::atomic<std::uint64_t> repairs{0};  // accounts a poll found behind
+};
+
+/// Shared because work queued on other threads may outlive its owner's interest in it.
+/// Threads  public functions may be called from anywhere; the rest happens on home.
+/// Failure  bus away: messages go over PostgreSQL; both away: polling closes the gap; database
+///          away: streams keep what they have, loads are retried.
+class SyncHub : public std::enable_shared_from_this<SyncHub> {
+ public:
+  /// `bus` may be null (a single instance). Ports first; all outlive stop().
+  SyncHub(boost::asio::any_io_executor home, Store& store, ha::MessageBus* bus, MapPool& maps,
+          Clock& clock, SyncHubOptions options, Logger log);
+
+  void start();
+  /// Ends all tasks of the hub; streams are not told (see end_all).
+  boost::asio::awaitable<void> stop();
+
+  [[nodiscard]] StreamNumber new_stream() { return next_stream_.fetch_add(1); }
+  struct Opening {
+    StreamNumber stream = 0;
+    std::string account;
+    std::string peer;
+    std::int64_t epoch = 0;
+    Serial serial = 0;             // read before this call
+    bool replaces_remote = false;  // another instance may hold an older stream of the peer
+  };
+  void open(Opening opening, std::shared_ptr<SyncSink> sink);
+  void ready(StreamNumber stream);
+  void close(StreamNumber stream);
+
+  /// A change committed here: local streams at once, other instances over the bus.
+  void announce(std::string account, Serial serial, FanOut::Affected affected);
+  /// The peer's streams end, here and elsewhere.
+  void end_peer(std::string account, std::string peer, EndReason reason);
+
+  /// A payload of an account's channel or of the fallback channel.
+  void on_payload(std::string_view payload);
+  /// "<account> <serial>" from the database itself.
+  void on_database_notice(std::string_view payload);
+  /// Messages were or may have been lost: compares with the database at once.
+  void resync();
+
+  /// Whether the bus is known to carry messages: the store then needs no NOTIFY of its own.
+  [[nodiscard]] bool bus_up() const { return bus_up_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t streams() const { return streams_.load(std::memory_order_relaxed); }
+  [[nodiscard]] const SyncHubCounters& counters() const { return counters_; }
+
+ private:
+  struct AccountState {
+    netmap::AccountViewPtr view;
+    ha::Subscription subscription;
+  };
+
+  void post(std::function<void()> work);
+  void step();  // performs effects, arms the timer
+  void perform(FanOut::Effect effect);
+  void build(const FanOut::Build& build);
+  void end(const FanOut::End& end);
+  void subscribe(const std::string& account);
+  void deliver(const BusMessage& message);
+  void send(BusMessage message);
+  boost::asio::awaitable<void> send_task(BusMessage message);
+  boost::asio::awaitable<void> load_task(std::string account);
+  boost::asio::awaitable<void> poll_loop();
+  boost::asio::awaitable<void> poll(std::vector<std::string> accounts, bool certain);
+  void arm();
+
+  const boost::asio::any_io_executor home_;
+  Store& store_;
+  ha::MessageBus* const bus_;
+  MapPool& maps_;
+  Clock& clock_;
+  const SyncHubOptions options_;
+  const Logger log_;
+
+  std::atomic<StreamNumber> next_stream_{1};
+  std::atomic<bool> bus_up_{false};
+  std::atomic<std::size_t> streams_{0};
+  SyncHubCounters counters_;
+
+  // Only on home.
+  FanOut fan_out_;
+  std::unordered_map<StreamNumber, std::shared_ptr<SyncSink>> sinks_;
+  std::unordered_map<std::string, AccountState> accounts_;
+  std::unique_ptr<TaskGroup> tasks_;
+  struct Timer;
+  std::unique_ptr<Timer> timer_;
+  std::optional<Instant> armed_for_;
+  bool stopped_ = false;
+
+ public:
+  ~SyncHub();
+};
+
+}  // namespace nb::management::app

@@ -1,0 +1,24 @@
+// The far end of a Sync stream, as the hub sees it.
+#pragma once
+
+#include "management/app/fan_out.h"
+#include "management/netmap/account_view.h"
+
+#include <cstdint>
+
+namespace nb::management::app {
+
+/// One stream. The hub never has two build() of one sink under way, and asks for the next only
+/// after SyncHub::ready().
+class SyncSink {
+ public:
+  virtual ~SyncSink() = default;
+  /// Makes, seals and sends the peer's map, or drops it when the stream has one like it; then
+  /// SyncHub::ready() follows, once the transport took all bytes. Called on a map thread.
+  virtual void build(const netmap::AccountViewPtr& view, netmap::PeerIndex peer) = 0;
+  /// Ends the stream; `view` (may be null) tells the deletion message its serial. Called on the
+  /// hub's home.
+  virtual void end(EndReason reason, const netmap::AccountViewPtr& view) = 0;
+};
+
+}  // namespace nb::management::app

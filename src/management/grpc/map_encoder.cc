@@ -1,0 +1,242 @@
+#include "management/grpc/map_encoder.h"
+
+#include "crypto/encoding.h"
+#include "crypto/hash.h"
+#include "management/domain/login_rules.h"
+#include "proto/management.pb.h"
+
+#include <google/protobuf/arena.h>
+#include <google/protobuf/io/coded_stream.h>
+
+#include <functional>
+#include <string_view>
+
+namespace nb::management::grpc {
+namespace {
+
+namespace pb = ::management;
+using netmap::AccountView;
+using netmap::NetworkMap;
+
+constexpr std::uint32_t kSerialTag = (1U << 3) | 0U;
+constexpr std::uint32_t kNetbirdConfigTag = (1U << 3) | 2U;
+constexpr std::uint32_t kNetworkMapTag = (5U << 3) | 2U;
+constexpr std::int64_t kRecordTtl = 300;
+constexpr std::int64_t kTypeA = 1;
+constexpr std::int64_t kTypeAaaa = 28;
+
+void append_varint(std::string& out, std::uint64_t value) {
+  std::uint8_t buffer[10];
+  const auto* const end =
+      google::protobuf::io::CodedOutputStream::WriteVarint64ToArray(value, buffer);
+  out.append(reinterpret_cast<const char*>(buffer), static_cast<std::size_t>(end - buffer));
+}
+
+/// Address bytes and one byte of length: PeerConfig.address_v6, FirewallRule.sourcePrefixes.
+std::string compact_prefix(const IpAddress& address, int length) {
+  const IpAddress plain = address.unmapped();
+  std::string out(reinterpret_cast<const char*>(plain.bytes().data()), plain.is_v4() ? 4 : 16);
+  out.push_back(static_cast<char>(plain.is_v4() && !address.is_v4() ? length - 96 : length));
+  return out;
+}
+
+std::string host_prefix(const IpAddress& address) {
+  return address.to_string() + (address.is_v4() ? "/32" : "/128");
+}
+
+std::string fqdn(const Peer& peer, const std::string& domain) {
+  return domain.empty() ? std::string{} : peer.fqdn(domain);
+}
+
+pb::RuleProtocol protocol(netmap::Protocol value) {
+  switch (value) {
+    case netmap::Protocol::kAll:
+      return pb::ALL;
+    case netmap::Protocol::kTcp:
+      return pb::TCP;
+    case netmap::Protocol::kUdp:
+      return pb::UDP;
+    case netmap::Protocol::kIcmp:
+      return pb::ICMP;
+  }
+  return pb::UNKNOWN;
+}
+
+void fill_remote_peer(pb::RemotePeerConfig& out, const AccountView& view, const Peer& peer,
+                      bool receiver_ipv6) {
+  out.set_wgpubkey(peer.key.value());
+  out.add_allowedips(host_prefix(peer.ip));
+  if (receiver_ipv6 && peer.ipv6.is_set()) out.add_allowedips(host_prefix(peer.ipv6));
+  out.mutable_sshconfig()->set_sshpubkey(peer.ssh_key);
+  out.set_fqdn(fqdn(peer, view.dns_domain()));
+  out.set_agentversion(peer.meta.wt_version);
+}
+
+void fill_rule(pb::FirewallRule& out, const netmap::FirewallRule& rule, bool source_prefixes) {
+  out.set_peerip(rule.remote.to_string());
+  out.set_direction(rule.direction == netmap::Direction::kIn ? pb::IN : pb::OUT);
+  out.set_action(rule.action == netmap::Action::kDrop ? pb::DROP : pb::ACCEPT);
+  out.set_protocol(protocol(rule.protocol));
+  out.set_policyid(rule.rule->id.value());
+  out.set_port(rule.ports->port);
+  const bool ported =
+      rule.protocol == netmap::Protocol::kTcp || rule.protocol == netmap::Protocol::kUdp;
+  // contract/management-grpc.md §6.5: without a port a range is always there, 0-0 meaning any.
+  if (ported && rule.ports->port.empty()) {
+    auto& range = *out.mutable_portinfo()->mutable_range();
+    range.set_start(rule.ports->range.start);
+    range.set_end(rule.ports->range.end);
+  }
+  if (source_prefixes) out.add_sourceprefixes(compact_prefix(rule.remote, rule.remote.bits()));
+}
+
+void fill_dns(pb::DNSConfig& out, const AccountView& view, const NetworkMap& map) {
+  out.set_forwarderport(view.forwarder_port());
+  out.set_serviceenable(map.dns_enabled);
+  if (map.peer_zone.empty()) return;
+  auto& zone = *out.add_customzones();
+  zone.set_domain(view.dns_domain() + '.');
+  for (const netmap::DnsRecord& record : map.peer_zone) {
+    auto& entry = *zone.add_records();
+    entry.set_name(record.name);
+    entry.set_type(record.address.is_v4() ? kTypeA : kTypeAaaa);
+    entry.set_class_("IN");
+    entry.set_ttl(kRecordTtl);
+    entry.set_rdata(record.address.to_string());
+  }
+}
+
+void fill_ssh_auth(pb::SSHAuth& out, const netmap::SshAuth& auth, const EncoderSettings& settings) {
+  out.set_useridclaim(settings.user_id_claim);
+  for (const UserId& user : auth.users) {
+    const crypto::Digest16 digest = crypto::ssh_user_hash(user.value());
+    out.add_authorizedusers(std::string(crypto::as_text(digest)));
+  }
+  for (const auto& [local_user, indexes] : auth.machine_users) {
+    auto& entry = (*out.mutable_machine_users())[local_user];
+    for (const std::uint32_t index : indexes) entry.add_indexes(index);
+  }
+}
+
+template <class Message>
+std::string bytes_of(const Message& message) {
+  // Maps inside (SSHAuth.machine_users) would come in hash order; stable bytes need them sorted.
+  std::string out;
+  {
+    google::protobuf::io::StringOutputStream stream(&out);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return out;
+}
+
+}  // namespace
+
+void fill_peer_config(pb::PeerConfig& out, const PeerConfigInput& input,
+                      const EncoderSettings& settings) {
+  const Peer& peer = input.peer;
+  out.set_address(peer.ip.to_string() + '/' + std::to_string(input.network.net.length));
+  out.set_fqdn(fqdn(peer, input.dns_domain));
+  out.set_routingpeerdnsresolutionenabled(input.settings.routing_peer_dns_resolution_enabled ||
+                                          peer.proxy_embedded);
+  out.set_lazyconnectionenabled(input.settings.lazy_connection_enabled);
+  auto& update = *out.mutable_autoupdate();
+  update.set_version(input.settings.auto_update_version);
+  update.set_alwaysupdate(input.settings.auto_update_always);
+  auto& ssh = *out.mutable_sshconfig();
+  ssh.set_sshenabled(input.ssh_enabled);
+  if (input.ssh_enabled && settings.jwt) {
+    auto& jwt = *ssh.mutable_jwtconfig();
+    jwt.set_issuer(settings.jwt->issuer);
+    jwt.set_keyslocation(settings.jwt->keys_location);
+    jwt.set_audience(settings.jwt->audience);
+    for (const std::string& audience : settings.jwt->audiences) jwt.add_audiences(audience);
+  }
+  if (peer.meta.supports_ipv6() && peer.ipv6.is_set() && input.network.net_v6.is_set())
+    out.set_address_v6(compact_prefix(peer.ipv6, input.network.net_v6.length));
+}
+
+void fill_session_deadline(google::protobuf::Timestamp& out, const Peer& peer,
+                           const AccountSettings& settings) {
+  const auto deadline = login_deadline(peer, settings);
+  if (!deadline) return;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(*deadline);
+  out.set_seconds(seconds.time_since_epoch().count());
+  out.set_nanos(static_cast<std::int32_t>((*deadline - seconds).count()));
+}
+
+EncodedMap encode_map(const AccountView& view, const NetworkMap& map,
+                      const EncoderSettings& settings) {
+  const auto& account = view.snapshot().account;
+  const netmap::PeerView& target = view.peers()[map.target];
+  google::protobuf::Arena arena;
+  auto& response = *google::protobuf::Arena::CreateMessage<pb::SyncResponse>(&arena);
+  auto& network = *google::protobuf::Arena::CreateMessage<pb::NetworkMap>(&arena);
+
+  fill_peer_config(*network.mutable_peerconfig(),
+                   {.peer = *target.peer,
+                    .network = account.network,
+                    .settings = account.settings,
+                    .dns_domain = view.dns_domain(),
+                    .ssh_enabled = map.ssh_enabled},
+                   settings);
+  for (const netmap::PeerIndex peer : map.remote_peers)
+    fill_remote_peer(*network.add_remotepeers(), view, *view.peers()[peer].peer, target.has_ipv6);
+  for (const netmap::PeerIndex peer : map.offline_peers)
+    fill_remote_peer(*network.add_offlinepeers(), view, *view.peers()[peer].peer, target.has_ipv6);
+  for (const netmap::FirewallRule& rule : map.firewall_rules)
+    fill_rule(*network.add_firewallrules(), rule, target.source_prefixes);
+  // The one place where the flags are made: an empty list without its flag opens the firewall.
+  network.set_remotepeersisempty(network.remotepeers().empty());
+  network.set_firewallrulesisempty(network.firewallrules().empty());
+  network.set_routesfirewallrulesisempty(network.routesfirewallrules().empty());
+  fill_dns(*network.mutable_dnsconfig(), view, map);
+  if (map.validated) fill_ssh_auth(*network.mutable_sshauth(), map.ssh_auth, settings);
+
+  *response.mutable_peerconfig() = network.peerconfig();
+  response.set_remotepeersisempty(network.remotepeersisempty());
+  if (target.features.top_level_peers) *response.mutable_remotepeers() = network.remotepeers();
+  fill_session_deadline(*response.mutable_sessionexpiresat(), *target.peer, account.settings);
+  return {.head = bytes_of(response), .map = bytes_of(network)};
+}
+
+std::uint64_t EncodedMap::digest() const {
+  const std::hash<std::string_view> hash;
+  return hash(map) * 0x9e3779b97f4a7c15ULL + hash(head);
+}
+
+std::string EncodedMap::message(std::uint64_t serial, const std::string& netbird_config) const {
+  std::string number;
+  if (serial != 0) {
+    append_varint(number, kSerialTag);
+    append_varint(number, serial);
+  }
+  std::string out;
+  out.reserve(head.size() + map.size() + netbird_config.size() + 32);
+  if (!netbird_config.empty()) {
+    append_varint(out, kNetbirdConfigTag);
+    append_varint(out, netbird_config.size());
+    out += netbird_config;
+  }
+  out += head;
+  append_varint(out, kNetworkMapTag);
+  append_varint(out, number.size() + map.size());
+  out += number;
+  out += map;
+  return out;
+}
+
+std::string encode_deletion(std::uint64_t serial, std::int64_t forwarder_port) {
+  pb::SyncResponse response;
+  response.set_remotepeersisempty(true);
+  auto& network = *response.mutable_networkmap();
+  network.set_serial(serial);
+  network.set_remotepeersisempty(true);
+  network.set_firewallrulesisempty(true);
+  network.set_routesfirewallrulesisempty(true);
+  network.mutable_dnsconfig()->set_forwarderport(forwarder_port);
+  return response.SerializeAsString();
+}
+
+}  // namespace nb::management::grpc

@@ -1,0 +1,67 @@
+// Domain values as protobuf messages of the management protocol.
+#pragma once
+
+#include "base/clock.h"
+#include "management/netmap/network_map.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace management {
+class PeerConfig;
+}  // namespace management
+namespace google::protobuf {
+class Timestamp;
+}  // namespace google::protobuf
+
+namespace nb::management::grpc {
+
+/// What agents need to check SSH tokens (contract/management-grpc.md §6.2), from configuration.
+struct JwtSettings {
+  std::string issuer;
+  std::string keys_location;
+  std::string audience;                // for old agents
+  std::vector<std::string> audiences;  // empty: SSH by token is not configured
+};
+
+struct EncoderSettings {
+  std::string dns_domain;  // the server's; an account's own wins
+  std::optional<JwtSettings> jwt;
+  std::string user_id_claim = "sub";
+};
+
+/// Everything of a peer configuration that comes from the account.
+struct PeerConfigInput {
+  const Peer& peer;
+  const AccountNetwork& network;
+  const AccountSettings& settings;
+  const std::string& dns_domain;  // effective
+  bool ssh_enabled = false;
+};
+void fill_peer_config(::management::PeerConfig& out, const PeerConfigInput& input,
+                      const EncoderSettings& settings);
+
+/// The deadline of the peer's login, or the zero time that means "none".
+void fill_session_deadline(::google::protobuf::Timestamp& out, const Peer& peer,
+                           const AccountSettings& settings);
+
+/// A SyncResponse without NetbirdConfig, in two parts around the serial, so that equal maps of
+/// different serials have equal digests and nothing is encoded twice.
+struct EncodedMap {
+  std::string head;  // fields of SyncResponse besides the network map
+  std::string map;   // fields of NetworkMap besides the serial
+  [[nodiscard]] std::uint64_t digest() const;
+  /// The whole SyncResponse; `netbird_config`: an encoded NetbirdConfig, or empty for none.
+  [[nodiscard]] std::string message(std::uint64_t serial, const std::string& netbird_config) const;
+};
+
+/// Pure; any thread. Lists come out in the order of the account's ids, so bytes are stable.
+[[nodiscard]] EncodedMap encode_map(const netmap::AccountView& view, const netmap::NetworkMap& map,
+                                    const EncoderSettings& settings);
+
+/// What a deleted peer gets before its stream ends (contract/management-grpc.md §5.6).
+[[nodiscard]] std::string encode_deletion(std::uint64_t serial, std::int64_t forwarder_port);
+
+}  // namespace nb::management::grpc
