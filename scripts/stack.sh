@@ -4,6 +4,8 @@
 state=${NB_DEV_STATE:-$([ "$(id -u)" = 0 ] && echo /var/lib/netbird-dev || echo "$HOME/.local/state/netbird-dev")}
 bin=$PWD/build/bin
 web_port=${NB_DEV_PORT:-8088}
+# What agents are told, where a forwarder in front of the stack makes it differ from the bound address.
+advertised=${NB_DEV_ADVERTISE:-}
 redis_port=${NB_DEV_REDIS_PORT:-6379}
 postgres_port=${NB_DEV_POSTGRES_PORT:-5432}
 
@@ -259,6 +261,7 @@ up_ha() {
     bind=$bind,$address:$web_port
     public=$address
   fi
+  public=${advertised:-$public}
   require_free nb-redis "$redis_port"
   require_free nb-postgres "$postgres_port"
   require_free nb-haproxy "$web_port"
@@ -278,7 +281,7 @@ up_ha() {
 }
 
 up_single() {
-  local public=${1:-127.0.0.1}
+  local public=${advertised:-${1:-127.0.0.1}}
   require_free nb-mgmt 33073
   require_free nb-signal 10000
   management_json sqlite "$public:10000"
