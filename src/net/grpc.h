@@ -3,8 +3,12 @@
 // A call lives on the loop (thread) of its connection; every function here is called there and
 // nowhere else. Two shapes of handler exist: callbacks, for paths where an idle stream must cost
 // bytes and not kilobytes (signal, Sync), and coroutines, for everything that waits on SQL.
-// Source   gRPC over HTTP/2 (PROTOCOL-HTTP2); contract/management-grpc.md §1, signal-relay-ops.md §1.
+// Source   gRPC over HTTP/2 (PROTOCOL-HTTP2); contract/management-grpc.md §1, signal-relay-ops.md
+// §1.
 #pragma once
+
+#include "base/clock.h"
+#include "base/result.h"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -18,9 +22,6 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
-
-#include "base/clock.h"
-#include "base/result.h"
 
 namespace nb::net {
 
@@ -70,10 +71,16 @@ class GrpcCall {
   [[nodiscard]] virtual Loop& loop() const = 0;
   /// Sends the response headers now (once). Otherwise the first write or finish sends them.
   virtual void send_headers(const Metadata& initial = {}) = 0;
+  /// In on_message() or a unary handler: the message came compressed (and is not any more).
+  [[nodiscard]] virtual bool message_was_compressed() const = 0;
+  /// From now on messages are compressed, if the caller accepts gzip. Decide before the headers go.
+  virtual void use_gzip(bool on) = 0;
   /// Queues one message (copied). Ignored after finish(). See queued_bytes() for back-pressure.
   virtual void write(std::string_view message) = 0;
   /// Ends the call once everything written has left. The handler's on_end follows, later.
   virtual void finish(GrpcStatus status, const Metadata& trailers = {}) = 0;
+  /// finish() without waiting for what is queued: the queue is dropped.
+  virtual void abort(GrpcStatus status) = 0;
   /// Bytes written but not yet given to the socket; on_writable() is called when it falls to zero
   /// after having been above zero at the end of a turn.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
@@ -123,22 +130,33 @@ class GrpcRouter {
   void unary(std::string path, UnaryFn fn);
   void async_unary(std::string path, AsyncFn fn);
   void stream(std::string path, StreamFactory factory);
+  /// Request header (lower-case name) that stays readable for the whole call, in every method.
+  void keep(std::string header);
+  [[nodiscard]] const std::vector<std::string>& kept() const { return kept_; }
 
   struct Method {
+    std::string path{};
     UnaryFn unary;
     AsyncFn async;
     StreamFactory stream;
   };
-  /// Null: unknown, answered UNIMPLEMENTED ("unknown service S" or "unknown method M for service S").
+  /// Null: unknown, answered UNIMPLEMENTED ("unknown service S" or "unknown method M for service
+  /// S").
   [[nodiscard]] const Method* find(std::string_view path) const;
   [[nodiscard]] bool has_service(std::string_view service) const;
+  [[nodiscard]] bool empty() const { return methods_.empty(); }
 
  private:
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
   };
+  Method& add(std::string path);
+
   std::unordered_map<std::string, Method, Hash, std::equal_to<>> methods_;
+  std::vector<std::string> kept_;
 };
 
 }  // namespace nb::net

@@ -1,6 +1,8 @@
 // Plain HTTP (1.1 and 2) on the same port: REST, /oauth2, health, metrics.
 #pragma once
 
+#include "net/grpc.h"
+
 #include <boost/asio/awaitable.hpp>
 
 #include <functional>
@@ -10,16 +12,14 @@
 #include <utility>
 #include <vector>
 
-#include "net/grpc.h"
-
 namespace nb::net {
 
 struct HttpRequest {
-  std::string method;                                     // upper case as sent
-  std::string path;                                       // raw, without query
-  std::string query;                                      // without '?'
+  std::string method;                                        // upper case as sent
+  std::string path;                                          // raw, without query
+  std::string query;                                         // without '?'
   std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
-  std::string body;                                       // whole, <= ServerLimits::body_bytes_max
+  std::string body;  // whole, <= ServerLimits::body_bytes_max
   ClientAddress client;
   bool tls = false;
   Loop* loop = nullptr;
@@ -44,6 +44,7 @@ class HttpRouter {
   void exact(std::string path, HttpHandler handler);
   void prefix(std::string path, HttpHandler handler);
   [[nodiscard]] const HttpHandler* find(std::string_view path) const;
+  [[nodiscard]] bool empty() const { return exact_.empty() && prefixes_.empty(); }
 
  private:
   std::vector<std::pair<std::string, HttpHandler>> exact_;

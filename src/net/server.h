@@ -3,10 +3,16 @@
 // Purpose      the servers' only transport; see design.md §3 and contract/management-grpc.md §1.
 // Not here     what the services do; authentication; REST routing inside /api (management/rest).
 // Start with   Server below, GrpcRouter in grpc.h, HttpRouter in http.h, then connection.h.
-// Threads      one Loop per thread; a connection and all its calls stay on the loop that accepted it.
-// Limits       ServerLimits; every one has a counter in NetMetrics.
-// Failure      a bad peer loses its own connection or stream, with the status of its RFC.
+// Threads      one Loop per thread; a connection and all its calls stay on the loop that accepted
+// it. Limits       ServerLimits; every one has a counter in NetMetrics. Failure      a bad peer
+// loses its own connection or stream, with the status of its RFC.
 #pragma once
+
+#include "base/log.h"
+#include "base/result.h"
+#include "net/grpc.h"
+#include "net/http.h"
+#include "net/loop.h"
 
 #include <boost/asio/awaitable.hpp>
 #include <prometheus/registry.h>
@@ -18,27 +24,21 @@
 #include <string>
 #include <vector>
 
-#include "base/log.h"
-#include "base/result.h"
-#include "net/grpc.h"
-#include "net/http.h"
-#include "net/loop.h"
-
 namespace nb::net {
 
 struct ServerLimits {
   std::size_t connections_max = 65'536;
-  std::size_t connections_per_address_max = 0;     // 0: no limit (agents sit behind shared NAT)
+  std::size_t connections_per_address_max = 0;  // 0: no limit (agents sit behind shared NAT)
   std::uint32_t streams_per_connection_max = 256;
   std::size_t header_bytes_max = 16 * 1024;
-  std::size_t message_bytes_max = 4 * 1024 * 1024;  // one gRPC message, after decompression
-  std::size_t body_bytes_max = 4 * 1024 * 1024;     // one HTTP request body
+  std::size_t message_bytes_max = 4 * 1024 * 1024;       // one gRPC message, after decompression
+  std::size_t body_bytes_max = 4 * 1024 * 1024;          // one HTTP request body
   std::size_t write_buffer_bytes_max = 8 * 1024 * 1024;  // per connection, then streams wait
-  std::chrono::milliseconds header_timeout{10'000};       // first byte to end of headers, TLS included
+  std::chrono::milliseconds header_timeout{10'000};  // first byte to end of headers, TLS included
   std::chrono::milliseconds idle_timeout{std::chrono::minutes(5)};  // no stream and no ping
-  std::chrono::milliseconds keepalive_time{30'000};       // our PING after silence; 0: never
+  std::chrono::milliseconds keepalive_time{30'000};  // our PING after silence; 0: never
   std::chrono::milliseconds keepalive_timeout{10'000};
-  std::chrono::milliseconds age_max{0};                   // 0: unlimited; ±10 % jitter, GOAWAY
+  std::chrono::milliseconds age_max{0};  // 0: unlimited; ±10 % jitter, GOAWAY
   std::chrono::milliseconds age_grace{30'000};
   // Defence: resets, pings, settings and empty frames a peer may send per 10 s before GOAWAY.
   std::uint32_t resets_max = 1'000;
@@ -62,8 +62,11 @@ struct ServerConfig {
   TlsFiles tls_files;
   ServerLimits limits;
   std::vector<std::string> trusted_proxies;       // CIDR; whose X-Forwarded-For and X-Real-Ip count
+  std::vector<std::string> trusted_http_proxies;  // CIDR; more to skip in X-Forwarded-For
   unsigned trusted_proxy_count = 0;               // >0: index from the right instead
-  std::vector<std::string> grpc_tunnel_paths;     // WebSocket paths that carry a raw HTTP/2 connection
+  std::vector<std::string> grpc_tunnel_paths;  // WebSocket paths that carry a raw HTTP/2 connection
+  /// What no route takes is a gRPC call made wrongly (505, 405, 415) instead of 404.
+  bool unmatched_is_grpc = false;
 };
 
 class Server {
@@ -80,8 +83,8 @@ class Server {
   Result<> start();
   /// Bound port of each listener, in order.
   [[nodiscard]] std::vector<std::uint16_t> ports() const;
-  /// Stops accepting, sends GOAWAY, lets calls end within `grace`, then closes. Streams are ended by
-  /// their services before or during it. Safe to call from any thread; blocks until done.
+  /// Stops accepting, sends GOAWAY, lets calls end within `grace`, then closes. Streams are ended
+  /// by their services before or during it. Safe to call from any thread; blocks until done.
   void drain(std::chrono::milliseconds grace);
   void stop();
   [[nodiscard]] std::size_t connections() const;

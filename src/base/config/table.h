@@ -27,7 +27,6 @@ enum class Source : std::uint8_t { kDefault, kFile, kAlias, kEnv, kFlag };
 struct Origin {
   Source source = Source::kDefault;
   std::string name{};
-  std::string file{};  // path, when the value was read through a *_FILE variable or *File key
 };
 
 /// A row of Option<S>, bound to its member and freed of S.
@@ -42,8 +41,6 @@ struct Setting {
   std::int64_t max = 0;
   std::string_view allowed;
   ValueCheck check = nullptr;
-  Redact redact = nullptr;
-  bool bare_number = false;
   Reload reload = Reload::kRestart;
   bool hidden = false;
   bool file_before_alias = false;
@@ -121,8 +118,6 @@ class Table {
                  .max = row.max,
                  .allowed = row.allowed,
                  .check = row.check,
-                 .redact = row.redact,
-                 .bare_number = row.bare_number,
                  .reload = row.reload,
                  .hidden = row.hidden,
                  .file_before_alias = row.file_before_alias,

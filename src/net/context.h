@@ -1,0 +1,29 @@
+// What every session of one server on one loop shares.
+#pragma once
+
+#include "base/log.h"
+#include "net/address.h"
+#include "net/event_loop.h"
+#include "net/http2_memory.h"
+#include "net/net_metrics.h"
+#include "net/server.h"
+
+#include <memory>
+
+namespace nb::net {
+
+struct ServerContext {
+  EventLoop& loop;
+  const GrpcRouter& grpc;
+  const HttpRouter& http;
+  const ServerConfig& config;
+  const ProxyRules& proxies;
+  NetMetrics& metrics;
+  Logger log;
+  std::unique_ptr<Http2Memory> http2_memory = std::make_unique<Http2Memory>();
+  bool draining = false;
+
+  [[nodiscard]] const ServerLimits& limits() const { return config.limits; }
+};
+
+}  // namespace nb::net

@@ -1,0 +1,102 @@
+#include "net/http2_request.h"
+
+#include "net/http_rules.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace nb::net {
+
+Http2Request::Http2Request(Http2Session& session, std::int32_t id) : Http2Stream(session, id) {}
+
+Http2Request::~Http2Request() {
+  session_.add_held(-static_cast<std::ptrdiff_t>(held_));
+  session_.add_queued(-static_cast<std::ptrdiff_t>(body_.size() - sent_));
+}
+
+void Http2Request::start(const HeaderBlock& headers) {
+  ServerContext& context = session_.context();
+  request_.method = headers.find(":method");
+  if (headers.too_large) {
+    context.metrics.header_too_large.Increment();
+    return respond(HttpResponse::text(431, "request headers are too large\n"));
+  }
+  split_target(headers.find(":path"), request_);
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    const auto [name, value] = headers.at(i);
+    if (name == ":authority") request_.headers.emplace_back("host", value);
+    if (!name.starts_with(':')) request_.headers.emplace_back(name, value);
+  }
+  request_.tls = session_.carrier().tls();
+  request_.loop = &context.loop;
+  resolve_client(context, session_.carrier().peer(), request_);
+  handler_ = context.http.find(request_.path);
+  if (handler_ == nullptr) respond(unmatched(context, request_, true));
+}
+
+void Http2Request::on_data(std::span<const std::uint8_t> bytes) {
+  if (answered_) return;
+  ServerContext& context = session_.context();
+  if (request_.body.size() + bytes.size() > context.limits().body_bytes_max) {
+    context.metrics.body_too_large.Increment();
+    return respond(HttpResponse::text(413, "request body is too large\n"));
+  }
+  if (session_.over_held_limit()) {
+    return respond(HttpResponse::text(503, "too many unfinished requests on one connection\n"));
+  }
+  request_.body.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  held_ += bytes.size();
+  session_.add_held(static_cast<std::ptrdiff_t>(bytes.size()));
+}
+
+void Http2Request::on_half_close() {
+  if (answered_ || handler_ == nullptr) return;
+  task_ = std::make_unique<HttpTask>(
+      *handler_, request_, [this](HttpResponse response) { respond(std::move(response)); });
+}
+
+void Http2Request::respond(HttpResponse response) {
+  if (answered_) return;
+  answered_ = true;
+  const std::string status = std::to_string(response.status);
+  const std::string length = std::to_string(response.body.size());
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::vector<nghttp2_nv> headers;
+  const auto add = [&](std::string_view name, std::string_view value) {
+    headers.push_back({reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data())),
+                       reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())),
+                       name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+  };
+  const bool bodiless = response.status == 204 || response.status == 304;
+  add(":status", status);
+  if (!bodiless) add("content-length", length);
+  for (const auto& [name, value] : response.headers) {
+    if (!connection_header(lower(name))) fields.emplace_back(lower(name), value);
+  }
+  for (const auto& [name, value] : fields) add(name, value);
+  if (!bodiless && request_.method != "HEAD") body_ = std::move(response.body);
+  session_.add_queued(static_cast<std::ptrdiff_t>(body_.size()));
+  session_.respond(*this, headers, !body_.empty());
+}
+
+Http2Stream::Offer Http2Request::offer(std::size_t limit) {
+  const std::size_t left = body_.size() - sent_;
+  return {.bytes = std::min(left, limit), .end = left <= limit};
+}
+
+void Http2Request::take(OutputBuffer& out, std::size_t bytes) {
+  out.append(std::string_view(body_).substr(sent_, bytes));
+  sent_ += bytes;
+  session_.add_queued(-static_cast<std::ptrdiff_t>(bytes));
+}
+
+void Http2Request::on_closed() {
+  task_.reset();
+}
+
+void Http2Request::on_shut() {
+  respond(HttpResponse::text(503, "the server is shutting down\n"));
+}
+
+}  // namespace nb::net

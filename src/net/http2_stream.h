@@ -1,0 +1,93 @@
+// One HTTP/2 stream of a session: a gRPC call (grpc_stream.h) or a plain request (http2_request.h).
+#pragma once
+
+#include "net/output.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nb::net {
+
+/// Request headers of the block being received; recycled, so that none is allocated per request.
+class HeaderBlock {
+ public:
+  struct Field {
+    std::string_view name;
+    std::string_view value;
+  };
+  void clear();
+  void add(std::string_view name, std::string_view value);
+  /// As RFC 9113 §10.5.1 counts: 32 bytes more for each field.
+  [[nodiscard]] std::size_t bytes() const { return text_.size() + 32 * spans_.size(); }
+  [[nodiscard]] std::size_t size() const { return spans_.size(); }
+  [[nodiscard]] Field at(std::size_t index) const;
+  /// First value, or empty.
+  [[nodiscard]] std::string_view find(std::string_view name) const;
+  /// Values of fields of the same name, joined by ", " (RFC 9110 §5.3).
+  [[nodiscard]] std::string joined(std::string_view name) const;
+
+  bool too_large = false;
+
+ private:
+  struct Span {
+    std::uint32_t at;
+    std::uint32_t name;
+    std::uint32_t value;
+  };
+  std::string text_;
+  std::vector<Span> spans_;
+};
+
+class Http2Session;
+
+/// Made and destroyed by its session; linked into the session's list.
+class Http2Stream {
+ public:
+  Http2Stream(Http2Session& session, std::int32_t id) : session_(session), id_(id) {}
+  virtual ~Http2Stream() = default;
+  Http2Stream(const Http2Stream&) = delete;
+  Http2Stream& operator=(const Http2Stream&) = delete;
+
+  [[nodiscard]] std::int32_t id() const { return id_; }
+  /// Part of the body. False: the session answers with RST_STREAM(CANCEL).
+  virtual void on_data(std::span<const std::uint8_t> bytes) = 0;
+  /// The bytes given to on_data() in this receive() are about to go away.
+  virtual void on_input_end() {}
+  virtual void on_half_close() = 0;
+  /// The stream is gone; the session deletes it afterwards.
+  virtual void on_closed() = 0;
+  /// The service goes away: answer UNAVAILABLE or 503 now.
+  virtual void on_shut() = 0;
+
+  // Response body.
+  struct Offer {
+    std::size_t bytes = 0;  // to be taken now
+    bool end = false;       // nothing follows these
+    bool trailers = false;  // … but trailers, which offer() has submitted
+  };
+  /// At most `limit` bytes of what is queued. {0, false}: wait until resume().
+  virtual Offer offer(std::size_t limit) = 0;
+  virtual void take(OutputBuffer& out, std::size_t bytes) = 0;
+  /// After produce(), when note_writable() was called during it.
+  virtual void on_writable() {}
+  /// More than enough is queued for the peer: it gets no window for more requests.
+  [[nodiscard]] virtual bool congested() const { return false; }
+
+ protected:
+  Http2Session& session_;
+  const std::int32_t id_;
+
+ private:
+  friend class Http2Session;
+  Http2Stream* next_ = nullptr;
+  Http2Stream* previous_ = nullptr;
+  std::uint32_t unconsumed_ = 0;  // received, but kept back from the peer's stream window
+  bool remote_ended_ = false;
+  bool deferred_ = false;  // nghttp2 waits for nghttp2_session_resume_data()
+};
+
+}  // namespace nb::net

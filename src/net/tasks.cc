@@ -1,0 +1,68 @@
+#include "net/tasks.h"
+
+#include "net/loop.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+
+#include <exception>
+#include <utility>
+
+namespace nb::net {
+namespace asio = boost::asio;
+
+// The state outlives its owner until the coroutine has ended, because the coroutine's frame holds
+// the cancellation slot. `done` is emptied when the owner goes.
+struct AsyncCall::State {
+  asio::cancellation_signal cancel;
+  std::function<void(Result<std::string>)> done;
+};
+
+AsyncCall::AsyncCall(const GrpcRouter::AsyncFn& fn, GrpcRequest request,
+                     std::function<void(Result<std::string>)> done)
+    : state_(std::make_shared<State>()) {
+  state_->done = std::move(done);
+  const auto executor = request.loop->executor();
+  asio::co_spawn(executor, fn(std::move(request)),
+                 asio::bind_cancellation_slot(
+                     state_->cancel.slot(),
+                     [state = state_](const std::exception_ptr& error, Result<std::string> result) {
+                       if (!state->done) return;
+                       const auto finish = std::exchange(state->done, nullptr);
+                       finish(error ? Result<std::string>(fail(Code::kInternal, "internal error"))
+                                    : std::move(result));
+                     }));
+}
+
+AsyncCall::~AsyncCall() {
+  // Still running: cancel from a turn of its own, never from inside the coroutine's own stack.
+  if (std::exchange(state_->done, nullptr)) state_->cancel.emit(asio::cancellation_type::terminal);
+}
+
+struct HttpTask::State {
+  asio::cancellation_signal cancel;
+  std::function<void(HttpResponse)> done;
+};
+
+HttpTask::HttpTask(const HttpHandler& handler, HttpRequest request,
+                   std::function<void(HttpResponse)> done)
+    : state_(std::make_shared<State>()) {
+  state_->done = std::move(done);
+  const auto executor = request.loop->executor();
+  asio::co_spawn(
+      executor, handler(std::move(request)),
+      asio::bind_cancellation_slot(
+          state_->cancel.slot(),
+          [state = state_](const std::exception_ptr& error, HttpResponse response) {
+            if (!state->done) return;
+            const auto finish = std::exchange(state->done, nullptr);
+            finish(error ? HttpResponse::text(500, "internal error\n") : std::move(response));
+          }));
+}
+
+HttpTask::~HttpTask() {
+  if (std::exchange(state_->done, nullptr)) state_->cancel.emit(asio::cancellation_type::terminal);
+}
+
+}  // namespace nb::net
