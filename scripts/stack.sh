@@ -4,6 +4,8 @@
 state=${NB_DEV_STATE:-$([ "$(id -u)" = 0 ] && echo /var/lib/netbird-dev || echo "$HOME/.local/state/netbird-dev")}
 bin=$PWD/build/bin
 web_port=${NB_DEV_PORT:-8088}
+# What agents are told, where a forwarder in front of the stack makes it differ from the bound address.
+advertised=${NB_DEV_ADVERTISE:-}
 redis_port=${NB_DEV_REDIS_PORT:-6379}
 postgres_port=${NB_DEV_POSTGRES_PORT:-5432}
 
@@ -167,13 +169,13 @@ redis_answers() {
 ha_environment() { # ha_environment INSTANCE
   printf '%s\n' NB_HA_ENABLED=true "NB_HA_INSTANCE_ID=$1" "NB_HA_REDIS_ADDRESS=127.0.0.1:$redis_port" \
     "NB_HA_REDIS_PASSWORD_FILE=$state/secrets/redis.password" "NB_HA_SECRET_FILE=$state/secrets/bus.secret" \
-    "NB_SIGNAL_SECRET_FILE=$state/secrets/bus.secret" NB_BIND_ADDRESS=127.0.0.1
+    "NB_SIGNAL_SECRET_FILE=$state/secrets/bus.secret" NB_LISTEN_ADDRESS=127.0.0.1
 }
 
 start_signal() { # start_signal NAME PORT METRICS [VARIABLE…]
   local name=$1 port=$2 metrics=$3
   shift 3
-  launch "$name" NB_BIND_ADDRESS=127.0.0.1 "$@" "$bin/netbird-signal" run --port "$port" \
+  launch "$name" NB_LISTEN_ADDRESS=127.0.0.1 "$@" "$bin/netbird-signal" run --port "$port" \
     --metrics-port "$metrics" --log-file console --disable-legacy-port
   wait_for 15 "$name" ready "$metrics"
 }
@@ -181,7 +183,7 @@ start_signal() { # start_signal NAME PORT METRICS [VARIABLE…]
 start_management() { # start_management NAME PORT METRICS [VARIABLE…]
   local name=$1 port=$2 metrics=$3
   shift 3
-  launch "$name" NB_BIND_ADDRESS=127.0.0.1 "$@" "$bin/netbird-mgmt" management --port "$port" \
+  launch "$name" NB_LISTEN_ADDRESS=127.0.0.1 "$@" "$bin/netbird-mgmt" management --port "$port" \
     --metrics-port "$metrics" --config "$state/management.json" --datadir "$state/data" \
     --log-file console --disable-legacy-port
   wait_for 20 "$name" ready "$metrics"
@@ -259,6 +261,7 @@ up_ha() {
     bind=$bind,$address:$web_port
     public=$address
   fi
+  public=${advertised:-$public}
   require_free nb-redis "$redis_port"
   require_free nb-postgres "$postgres_port"
   require_free nb-haproxy "$web_port"
@@ -278,11 +281,11 @@ up_ha() {
 }
 
 up_single() {
-  local public=${1:-127.0.0.1}
+  local public=${advertised:-${1:-127.0.0.1}}
   require_free nb-mgmt 33073
   require_free nb-signal 10000
   management_json sqlite "$public:10000"
-  local bind=("NB_BIND_ADDRESS=${1:-127.0.0.1}")
+  local bind=("NB_LISTEN_ADDRESS=${1:-127.0.0.1}")
   start_signal nb-signal 10000 9093 "${bind[@]}"
   start_management nb-mgmt 33073 9091 "${bind[@]}"
   print_next_step "http://$public:33073"

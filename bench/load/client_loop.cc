@@ -1,5 +1,7 @@
 #include "load/client_loop.h"
 
+#include "base/assert.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -12,8 +14,6 @@
 #include <cstring>
 #include <ctime>
 #include <utility>
-
-#include "base/assert.h"
 
 namespace nb::bench {
 namespace {
@@ -107,8 +107,8 @@ void ClientLoop::turn(std::chrono::nanoseconds wait) {
   flush_touched();
   const timespec limit{static_cast<time_t>(wait.count() / 1'000'000'000),
                        static_cast<long>(wait.count() % 1'000'000'000)};
-  const int count = ::epoll_pwait2(epoll_, events_.data(), static_cast<int>(events_.size()), &limit,
-                                   nullptr);
+  const int count =
+      ::epoll_pwait2(epoll_, events_.data(), static_cast<int>(events_.size()), &limit, nullptr);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events_[static_cast<std::size_t>(i)];
     auto& client = *static_cast<H2Client*>(event.data.ptr);

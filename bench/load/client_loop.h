@@ -2,6 +2,10 @@
 // that has something to say once, as the Go clients' writers do.
 #pragma once
 
+#include "base/clock.h"
+#include "base/result.h"
+#include "load/h2_client.h"
+
 #include <sys/epoll.h>
 
 #include <chrono>
@@ -10,10 +14,6 @@
 #include <memory>
 #include <string>
 #include <vector>
-
-#include "base/clock.h"
-#include "base/result.h"
-#include "load/h2_client.h"
 
 namespace nb::bench {
 

@@ -1,5 +1,7 @@
 #include "load/h2_client.h"
 
+#include "base/assert.h"
+
 #include <nghttp2/nghttp2.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -8,8 +10,6 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
-
-#include "base/assert.h"
 
 namespace nb::bench {
 namespace {
@@ -60,12 +60,11 @@ H2Client::~H2Client() {
 
 void H2Client::put_frame(std::size_t length, std::uint8_t type, std::uint8_t flags,
                          std::uint32_t stream) {
-  const char head[kFrameHeader] = {
-      static_cast<char>(length >> 16), static_cast<char>(length >> 8),
-      static_cast<char>(length),       static_cast<char>(type),
-      static_cast<char>(flags),        static_cast<char>(stream >> 24),
-      static_cast<char>(stream >> 16), static_cast<char>(stream >> 8),
-      static_cast<char>(stream)};
+  const char head[kFrameHeader] = {static_cast<char>(length >> 16), static_cast<char>(length >> 8),
+                                   static_cast<char>(length),       static_cast<char>(type),
+                                   static_cast<char>(flags),        static_cast<char>(stream >> 24),
+                                   static_cast<char>(stream >> 16), static_cast<char>(stream >> 8),
+                                   static_cast<char>(stream)};
   out_.append(head, sizeof head);
 }
 
@@ -192,9 +191,8 @@ bool H2Client::frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream
       block_.open = false;
       return on_block(std::exchange(block_.bytes, {}));
     case kReset:
-      end_stream(stream, {-1, "RST_STREAM " + std::to_string(payload.size() >= 4
-                                                                 ? be32(payload.data())
-                                                                 : 0)});
+      end_stream(stream, {-1, "RST_STREAM " +
+                                  std::to_string(payload.size() >= 4 ? be32(payload.data()) : 0)});
       return true;
     case kSettings:
       return (flags & kAck) != 0 || on_settings(payload);
@@ -222,8 +220,8 @@ bool H2Client::frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream
 bool H2Client::on_settings(std::string_view payload) {
   streams_max_ = std::max<std::uint32_t>(streams_max_, 1'000'000);  // no limit named: none
   for (; payload.size() >= 6; payload.remove_prefix(6)) {
-    const unsigned id = static_cast<unsigned char>(payload[0]) << 8U |
-                        static_cast<unsigned char>(payload[1]);
+    const unsigned id =
+        static_cast<unsigned char>(payload[0]) << 8U | static_cast<unsigned char>(payload[1]);
     const std::uint32_t value = be32(payload.data() + 2);
     if (id == 1) encoder_.limit_table(value);
     if (id == 3) streams_max_ = value;
@@ -288,7 +286,8 @@ void H2Client::messages(std::uint32_t id, std::string_view data) {
   const auto it = streams_.find(id);  // the owner may have started calls: look it up again
   if (it == streams_.end()) return;
   it->second.partial.assign(data);
-  if (data.size() >= kMessagePrefix) it->second.partial.reserve(kMessagePrefix + be32(data.data() + 1));
+  if (data.size() >= kMessagePrefix)
+    it->second.partial.reserve(kMessagePrefix + be32(data.data() + 1));
 }
 
 void H2Client::on_ping_ack() {
@@ -313,9 +312,9 @@ bool H2Client::on_block(std::string_view bytes) {
   while (true) {
     nghttp2_nv pair{};
     int flags = 0;
-    const auto used = nghttp2_hd_inflate_hd2(
-        inflater_, &pair, &flags, reinterpret_cast<const std::uint8_t*>(bytes.data()),
-        bytes.size(), 1);
+    const auto used = nghttp2_hd_inflate_hd2(inflater_, &pair, &flags,
+                                             reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                             bytes.size(), 1);
     if (used < 0) return broken("bad header block");
     bytes.remove_prefix(static_cast<std::size_t>(used));
     if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0) {
@@ -357,7 +356,9 @@ void H2Client::end_stream(std::uint32_t id, CallEnd end) {
   start_waiting();
 }
 
-void H2Client::close(std::string_view reason) { broken(reason); }
+void H2Client::close(std::string_view reason) {
+  broken(reason);
+}
 
 bool H2Client::broken(std::string_view reason) {
   if (fd_ < 0) return false;

@@ -7,14 +7,14 @@
 // WINDOW_UPDATE after a quarter of a window, PING and SETTINGS acknowledged.
 #pragma once
 
+#include "load/hpack_encoder.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>
 #include <unordered_map>
-
-#include "load/hpack_encoder.h"
 
 struct nghttp2_hd_inflater;
 

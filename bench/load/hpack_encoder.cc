@@ -1,10 +1,10 @@
 #include "load/hpack_encoder.h"
 
+#include "base/assert.h"
+
 #include <nghttp2/nghttp2.h>
 
 #include <array>
-
-#include "base/assert.h"
 
 namespace nb::bench {
 namespace {
@@ -27,7 +27,9 @@ constexpr std::string_view kContentType = "application/grpc";
 constexpr std::string_view kUserAgent = "grpc-go/1.80.0";
 constexpr std::string_view kTe = "trailers";
 
-const Known& known(Field field) { return kKnown[static_cast<std::size_t>(field)]; }
+const Known& known(Field field) {
+  return kKnown[static_cast<std::size_t>(field)];
+}
 
 void put_int(std::string& out, unsigned prefix_bits, unsigned flags, std::size_t value) {
   const std::size_t limit = (std::size_t{1} << prefix_bits) - 1;
@@ -45,8 +47,7 @@ struct Constants {
       : content_type(hpack_string(kContentType, huffman)),
         user_agent(hpack_string(kUserAgent, huffman)),
         te(hpack_string(kTe, huffman)) {
-    for (std::size_t i = 0; i < names.size(); ++i)
-      names[i] = hpack_string(kKnown[i].name, huffman);
+    for (std::size_t i = 0; i < names.size(); ++i) names[i] = hpack_string(kKnown[i].name, huffman);
   }
   std::string content_type;
   std::string user_agent;
@@ -107,8 +108,8 @@ std::string hpack_string(std::string_view text, bool huffman) {
   nghttp2_hd_deflater* deflater = nullptr;
   NB_ASSERT(nghttp2_hd_deflate_new(&deflater, 0) == 0);
   std::string block(nghttp2_hd_deflate_bound(deflater, &pair, 1) + 16, '\0');
-  const auto size = nghttp2_hd_deflate_hd(
-      deflater, reinterpret_cast<std::uint8_t*>(block.data()), block.size(), &pair, 1);
+  const auto size = nghttp2_hd_deflate_hd(deflater, reinterpret_cast<std::uint8_t*>(block.data()),
+                                          block.size(), &pair, 1);
   nghttp2_hd_deflate_del(deflater);
   NB_ASSERT(size > 0);
   block.resize(static_cast<std::size_t>(size));

@@ -1,7 +1,7 @@
 // Request headers as the Go gRPC client encodes them: everything goes through the dynamic table,
-// the changing grpc-timeout included, so that a server's table fills and turns over as in real life.
-// (nghttp2's deflater leaves :path out of the table, hence this one.)
-// Source   RFC 7541; the order of the fields is the Go client's.
+// the changing grpc-timeout included, so that a server's table fills and turns over as in real
+// life. (nghttp2's deflater leaves :path out of the table, hence this one.) Source   RFC 7541; the
+// order of the fields is the Go client's.
 #pragma once
 
 #include <array>

@@ -1,4 +1,9 @@
 // netbird-bench: load for any NetBird-compatible server; see bench/README.md.
+#include "load/compare.h"
+#include "load/report.h"
+#include "load/signal_load.h"
+#include "load/spawned_server.h"
+
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -6,10 +11,6 @@
 #include <cstdio>
 #include <string>
 #include <vector>
-
-#include "load/report.h"
-#include "load/signal_load.h"
-#include "load/spawned_server.h"
 
 namespace {
 
@@ -38,7 +39,8 @@ void add_signal(CLI::App& app, SignalOptions& o) {
   CLI::App* sub = app.add_subcommand("signal", "messages between random pairs of peers");
   sub->add_option("--target", o.targets, "address of a running server (twice: across two)");
   sub->add_option("--pid", o.plan.pids, "server process whose cost is counted");
-  sub->add_option("--command", o.commands, "starts the server; {port}, {metrics}, {dir} are filled in");
+  sub->add_option("--command", o.commands,
+                  "starts the server; {port}, {metrics}, {dir} are filled in");
   sub->add_option("--peers", o.plan.peers, "peers, one stream each");
   sub->add_option("--connections", o.plan.connections, "connections they share");
   sub->add_option("--threads", o.plan.threads, "threads of the generator");
@@ -46,7 +48,37 @@ void add_signal(CLI::App& app, SignalOptions& o) {
   sub->add_option("--outstanding", o.plan.outstanding, "saturated: messages on their way");
   sub->add_option("--bytes", o.plan.body_bytes, "body of a message");
   sub->add_option("--seconds", o.seconds, "measured time")->check(CLI::Range(0.1, 600.0));
+  sub->add_option("--throttle", o.plan.throttle, "share of the time the server may run");
   sub->add_flag("--floor", o.plan.plain_headers, "the target is bench-floor");
+}
+
+struct CompareOptions {
+  ComparePlan plan;
+  double seconds = 4;
+  bool strict = false;
+};
+
+void add_compare(CLI::App& app, CompareOptions& o) {
+  CLI::App* sub = app.add_subcommand("compare", "two signal servers in one run, against the goals");
+  sub->add_option("--a,--ours", o.plan.ours,
+                  "command with {port}, {metrics}, {dir}, or address,pid")
+      ->required();
+  sub->add_option("--b,--other", o.plan.other, "the server to compare with, in the same form");
+  sub->add_option("--floor", o.plan.floor, "command of bench-floor");
+  sub->add_option("--instance", o.plan.instance,
+                  "one of two instances of ours; {redis} and {instance} are filled in too");
+  sub->add_option("--redis", o.plan.redis, "command of the Redis server they share");
+  sub->add_option("--rounds", o.plan.rounds, "rounds A B A B ...; the median counts");
+  sub->add_option("--seconds", o.seconds, "measured time of each")->check(CLI::Range(0.5, 60.0));
+  sub->add_flag("--large", o.plan.large, "5,000 connections as well");
+  sub->add_flag("--strict", o.strict, "exit code 3 when a goal is missed");
+}
+
+int run_compare_mode(CompareOptions& o) {
+  o.plan.duration = std::chrono::milliseconds(static_cast<std::int64_t>(o.seconds * 1000));
+  const auto met = run_compare(o.plan);
+  if (!met) return report_error(met.error());
+  return o.strict && !*met ? 3 : 0;
 }
 
 int run_signal_mode(SignalOptions& o) {
@@ -78,6 +110,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   SignalOptions signal_options;
   add_signal(app, signal_options);
+  CompareOptions compare_options;
+  add_compare(app, compare_options);
   CLI11_PARSE(app, argc, argv);
+  if (app.got_subcommand("compare")) return run_compare_mode(compare_options);
   return run_signal_mode(signal_options);
 }

@@ -39,7 +39,9 @@ std::int64_t read_cpu_ns(std::span<const pid_t> pids) {
   return sum;
 }
 
-std::int64_t own_cpu_ns() { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
+std::int64_t own_cpu_ns() {
+  return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
 
 ProcessStat read_processes(std::span<const pid_t> pids) {
   ProcessStat out;

@@ -9,10 +9,10 @@
 namespace nb::bench {
 
 struct ProcessStat {
-  std::int64_t cpu_ns = 0;        // user + system of all threads, ended ones included
-  std::int64_t rss_bytes = 0;     // smaps_rollup, exact
+  std::int64_t cpu_ns = 0;     // user + system of all threads, ended ones included
+  std::int64_t rss_bytes = 0;  // smaps_rollup, exact
   std::int64_t rss_peak_bytes = 0;
-  std::int64_t switches = 0;      // voluntary and forced context switches of the live threads
+  std::int64_t switches = 0;  // voluntary and forced context switches of the live threads
 };
 
 /// Sum over `pids`; a process that is gone counts zero.

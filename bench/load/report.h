@@ -1,9 +1,9 @@
 // Results as lines for people.
 #pragma once
 
-#include <string>
-
 #include "load/signal_load.h"
+
+#include <string>
 
 namespace nb::bench {
 [[nodiscard]] std::string describe(const SignalResult& result);

@@ -1,5 +1,10 @@
 #include "load/signal_load.h"
 
+#include "load/ledger.h"
+#include "load/signal_message.h"
+
+#include <signal.h>
+
 #include <algorithm>
 #include <atomic>
 #include <ctime>
@@ -7,9 +12,6 @@
 #include <optional>
 #include <thread>
 #include <utility>
-
-#include "load/ledger.h"
-#include "load/signal_message.h"
 
 namespace nb::bench {
 namespace {
@@ -208,9 +210,36 @@ bool wait_for(milliseconds limit, milliseconds every, Done done) {
   return true;
 }
 
+/// Lets the servers run only part of each period.
+class Throttle {
+ public:
+  explicit Throttle(const SignalPlan& plan) {
+    if (plan.throttle >= 1) return;
+    thread_ = std::jthread([&plan](const std::stop_token& stop) {
+      const auto on = std::chrono::duration<double, std::milli>(kPeriodMs * plan.throttle);
+      const auto off = std::chrono::duration<double, std::milli>(kPeriodMs) - on;
+      while (!stop.stop_requested()) {
+        for (const pid_t pid : plan.pids) ::kill(pid, SIGSTOP);
+        std::this_thread::sleep_for(off);
+        for (const pid_t pid : plan.pids) ::kill(pid, SIGCONT);
+        std::this_thread::sleep_for(on);
+      }
+    });
+  }
+  void end() {
+    thread_.request_stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  static constexpr double kPeriodMs = 50;
+  std::jthread thread_;
+};
+
 class Run {
  public:
-  explicit Run(const SignalPlan& plan) : plan_(plan), shared_(plan, static_cast<std::uint32_t>(now_ns())) {}
+  explicit Run(const SignalPlan& plan)
+      : plan_(plan), shared_(plan, static_cast<std::uint32_t>(now_ns())) {}
 
   Result<SignalResult> run() {
     out_.peers = plan_.peers;
@@ -239,6 +268,7 @@ class Run {
     pause(plan_.settle);
     out_.rss_idle = read_processes(plan_.pids).rss_bytes;
     shared_.phase = Phase::kTraffic;
+    Throttle throttle(plan_);
     pause(plan_.warm_up);
     const auto begin = std::chrono::steady_clock::now();
     const ProcessStat before = read_processes(plan_.pids);
@@ -252,12 +282,12 @@ class Run {
     const ProcessStat after = read_processes(plan_.pids);
     out_.window_delivered = ledger.delivered() - delivered_before;
     const auto count = static_cast<double>(std::max<std::uint64_t>(1, out_.window_delivered));
-    out_.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    out_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     out_.cpu_us_per_message = static_cast<double>(after.cpu_ns - before.cpu_ns) / 1e3 / count;
     out_.own_cpu_us_per_message = static_cast<double>(own_cpu_ns() - own_before) / 1e3 / count;
     out_.switches_per_message = static_cast<double>(after.switches - before.switches) / count;
     shared_.phase = Phase::kIdle;
+    throttle.end();
     drain();
     pause(plan_.settle);
     out_.rss_after = read_processes(plan_.pids).rss_bytes;
@@ -321,6 +351,9 @@ Result<SignalResult> run_signal(const SignalPlan& plan) {
   if (plan.body_bytes < 64 || plan.body_bytes > 60'000)
     return fail(Code::kInvalidArgument, "signal load: body {} bytes: want 64..60000",
                 plan.body_bytes);
+  if (plan.throttle <= 0 || plan.throttle > 1)
+    return fail(Code::kInvalidArgument, "signal load: throttle {}: want a share in (0, 1]",
+                plan.throttle);
   return Run(plan).run();
 }
 

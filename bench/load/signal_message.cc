@@ -1,10 +1,10 @@
 #include "load/signal_message.h"
 
+#include "base/assert.h"
+
 #include <fmt/format.h>
 
 #include <cstring>
-
-#include "base/assert.h"
 
 namespace nb::bench {
 namespace {

@@ -1,13 +1,13 @@
 // A server under test as a child process, on a free loopback port.
 #pragma once
 
+#include "base/result.h"
+#include "load/client_loop.h"
+
 #include <sys/types.h>
 
 #include <memory>
 #include <string>
-
-#include "base/result.h"
-#include "load/client_loop.h"
 
 namespace nb::bench {
 

@@ -1,10 +1,12 @@
 #include "ha/ids.h"
 
+#include "base/assert.h"
 #include "ha/deadlines.h"
 #include "ha/membership.h"
 #include "ha/peer_directory.h"
 
 #include <fmt/format.h>
+#include <openssl/rand.h>
 
 #include <algorithm>
 #include <charconv>
@@ -22,6 +24,14 @@ bool plain(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
 }
 }  // namespace
+
+Random system_random() {
+  return [] {
+    std::uint64_t bits = 0;
+    NB_ASSERT(RAND_bytes(reinterpret_cast<unsigned char*>(&bits), sizeof bits) == 1);
+    return bits;
+  };
+}
 
 Incarnation make_incarnation(WallTime started, std::uint64_t random) {
   const auto us =

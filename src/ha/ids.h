@@ -6,6 +6,7 @@
 #include "base/strong_id.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,11 @@ struct Incarnation : StrongId<Incarnation, std::string> {
 struct PeerKey : StrongId<PeerKey, std::string> {
   using StrongId::StrongId;
 };
+
+/// 64 random bits with each call; injected, so that simulations repeat.
+using Random = std::function<std::uint64_t()>;
+/// The system's, unpredictable.
+[[nodiscard]] Random system_random();
 
 /// A new incarnation from the clock and a random number.
 [[nodiscard]] Incarnation make_incarnation(WallTime started, std::uint64_t random);

@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/result.h"
+#include "redis/breaker.h"
 #include "redis/command.h"
 #include "redis/metrics.h"
 #include "redis/options.h"
@@ -36,15 +37,13 @@
 
 namespace nb::redis {
 
-enum class BreakerState : std::uint8_t { kClosed, kHalfOpen, kOpen };
-
 class Client {
  public:
   using Replies = std::vector<Reply>;
   using Callback = std::function<void(Result<Replies>)>;
   struct Events {
-    /// After each (re)connect, greeting done, before queued commands leave. Generations count
-    /// from 1 and grow by one each time: re-assert here what Redis may have lost.
+    /// After each (re)connect, greeting done. Generations count from 1 and grow by one each time:
+    /// re-assert here what Redis may have lost.
     std::function<void(std::uint64_t generation)> on_up;
     /// The connection of `generation` is gone.
     std::function<void(std::uint64_t generation, const Error& why)> on_down;

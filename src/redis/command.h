@@ -74,7 +74,6 @@ class Batch {
 
  private:
   friend class Client;
-  friend struct BatchAccess;
   /// Enough of a script call to send it again with its source.
   struct ScriptCall {
     std::size_t index;  // of the command in the batch
@@ -82,6 +81,10 @@ class Batch {
     std::vector<std::string> keys_and_args;
     std::size_t keys;
   };
+  void add_script(const ScriptCall& call, std::string_view verb, std::string_view body);
+  /// The calls once more, each script's source with the first that needs it.
+  static Batch again(const std::vector<ScriptCall>& calls);
+
   std::string wire_;
   std::size_t count_ = 0;
   std::vector<ScriptCall> scripts_;

@@ -60,10 +60,19 @@ class Cli {
   /// The same without process state, for tests.
   Outcome prepare(const std::vector<std::string>& args, const Environment& env);
 
+  /// Null: the program's own page.
   [[nodiscard]] std::string help_text(const Command* command) const;
+  [[nodiscard]] const std::string& program() const { return program_; }
   [[nodiscard]] std::span<const Command> commands() const { return commands_; }
 
  private:
+  Outcome without_command(const std::vector<std::string>& args,
+                          const std::vector<std::string>& words) const;
+  static std::string command_lines(std::span<const Command> commands, std::string_view group);
+  [[nodiscard]] std::string group_help(std::string_view group) const;
+  Outcome run_command(const Command& command, const std::vector<std::string>& args,
+                      const Environment& env);
+
   std::string program_;
   std::string about_;
   std::string version_;
@@ -95,8 +104,8 @@ Result<> apply_file(Table& table, const Node& file, std::vector<std::string>& wa
 
 /// Effective values with their origin; secrets as "(set)" or "(not set)".
 [[nodiscard]] std::string dump(const Table& table);
-/// The settings as a page of docs/configuration.md.
-[[nodiscard]] std::string markdown(std::string_view binary, const Cli& cli);
+/// The settings of one command as a chapter of docs/configuration.md.
+[[nodiscard]] std::string markdown(std::string_view title, const Table& table);
 /// The nearest known word, or empty.
 [[nodiscard]] std::string suggestion(std::string_view word, std::span<const std::string> known);
 

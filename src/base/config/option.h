@@ -38,6 +38,8 @@ using Member = AnyOf<MemberOf<S>::template Pointer>;
 /// Extra check of a value (of each element of a list). The error's text must not repeat the value.
 using ValueCheck = Result<> (*)(std::string_view value);
 
+using Redact = std::string (*)(std::string_view value);
+
 /// One setting of struct S. At least one of flag, env and key is set.
 template <class S>
 struct Option {
@@ -57,12 +59,18 @@ struct Option {
   /// Closed set of values, "console|syslog"; compared without regard to case.
   std::string_view allowed{};
   ValueCheck check = nullptr;
+  /// For secrets that are addresses: what may be shown of the value. Null: nothing.
+  Redact redact = nullptr;
+  bool bare_number = false;  ///< a duration may be a number in the member's own unit
   Reload reload = Reload::kRestart;
   bool hidden = false;              ///< accepted without effect: not in --help, but in the docs
   bool file_before_alias = false;   ///< the file's value wins over an alias variable
   std::string_view default_text{};  ///< shown instead of the default when that depends on others
   std::string_view help{};          ///< one line, lower case, no full stop
 };
+
+/// An address or DSN without its password; "(set)" where that cannot be told apart.
+std::string redact_address(std::string_view value);
 
 /// Ready-made checks.
 Result<> check_cidr(std::string_view value);            // address or prefix

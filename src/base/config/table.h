@@ -27,6 +27,7 @@ enum class Source : std::uint8_t { kDefault, kFile, kAlias, kEnv, kFlag };
 struct Origin {
   Source source = Source::kDefault;
   std::string name{};
+  std::string file{};  // path, when the value was read through a *_FILE variable or *File key
 };
 
 /// A row of Option<S>, bound to its member and freed of S.
@@ -41,6 +42,8 @@ struct Setting {
   std::int64_t max = 0;
   std::string_view allowed;
   ValueCheck check = nullptr;
+  Redact redact = nullptr;
+  bool bare_number = false;
   Reload reload = Reload::kRestart;
   bool hidden = false;
   bool file_before_alias = false;
@@ -118,6 +121,8 @@ class Table {
                  .max = row.max,
                  .allowed = row.allowed,
                  .check = row.check,
+                 .redact = row.redact,
+                 .bare_number = row.bare_number,
                  .reload = row.reload,
                  .hidden = row.hidden,
                  .file_before_alias = row.file_before_alias,

@@ -33,6 +33,10 @@ std::uint64_t meta_hash(const PeerMeta& meta) {
 
 }  // namespace
 
+SessionPeer session_peer(const Peer& peer) {
+  return {peer.account_id, peer.id, peer.key, peer.ephemeral};
+}
+
 Error as_agent_error(Error error) {
   switch (error.code) {
     case Code::kPermissionDenied:
@@ -127,8 +131,7 @@ Task<LoggedIn> PeerSessions::enroll(LoginCommand command) {
   log_.info("peer registered",
             {log::f(log::kPeer, peer.id.value()), log::f(log::kAccount, peer.account_id.value())});
   hub_.announce(peer.account_id.value(), registered->serial, std::nullopt);
-  if (peer.ephemeral && options_.on_ephemeral_idle)
-    options_.on_ephemeral_idle(peer.account_id, peer.id, peer.key);
+  if (peer.ephemeral && options_.on_ephemeral_idle) options_.on_ephemeral_idle(session_peer(peer));
   auto account = co_await store_.account(command.deadline, peer.account_id);
   if (!account) co_return as_agent_error(std::move(account).error());
   co_return LoggedIn{std::move(peer), std::move(account->settings), std::move(account->network),
@@ -168,8 +171,7 @@ Task<SyncStarted> PeerSessions::start(SyncCommand command) {
     co_return as_agent_error(std::move(session).error());
   }
   counters_.connects.fetch_add(1, std::memory_order_relaxed);
-  if (peer.ephemeral && options_.on_ephemeral_busy)
-    options_.on_ephemeral_busy(peer.account_id, peer.id, peer.key);
+  if (peer.ephemeral && options_.on_ephemeral_busy) options_.on_ephemeral_busy(session_peer(peer));
   co_return SyncStarted{
       std::move(stored->view), session->epoch,
       session->previous_epoch != 0 && session->previous_instance != options_.instance};
@@ -207,7 +209,7 @@ Task<> PeerSessions::logout(PeerKey key, Instant deadline) {
   co_return Result<>{};
 }
 
-asio::awaitable<void> PeerSessions::stopped(Peer peer, std::int64_t epoch) {
+asio::awaitable<void> PeerSessions::stopped(SessionPeer peer, std::int64_t epoch) {
   Backoff backoff({.first = 200ms, .most = 5s, .factor = 2.0, .jitter = 0.5},
                   static_cast<std::uint64_t>(epoch));
   for (;;) {
@@ -215,8 +217,7 @@ asio::awaitable<void> PeerSessions::stopped(Peer peer, std::int64_t epoch) {
     if (was) {
       auto& counter = *was ? counters_.disconnects : counters_.disconnects_stale;
       counter.fetch_add(1, std::memory_order_relaxed);
-      if (*was && peer.ephemeral && options_.on_ephemeral_idle)
-        options_.on_ephemeral_idle(peer.account_id, peer.id, peer.key);
+      if (*was && peer.ephemeral && options_.on_ephemeral_idle) options_.on_ephemeral_idle(peer);
       co_return;
     }
     counters_.disconnect_errors.fetch_add(1, std::memory_order_relaxed);

@@ -51,6 +51,14 @@ struct SyncStarted {
   bool replaces_remote = false;  // another instance held the peer's last session
 };
 
+/// What is kept of a peer while its stream is open.
+struct SessionPeer {
+  AccountId account;
+  PeerId id;
+  PeerKey key;
+  bool ephemeral = false;
+};
+
 struct PeerSessionsOptions {
   InstanceId instance;
   std::int64_t incarnation = 0;
@@ -58,8 +66,8 @@ struct PeerSessionsOptions {
   bool log_blocked_peers = false;
   std::function<std::string(std::string_view)> hash_setup_key;
   /// Told about ephemeral peers that are not connected; may be empty.
-  std::function<void(const AccountId&, const PeerId&, const PeerKey&)> on_ephemeral_idle;
-  std::function<void(const AccountId&, const PeerId&, const PeerKey&)> on_ephemeral_busy;
+  std::function<void(const SessionPeer&)> on_ephemeral_idle;
+  std::function<void(const SessionPeer&)> on_ephemeral_busy;
 };
 
 /// Read by metrics.
@@ -92,7 +100,7 @@ class PeerSessions {
   Task<> update_meta(SyncCommand command);
   Task<> logout(PeerKey key, Instant deadline);
   /// Kept and repeated until the database has taken it.
-  boost::asio::awaitable<void> stopped(Peer peer, std::int64_t epoch);
+  boost::asio::awaitable<void> stopped(SessionPeer peer, std::int64_t epoch);
   /// Registered at all? kPermissionDenied "peer is not registered".
   Task<PeerView> registered(PeerKey key, Instant deadline);
 
@@ -114,6 +122,8 @@ class PeerSessions {
   const Logger log_;
   PeerSessionCounters counters_;
 };
+
+[[nodiscard]] SessionPeer session_peer(const Peer& peer);
 
 /// Failures of database and bus never say anything about a peer: one code for all of them.
 [[nodiscard]] Error as_agent_error(Error error);

@@ -1,0 +1,85 @@
+#include "management/grpc/envelope.h"
+
+#include "proto/management.pb.h"
+
+#include <utility>
+
+namespace nb::management::grpc {
+namespace {
+
+constexpr std::size_t kKeyTextShown = 64;  // of a key that is none; never more into an answer
+
+Error bad_request() {
+  return fail(Code::kInvalidArgument, "invalid request message");
+}
+
+/// Bad bytes must not end up in a status text.
+std::string printable(std::string_view text) {
+  std::string out;
+  for (const char c : text.substr(0, kKeyTextShown)) out += c >= ' ' && c <= '~' ? c : '?';
+  return out;
+}
+
+Error bad_key(std::string_view raw, EnvelopeTexts texts, std::string_view rpc) {
+  if (texts == EnvelopeTexts::kFlow)
+    return fail(Code::kInvalidArgument,
+                "error while parsing peer's Wireguard public key {} on {} request.", printable(raw),
+                rpc);
+  return fail(Code::kInvalidArgument, "provided wgPubKey {} is invalid", printable(raw));
+}
+
+}  // namespace
+
+Result<> ServerKeyRing::set(std::vector<crypto::PrivateKey> secrets) {
+  if (secrets.empty()) return fail(Code::kInvalidArgument, "server keys: none given");
+  auto keys = std::make_shared<std::vector<Key>>();
+  for (crypto::PrivateKey& secret : secrets) {
+    std::string text = secret.public_key().base64();
+    keys->push_back({std::move(secret), std::move(text)});
+  }
+  const std::lock_guard lock(mutex_);
+  keys_ = std::move(keys);
+  return {};
+}
+
+std::shared_ptr<const std::vector<ServerKeyRing::Key>> ServerKeyRing::keys() const {
+  const std::lock_guard lock(mutex_);
+  return keys_;
+}
+
+std::string Channel::seal(std::string_view plain, crypto::RandomSource& random) const {
+  ::management::EncryptedMessage message;
+  message.set_wgpubkey(server_key);
+  box.seal_into(*message.mutable_body(), plain, random);
+  return message.SerializeAsString();
+}
+
+Result<Opened> open_envelope(std::string_view bytes, const ServerKeyRing& ring, EnvelopeTexts texts,
+                             std::string_view rpc) {
+  ::management::EncryptedMessage message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return bad_request();
+  const auto peer = crypto::PublicKey::parse(message.wgpubkey());
+  if (!peer) return bad_key(message.wgpubkey(), texts, rpc);
+  const auto keys = ring.keys();
+  if (!keys) return fail(Code::kInternal, "failed processing request");
+  for (const ServerKeyRing::Key& key : *keys) {
+    auto box = crypto::BoxSession::create(key.secret, *peer);
+    if (!box) return bad_key(message.wgpubkey(), texts, rpc);
+    auto plain = box->open(message.body());
+    if (plain)
+      return Opened{{PeerKey(peer->base64()), std::move(*box), key.public_text}, std::move(*plain)};
+  }
+  if (texts == EnvelopeTexts::kFlow)
+    return fail(Code::kInvalidArgument,
+                "error while decrypting peer's message with Wireguard public key {}.",
+                printable(message.wgpubkey()));
+  return bad_request();
+}
+
+Result<std::string> open_on(const Channel& channel, std::string_view bytes) {
+  ::management::EncryptedMessage message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return bad_request();
+  return channel.box.open(message.body());
+}
+
+}  // namespace nb::management::grpc

@@ -1,0 +1,63 @@
+// EncryptedMessage: who calls, and what they said. Opening the box is the authentication.
+// Source   contract/management-grpc.md §2.
+#pragma once
+
+#include "base/result.h"
+#include "crypto/box.h"
+#include "crypto/random.h"
+#include "management/domain/ids.h"
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nb::management::grpc {
+
+/// The deployment's server keys: the current one answers GetServerKey, all of them open requests.
+/// Thread-safe.
+class ServerKeyRing {
+ public:
+  struct Key {
+    crypto::PrivateKey secret;
+    std::string public_text;
+  };
+  /// Current first. Errors   kInvalidArgument: none given.
+  Result<> set(std::vector<crypto::PrivateKey> keys);
+  [[nodiscard]] std::shared_ptr<const std::vector<Key>> keys() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const std::vector<Key>> keys_;
+};
+
+/// One agent and the shared key with it; a stream keeps it for its life, since the agent keeps the
+/// server key it fetched before.
+struct Channel {
+  PeerKey peer;  // canonical
+  crypto::BoxSession box;
+  std::string server_key;  // text of the key that opened the request
+
+  /// An encoded EncryptedMessage around `plain`.
+  [[nodiscard]] std::string seal(std::string_view plain, crypto::RandomSource& random) const;
+};
+
+struct Opened {
+  Channel channel;
+  std::string plain;
+};
+
+/// Which texts a failed opening is told with.
+enum class EnvelopeTexts : std::uint8_t { kCommon, kFlow };
+
+/// Opens an encoded EncryptedMessage.
+/// Errors   kInvalidArgument with upstream's texts, nothing of the content in them.
+[[nodiscard]] Result<Opened> open_envelope(std::string_view message, const ServerKeyRing& ring,
+                                           EnvelopeTexts texts = EnvelopeTexts::kCommon,
+                                           std::string_view rpc = {});
+/// A later message on the same stream.
+[[nodiscard]] Result<std::string> open_on(const Channel& channel, std::string_view message);
+
+}  // namespace nb::management::grpc

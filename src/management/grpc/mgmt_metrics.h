@@ -1,0 +1,49 @@
+// Metrics of the management service; names are upstream's (contract/management-grpc.md §10).
+#pragma once
+
+#include "base/metrics.h"
+#include "management/app/peer_sessions.h"
+#include "management/app/sync_hub.h"
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace nb::management::grpc {
+
+struct MgmtMetrics {
+  explicit MgmtMetrics(MetricRegistry& registry);
+
+  FastCounter& sync_requests;
+  FastCounter& sync_blocked;
+  FastCounter& login_requests;
+  FastCounter& login_blocked;
+  FastCounter& login_slow;
+  FastCounter& key_requests;
+  FastGauge& streams;
+  FastGauge& streams_plain;  // documented without the exporter's suffix
+  FastHistogram& sync_duration_ms;
+  FastHistogram& login_duration_ms;
+  FastHistogram& queue_length;
+  FastHistogram& calc_map_ms;
+  FastHistogram& to_sync_response_us;
+  FastHistogram& send_us;
+  FastHistogram& map_objects;
+  FastHistogram& peer_map_ms;
+  FastHistogram& status_update_connect_ms;
+  FastHistogram& status_update_disconnect_ms;
+  // ours
+  FastCounter& maps_sent;       // netbird_management_maps_sent_total
+  FastCounter& maps_unchanged;  // netbird_management_maps_unchanged_total
+  FastCounter& map_bytes;       // netbird_management_map_bytes_total
+  FastCounter& maps_oversize;   // netbird_management_maps_oversize_total  above 3.5 MiB
+  FastCounter& syncs_refused;   // netbird_management_syncs_refused_total  admission limit
+};
+
+/// Gauges and counters that hub and sessions keep themselves.
+[[nodiscard]] std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& registry,
+                                                           const app::SyncHub& hub,
+                                                           const app::PeerSessions& sessions,
+                                                           const app::MapPool& maps);
+
+}  // namespace nb::management::grpc

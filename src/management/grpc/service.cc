@@ -1,0 +1,107 @@
+#include "management/grpc/service.h"
+
+#include "management/grpc/job_session.h"
+#include "management/grpc/service_state.h"
+#include "management/grpc/sync_session.h"
+#include "management/grpc/unary_calls.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include <algorithm>
+#include <future>
+#include <thread>
+#include <utility>
+
+namespace nb::management::grpc {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr auto kTick = 1s;
+constexpr auto kDrainStep = 50ms;
+
+/// Credentials, and streams whose bytes left unnoticed.
+asio::awaitable<void> tick(std::shared_ptr<ServiceState> service, LoopState* loop) {
+  for (;;) {
+    co_await service->ports.clock.sleep_for(kTick);
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    // A session that ends leaves the set later, by on_end().
+    for (SyncSession* const session : loop->syncs) session->on_tick();
+  }
+}
+
+/// Ends the streams of one loop, some at a time, so that their agents come back spread.
+asio::awaitable<void> end_streams(std::shared_ptr<ServiceState> service, LoopState* loop) {
+  std::vector<std::weak_ptr<SyncSession>> syncs;
+  std::vector<std::weak_ptr<JobSession>> jobs;
+  for (SyncSession* const session : loop->syncs) syncs.push_back(session->weak_from_this());
+  for (JobSession* const session : loop->jobs) jobs.push_back(session->weak_from_this());
+  const net::GrpcStatus status{Code::kUnavailable, "server is shutting down"};
+  const auto steps = std::max<std::size_t>(
+      1, static_cast<std::size_t>(service->options.drain_spread / kDrainStep));
+  const std::size_t per_step = syncs.size() / steps + 1;
+  for (std::size_t i = 0; i < syncs.size(); ++i) {
+    if (const auto session = syncs[i].lock()) session->finish(status);
+    if ((i + 1) % per_step == 0) co_await service->ports.clock.sleep_for(kDrainStep);
+  }
+  for (const auto& weak : jobs)
+    if (const auto session = weak.lock()) session->finish(status);
+}
+
+}  // namespace
+
+Service::Service(ServicePorts ports, net::LoopPool& loops, ServiceOptions options, Logger log)
+    : state_(std::make_shared<ServiceState>(std::move(ports), std::move(options), std::move(log))) {
+  for (std::size_t i = 0; i < loops.size(); ++i)
+    state_->loops.push_back(std::make_unique<LoopState>(loops.at(i)));
+}
+
+Service::~Service() = default;
+
+void Service::add_to(net::GrpcRouter& router) {
+  add_unary_calls(router, state_);
+  router.stream("/management.ManagementService/Sync",
+                [state = state_](net::GrpcCall& call) { return make_sync_handler(state, call); });
+  router.stream("/management.ManagementService/Job",
+                [state = state_](net::GrpcCall& call) { return make_job_handler(state, call); });
+}
+
+void Service::start() {
+  for (const auto& loop : state_->loops)
+    loop->loop.post([state = state_, at = loop.get()] { at->tasks.spawn(tick(state, at)); });
+}
+
+void Service::restart_streams() {
+  for (const auto& loop : state_->loops)
+    loop->loop.post([state = state_, at = loop.get()] { at->tasks.spawn(end_streams(state, at)); });
+}
+
+void Service::drain(std::chrono::milliseconds limit) {
+  state_->draining = true;
+  restart_streams();
+  const Instant until = state_->ports.clock.now() + limit;
+  const auto settled = [&] {
+    // One task per loop is its tick; the others end streams and mark peers disconnected.
+    for (const auto& loop : state_->loops) {
+      std::promise<bool> idle;
+      loop->loop.post([&] { idle.set_value(loop->syncs.empty() && loop->tasks.size() <= 1); });
+      if (!idle.get_future().get()) return false;
+    }
+    return true;
+  };
+  while (!settled() && state_->ports.clock.now() < until) std::this_thread::sleep_for(20ms);
+}
+
+void Service::stop() {
+  for (const auto& loop : state_->loops)
+    asio::co_spawn(loop->loop.executor(), loop->tasks.stop(), asio::use_future).get();
+}
+
+std::size_t Service::streams() const {
+  return state_->streams.load(std::memory_order_relaxed);
+}
+
+}  // namespace nb::management::grpc

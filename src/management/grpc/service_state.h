@@ -1,0 +1,51 @@
+// What the calls of the service share, and what lives per loop. Private to management/grpc.
+#pragma once
+
+#include "base/task_group.h"
+#include "management/grpc/service.h"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace nb::management::grpc {
+
+class SyncSession;
+class JobSession;
+
+/// Only on its loop.
+struct LoopState {
+  explicit LoopState(net::Loop& on) : loop(on), tasks(on.executor()) {}
+  net::Loop& loop;
+  TaskGroup tasks;
+  std::unordered_set<SyncSession*> syncs;
+  std::unordered_set<JobSession*> jobs;
+};
+
+/// Outlives every call: calls hold it.
+struct ServiceState {
+  ServiceState(ServicePorts ports_in, ServiceOptions options_in, Logger log_in)
+      : ports(std::move(ports_in)), options(std::move(options_in)), log(std::move(log_in)) {}
+
+  ServicePorts ports;
+  ServiceOptions options;
+  Logger log;
+  std::vector<std::unique_ptr<LoopState>> loops;
+  std::atomic<std::int64_t> starting{0};  // Syncs that have not had their first map
+  std::atomic<bool> draining{false};
+  std::atomic<std::size_t> streams{0};
+
+  [[nodiscard]] LoopState& at(const net::Loop& loop) const { return *loops[loop.index()]; }
+  [[nodiscard]] Instant deadline(const std::optional<Instant>& asked) const {
+    const Instant ours = ports.clock.now() + options.unary_deadline;
+    return asked && *asked < ours ? *asked : ours;
+  }
+};
+
+}  // namespace nb::management::grpc

@@ -1,0 +1,276 @@
+#include "management/grpc/sync_session.h"
+
+#include "base/log_keys.h"
+#include "management/grpc/meta.h"
+#include "proto/management.pb.h"
+
+#include <boost/asio/post.hpp>
+
+#include <utility>
+
+namespace nb::management::grpc {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr std::size_t kOversizeBytes = 3'670'016;  // 3.5 MiB; agents of 2026-04 stop at 4 MiB
+constexpr auto kStartDeadline = 10s;
+constexpr std::uint32_t kNetbirdConfigTag = (1U << 3) | 2U;
+
+double ms(Instant from, Instant to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
+
+}  // namespace
+
+SyncSession::SyncSession(std::shared_ptr<ServiceState> service, LoopState& loop,
+                         net::GrpcCallHandle call)
+    : service_(std::move(service)),
+      loop_(loop),
+      call_(std::move(call)),
+      began_(service_->ports.clock.now()) {}
+
+SyncSession::~SyncSession() = default;
+
+bool SyncSession::admit() {
+  const std::int64_t most = service_->options.concurrent_syncs_max;
+  if (service_->starting.fetch_add(1) >= most && most >= 0) {
+    service_->starting.fetch_sub(1);
+    service_->ports.metrics.syncs_refused.add();
+    return false;
+  }
+  has_slot_ = true;
+  return true;
+}
+
+void SyncSession::release_slot() {
+  if (std::exchange(has_slot_, false)) service_->starting.fetch_sub(1);
+}
+
+void SyncSession::on_request(net::GrpcCall& call, std::string_view message) {
+  if (std::exchange(requested_, true)) return;
+  if (service_->draining.load(std::memory_order_relaxed))
+    return finish({Code::kUnavailable, "server is shutting down"});
+  if (!admit())
+    return finish(
+        {Code::kResourceExhausted, "too many concurrent sync requests, please try again later"});
+  loop_.syncs.insert(this);
+  service_->streams.fetch_add(1);
+  // The coroutine keeps the session, and nothing of the call.
+  loop_.tasks.spawn([](std::shared_ptr<SyncSession> self, std::string request,
+                       std::string ip) -> asio::awaitable<void> {
+    co_await self->start(std::move(request), std::move(ip));
+  }(shared_from_this(), std::string(message), call.client().ip));
+}
+
+asio::awaitable<void> SyncSession::start(std::string request, std::string client_ip) {
+  auto opened = open_envelope(request, service_->ports.keys);
+  if (!opened) co_return finish(net::GrpcStatus::from(opened.error()));
+  ::management::SyncRequest sync;
+  if (!sync.ParseFromString(opened->plain))
+    co_return finish({Code::kInvalidArgument, "invalid request message"});
+  app::SyncCommand command;
+  command.key = opened->channel.peer;
+  if (sync.has_meta()) {
+    auto meta = meta_from(sync.meta());
+    if (!meta) co_return finish(net::GrpcStatus::from(meta.error()));
+    command.meta = std::move(*meta);
+  }
+  command.location = location_of(client_ip);
+  command.deadline = service_->ports.clock.now() + kStartDeadline;
+  channel_ = std::move(opened->channel);
+  auto started = co_await service_->ports.sessions.start(std::move(command));
+  if (!started) co_return finish(net::GrpcStatus::from(started.error()));
+  service_->ports.metrics.sync_requests.add();
+  peer_ = app::session_peer(started->view.peer);
+  epoch_ = started->epoch;
+  if (ended_ || finishing_) {  // the agent left meanwhile
+    co_await service_->ports.sessions.stopped(peer_, epoch_);
+    co_return;
+  }
+  open(std::move(*started));
+}
+
+void SyncSession::open(app::SyncStarted started) {
+  auto& ports = service_->ports;
+  number_ = ports.hub.new_stream();
+  opened_ = true;
+  ports.metrics.streams.add();
+  ports.metrics.streams_plain.add();
+  turn_due_ = next_refresh(ports.configs.turn_refresh_after());
+  relay_due_ = next_refresh(ports.configs.relay_refresh_after());
+  ports.hub.open({.stream = number_,
+                  .account = peer_.account.value(),
+                  .peer = peer_.id.value(),
+                  .epoch = epoch_,
+                  .serial = started.view.serial,
+                  .replaces_remote = started.replaces_remote},
+                 shared_from_this());
+  if (ports.presence.opened) ports.presence.opened(peer_.key.value(), epoch_);
+}
+
+void SyncSession::build(const netmap::AccountViewPtr& view, netmap::PeerIndex peer) {
+  auto& ports = service_->ports;
+  const Instant begin = ports.clock.now();
+  const netmap::NetworkMap map = netmap::calculate(*view, peer, ports.clock.wall());
+  const Instant calculated = ports.clock.now();
+  const EncodedMap encoded = encode_map(*view, map, service_->options.encoder);
+  const Instant done = ports.clock.now();
+  ports.metrics.calc_map_ms.observe(ms(begin, calculated));
+  ports.metrics.to_sync_response_us.observe(ms(calculated, done) * 1000);
+  ports.metrics.peer_map_ms.observe(ms(begin, done));
+  ports.metrics.map_objects.observe(static_cast<double>(
+      map.remote_peers.size() + map.offline_peers.size() + map.firewall_rules.size()));
+  const std::uint64_t digest = encoded.digest();
+  if (sent_ && digest == digest_) {
+    ports.metrics.maps_unchanged.add();
+    ports.hub.ready(number_);
+    return;
+  }
+  digest_ = digest;
+  const bool metrics_push = view->snapshot().account.settings.metrics_push_enabled;
+  const std::string config = std::exchange(sent_, true)
+                                 ? std::string{}
+                                 : ports.configs.initial(ports.clock.wall(), metrics_push);
+  const std::string plain = encoded.message(view->serial(), config);
+  if (plain.size() > kOversizeBytes) {
+    ports.metrics.maps_oversize.add();
+    service_->log.warn("map is larger than old agents can receive",
+                       {log::f(log::kPeer, peer_.id.value()), log::f(log::kCount, plain.size())});
+  }
+  std::string sealed = channel_->seal(plain, ports.random);
+  ports.metrics.maps_sent.add();
+  ports.metrics.map_bytes.add(sealed.size());
+  loop_.loop.post([self = shared_from_this(), sealed = std::move(sealed), done] {
+    self->service_->ports.metrics.send_us.observe(ms(done, self->service_->ports.clock.now()) *
+                                                  1000);
+    self->deliver(sealed);
+  });
+}
+
+void SyncSession::deliver(const std::string& sealed) {
+  net::GrpcCall* const call = call_.get();
+  if (call == nullptr || finishing_ || ended_) return;
+  if (has_slot_)
+    service_->ports.metrics.sync_duration_ms.observe(ms(began_, service_->ports.clock.now()));
+  release_slot();
+  call->write(sealed);
+  // The transport takes it at the end of this turn; what is left then waits for the agent.
+  loop_.loop.post([self = shared_from_this()] {
+    self->awaiting_flush_ = true;
+    self->check_flushed();
+  });
+}
+
+void SyncSession::check_flushed() {
+  net::GrpcCall* const call = call_.get();
+  if (call == nullptr || !awaiting_flush_ || call->queued_bytes() > 0) return;
+  awaiting_flush_ = false;
+  service_->ports.hub.ready(number_);
+}
+
+void SyncSession::on_writable() {
+  check_flushed();
+}
+
+std::optional<Instant> SyncSession::next_refresh(std::optional<std::chrono::seconds> after) {
+  if (!after) return std::nullopt;
+  // ±10 %, so that streams opened together do not refresh together.
+  const double factor = 0.9 + 0.2 * service_->ports.random.fraction();
+  const auto wait = std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::duration<double>(static_cast<double>(after->count()) * factor));
+  return service_->ports.clock.now() + wait;
+}
+
+void SyncSession::on_tick() {
+  check_flushed();
+  const Instant now = service_->ports.clock.now();
+  const auto& configs = service_->ports.configs;
+  if (turn_due_ && now >= *turn_due_)
+    refresh(configs.turn_refresh(service_->ports.clock.wall()), configs.turn_refresh_after(),
+            turn_due_);
+  if (relay_due_ && now >= *relay_due_)
+    refresh(configs.relay_refresh(service_->ports.clock.wall()), configs.relay_refresh_after(),
+            relay_due_);
+}
+
+void SyncSession::refresh(std::string config, std::optional<std::chrono::seconds> after,
+                          std::optional<Instant>& due) {
+  net::GrpcCall* const call = call_.get();
+  // Not before the first map, and not on top of one that the agent has not taken yet.
+  if (call == nullptr || finishing_ || has_slot_ || awaiting_flush_) return;
+  due = next_refresh(after);
+  std::string plain;
+  plain.push_back(static_cast<char>(kNetbirdConfigTag));
+  for (std::size_t size = config.size();; size >>= 7) {
+    if (size < 0x80) {
+      plain.push_back(static_cast<char>(size));
+      break;
+    }
+    plain.push_back(static_cast<char>((size & 0x7f) | 0x80));
+  }
+  plain += config;
+  call->write(channel_->seal(plain, service_->ports.random));
+}
+
+void SyncSession::end(app::EndReason reason, const netmap::AccountViewPtr& view) {
+  std::string farewell;
+  if (reason == app::EndReason::kDeleted)
+    farewell = encode_deletion(view ? view->serial() : 0, view ? view->forwarder_port() : 0);
+  loop_.loop.post([self = shared_from_this(), reason, farewell = std::move(farewell)] {
+    net::GrpcCall* const call = self->call_.get();
+    if (call == nullptr || self->finishing_) return;
+    if (!farewell.empty())
+      call->write(self->channel_->seal(farewell, self->service_->ports.random));
+    self->finish(reason == app::EndReason::kDraining
+                     ? net::GrpcStatus{Code::kUnavailable, "server is shutting down"}
+                     : net::GrpcStatus{});
+  });
+}
+
+void SyncSession::finish(net::GrpcStatus status) {
+  if (std::exchange(finishing_, true)) return;
+  release_slot();
+  if (net::GrpcCall* const call = call_.get()) call->finish(std::move(status));
+}
+
+void SyncSession::on_end() {
+  ended_ = true;
+  release_slot();
+  if (loop_.syncs.erase(this) > 0) service_->streams.fetch_sub(1);
+  if (!std::exchange(opened_, false)) return;
+  auto& ports = service_->ports;
+  ports.metrics.streams.sub();
+  ports.metrics.streams_plain.sub();
+  ports.hub.close(number_);
+  if (ports.presence.closed) ports.presence.closed(peer_.key.value(), epoch_);
+  loop_.tasks.spawn(ports.sessions.stopped(peer_, epoch_));
+}
+
+namespace {
+
+class SyncHandler final : public net::GrpcStreamHandler {
+ public:
+  explicit SyncHandler(std::shared_ptr<SyncSession> session) : session_(std::move(session)) {}
+  void on_start(net::GrpcCall& /*call*/) override {}
+  void on_message(net::GrpcCall& call, std::string_view message) override {
+    session_->on_request(call, message);
+  }
+  void on_writable(net::GrpcCall& /*call*/) override { session_->on_writable(); }
+  void on_end(net::GrpcCall& /*call*/) override { session_->on_end(); }
+
+ private:
+  const std::shared_ptr<SyncSession> session_;
+};
+
+}  // namespace
+
+std::unique_ptr<net::GrpcStreamHandler> make_sync_handler(std::shared_ptr<ServiceState> service,
+                                                          net::GrpcCall& call) {
+  LoopState& loop = service->at(call.loop());
+  return std::make_unique<SyncHandler>(
+      std::make_shared<SyncSession>(std::move(service), loop, call.handle()));
+}
+
+}  // namespace nb::management::grpc

@@ -1,0 +1,75 @@
+// One Sync stream: admission, first map, updates, fresh credentials, end.
+// Source   contract/management-grpc.md §5.3–§5.6, §8.1.
+#pragma once
+
+#include "management/app/sync_sink.h"
+#include "management/grpc/service_state.h"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace nb::management::grpc {
+
+/// Lives on the loop of its connection; build() runs on map threads, one at a time.
+/// Shared, because builds and messages to the loop may be under way when the call ends.
+class SyncSession final : public app::SyncSink, public std::enable_shared_from_this<SyncSession> {
+ public:
+  SyncSession(std::shared_ptr<ServiceState> service, LoopState& loop, net::GrpcCallHandle call);
+  ~SyncSession() override;
+
+  void on_request(net::GrpcCall& call, std::string_view message);
+  void on_writable();
+  void on_end();
+  /// Once a second: sends fresh credentials when they are due.
+  void on_tick();
+  void finish(net::GrpcStatus status);
+
+  // SyncSink
+  void build(const netmap::AccountViewPtr& view, netmap::PeerIndex peer) override;
+  void end(app::EndReason reason, const netmap::AccountViewPtr& view) override;
+
+ private:
+  /// A place among the syncs that have not had their first map.
+  bool admit();
+  void release_slot();
+  boost::asio::awaitable<void> start(std::string request, std::string client_ip);
+  void open(app::SyncStarted started);
+  void deliver(const std::string& sealed);
+  void check_flushed();
+  void refresh(std::string config, std::optional<std::chrono::seconds> after,
+               std::optional<Instant>& due);
+  [[nodiscard]] std::optional<Instant> next_refresh(std::optional<std::chrono::seconds> after);
+
+  const std::shared_ptr<ServiceState> service_;
+  LoopState& loop_;
+  const net::GrpcCallHandle call_;
+  const Instant began_;
+  bool requested_ = false;
+  bool has_slot_ = false;
+  bool opened_ = false;  // known to the hub
+  bool ended_ = false;
+  bool finishing_ = false;
+  bool awaiting_flush_ = false;
+  std::optional<Instant> turn_due_;
+  std::optional<Instant> relay_due_;
+
+  // Written before the hub knows the session, then constant.
+  app::StreamNumber number_ = 0;
+  app::SessionPeer peer_;
+  std::int64_t epoch_ = 0;
+  std::optional<Channel> channel_;
+
+  // Only in build().
+  bool sent_ = false;
+  std::uint64_t digest_ = 0;
+};
+
+/// The handler that the transport owns.
+[[nodiscard]] std::unique_ptr<net::GrpcStreamHandler> make_sync_handler(
+    std::shared_ptr<ServiceState> service, net::GrpcCall& call);
+
+}  // namespace nb::management::grpc

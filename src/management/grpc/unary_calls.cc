@@ -1,0 +1,191 @@
+#include "management/grpc/unary_calls.h"
+
+#include "management/domain/login_rules.h"
+#include "management/grpc/flows.h"
+#include "management/grpc/meta.h"
+#include "proto/management.pb.h"
+
+#include <string_view>
+#include <utility>
+
+namespace nb::management::grpc {
+namespace {
+
+namespace asio = boost::asio;
+namespace pb = ::management;
+using namespace std::chrono_literals;
+using Answer = Result<std::string>;
+using State = std::shared_ptr<ServiceState>;
+
+constexpr auto kKeyLifetime = 24h;  // told, not meant: agents fetch the key before every call
+constexpr auto kSlowLogin = 7s;
+constexpr std::size_t kLabelsMax = 64;  // the store's rule is stricter and says which label
+constexpr std::size_t kSecretBytesMax = 256;
+
+Error not_a_message() {
+  return fail(Code::kInvalidArgument, "invalid request message");
+}
+
+void get_server_key(ServiceState& service, net::GrpcCall& call) {
+  service.ports.metrics.key_requests.add();
+  const auto keys = service.ports.keys.keys();
+  pb::ServerKeyResponse response;
+  response.set_key(keys->front().public_text);
+  const auto expires =
+      std::chrono::floor<std::chrono::seconds>(service.ports.clock.wall()) + kKeyLifetime;
+  response.mutable_expiresat()->set_seconds(expires.time_since_epoch().count());
+  call.write(response.SerializeAsString());
+  call.finish({});
+}
+
+void is_healthy(ServiceState& service, net::GrpcCall& call) {
+  if (service.draining.load(std::memory_order_relaxed) ||
+      (service.ports.healthy && !service.ports.healthy()))
+    return call.finish({Code::kUnavailable, "server is not ready"});
+  call.write({});
+  call.finish({});
+}
+
+Result<app::LoginCommand> login_command(const pb::LoginRequest& request, const PeerKey& key,
+                                        const std::string& ip) {
+  app::LoginCommand command;
+  command.key = key;
+  command.location = location_of(ip);
+  if (request.has_meta()) {
+    NB_LET(command.meta, meta_from(request.meta()));
+  }
+  if (request.setupkey().size() > kSecretBytesMax)
+    return fail(Code::kNotFound, "couldn't add peer: setup key is invalid");
+  command.setup_key = request.setupkey();
+  command.jwt = request.jwttoken();
+  if (request.peerkeys().sshpubkey().size() > static_cast<std::size_t>(kMetaTextBytesMax))
+    return fail(Code::kInvalidArgument, "SSH public key longer than {} bytes", kMetaTextBytesMax);
+  command.ssh_key = request.peerkeys().sshpubkey();
+  if (static_cast<std::size_t>(request.dnslabels_size()) > kLabelsMax)
+    return fail(Code::kInvalidArgument, "more than {} DNS labels", kLabelsMax);
+  command.extra_dns_labels.assign(request.dnslabels().begin(), request.dnslabels().end());
+  return command;
+}
+
+std::string login_response(const ServiceState& service, const app::LoggedIn& done) {
+  pb::LoginResponse response;
+  const std::string config =
+      service.ports.configs.login(service.ports.clock.wall(), done.settings.metrics_push_enabled);
+  response.mutable_netbirdconfig()->ParseFromString(config);
+  const std::string& domain = done.settings.dns_domain.empty() ? service.options.encoder.dns_domain
+                                                               : done.settings.dns_domain;
+  fill_peer_config(*response.mutable_peerconfig(),
+                   {.peer = done.peer,
+                    .network = done.network,
+                    .settings = done.settings,
+                    .dns_domain = domain,
+                    .ssh_enabled = done.peer.ssh_enabled},
+                   service.options.encoder);
+  fill_session_deadline(*response.mutable_sessionexpiresat(), done.peer, done.settings);
+  return response.SerializeAsString();
+}
+
+asio::awaitable<Answer> login(State service, net::GrpcRequest request) {
+  auto& ports = service->ports;
+  const Instant began = ports.clock.now();
+  NB_CO_LET(const Opened opened, open_envelope(request.message, ports.keys));
+  pb::LoginRequest message;
+  if (!message.ParseFromString(opened.plain)) co_return not_a_message();
+  NB_CO_LET(app::LoginCommand command,
+            login_command(message, opened.channel.peer, request.client.ip));
+  command.deadline = service->deadline(request.deadline);
+  ports.metrics.login_requests.add();
+  auto done = co_await ports.sessions.login(std::move(command));
+  if (!done) co_return std::move(done).error();
+  const auto took = ports.clock.now() - began;
+  ports.metrics.login_duration_ms.observe(std::chrono::duration<double, std::milli>(took).count());
+  if (took > kSlowLogin) ports.metrics.login_slow.add();
+  co_return opened.channel.seal(login_response(*service, *done), ports.random);
+}
+
+asio::awaitable<Answer> sync_meta(State service, net::GrpcRequest request) {
+  NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys));
+  pb::SyncMetaRequest message;
+  if (!message.ParseFromString(opened.plain)) co_return not_a_message();
+  app::SyncCommand command;
+  command.key = opened.channel.peer;
+  command.location = location_of(request.client.ip);
+  command.deadline = service->deadline(request.deadline);
+  if (message.has_meta()) {
+    NB_CO_LET(command.meta, meta_from(message.meta()));
+  }
+  auto done = co_await service->ports.sessions.update_meta(std::move(command));
+  if (!done) co_return std::move(done).error();
+  co_return std::string{};  // Empty
+}
+
+asio::awaitable<Answer> logout(State service, net::GrpcRequest request) {
+  NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys));
+  auto done = co_await service->ports.sessions.logout(opened.channel.peer,
+                                                      service->deadline(request.deadline));
+  if (!done) co_return std::move(done).error();
+  co_return std::string{};  // Empty
+}
+
+asio::awaitable<Answer> device_flow(State service, net::GrpcRequest request) {
+  NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys,
+                                               EnvelopeTexts::kFlow, "GetDeviceAuthorizationFlow"));
+  NB_CO_LET(const std::string flow, encode_device_flow(service->options.device_flow));
+  co_return opened.channel.seal(flow, service->ports.random);
+}
+
+asio::awaitable<Answer> pkce_flow(State service, net::GrpcRequest request) {
+  NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys,
+                                               EnvelopeTexts::kFlow, "GetPKCEAuthorizationFlow"));
+  NB_CO_LET(const std::string flow, encode_pkce_flow(service->options.pkce_flow));
+  co_return opened.channel.seal(flow, service->ports.random);
+}
+
+asio::awaitable<Answer> extend_session(State service, net::GrpcRequest request) {
+  NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys));
+  pb::ExtendAuthSessionRequest message;
+  if (!message.ParseFromString(opened.plain)) co_return not_a_message();
+  if (message.jwttoken().empty()) co_return fail(Code::kInvalidArgument, "jwt token is required");
+  co_return fail(Code::kInvalidArgument,
+                 "invalid jwt token, err: this server is not configured for user logins");
+}
+
+/// Who calls decides first; then that there is no reverse proxy here.
+asio::awaitable<Answer> expose(State service, net::GrpcRequest request) {
+  NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys));
+  auto view = co_await service->ports.sessions.registered(opened.channel.peer,
+                                                          service->deadline(request.deadline));
+  if (!view) co_return std::move(view).error();
+  co_return fail(Code::kPermissionDenied, "peer expose is not enabled for this account");
+}
+
+}  // namespace
+
+void add_unary_calls(net::GrpcRouter& router, State service) {
+  const auto path = [](std::string_view method) {
+    return "/management.ManagementService/" + std::string(method);
+  };
+  router.unary(path("GetServerKey"), [service](net::GrpcCall& call, std::string_view /*request*/) {
+    get_server_key(*service, call);
+  });
+  router.unary(path("isHealthy"), [service](net::GrpcCall& call, std::string_view /*request*/) {
+    is_healthy(*service, call);
+  });
+  const auto add = [&](std::string_view method,
+                       asio::awaitable<Answer> (*call)(State, net::GrpcRequest)) {
+    router.async_unary(path(method), [service, call](net::GrpcRequest request) {
+      return call(service, std::move(request));
+    });
+  };
+  add("Login", login);
+  add("SyncMeta", sync_meta);
+  add("Logout", logout);
+  add("GetDeviceAuthorizationFlow", device_flow);
+  add("GetPKCEAuthorizationFlow", pkce_flow);
+  add("ExtendAuthSession", extend_session);
+  add("CreateExpose", expose);
+  add("RenewExpose", expose);
+  add("StopExpose", expose);
+}
+
+}  // namespace nb::management::grpc
