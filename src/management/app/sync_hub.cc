@@ -3,7 +3,6 @@
 #include "base/log_keys.h"
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include <charconv>
 #include <utility>
@@ -12,13 +11,7 @@ namespace nb::management::app {
 
 namespace asio = boost::asio;
 
-/// The window of a round and the retry of a load; the clock port has no cancellable single shot.
-struct SyncHub::Timer {
-  explicit Timer(const asio::any_io_executor& home) : timer(home) {}
-  asio::steady_timer timer;
-};
-
-SyncHub::SyncHub(asio::any_io_executor home, Store& store, ha::MessageBus* bus, MapPool& maps,
+SyncHub::SyncHub(asio::any_io_executor home, Store& store, ha::MessageBus* bus, MapWorkers& maps,
                  Clock& clock, SyncHubOptions options, Logger log)
     : home_(std::move(home)),
       store_(store),
@@ -28,10 +21,7 @@ SyncHub::SyncHub(asio::any_io_executor home, Store& store, ha::MessageBus* bus, 
       options_(std::move(options)),
       log_(std::move(log)),
       fan_out_(options_.fan_out),
-      tasks_(std::make_unique<TaskGroup>(home_)),
-      timer_(std::make_unique<Timer>(home_)) {}
-
-SyncHub::~SyncHub() = default;
+      tasks_(std::make_unique<TaskGroup>(home_)) {}
 
 void SyncHub::post(std::function<void()> work) {
   asio::post(home_, [self = shared_from_this(), work = std::move(work)] {
@@ -46,7 +36,6 @@ void SyncHub::start() {
 asio::awaitable<void> SyncHub::stop() {
   const auto self = shared_from_this();
   stopped_ = true;
-  timer_->timer.cancel();
   accounts_.clear();
   sinks_.clear();
   co_await tasks_->stop();
@@ -275,20 +264,19 @@ asio::awaitable<void> SyncHub::poll(std::vector<std::string> accounts, bool cert
 
 void SyncHub::arm() {
   const auto at = fan_out_.next_wakeup();
-  if (at == armed_for_) return;
+  if (!at || (armed_for_ && *armed_for_ <= *at)) return;  // an early wake-up finds nothing to do
   armed_for_ = at;
-  if (!at) {
-    timer_->timer.cancel();
-    return;
-  }
-  timer_->timer.expires_at(*at);
-  timer_->timer.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
-    const auto self = weak.lock();
-    if (error || !self || self->stopped_) return;
-    self->armed_for_.reset();
-    self->fan_out_.tick(self->clock_.now());
-    self->step();
-  });
+  tasks_->spawn(wake_at(*at));
+}
+
+asio::awaitable<void> SyncHub::wake_at(Instant at) {
+  const auto self = shared_from_this();
+  const auto wait = at - clock_.now();
+  if (wait > std::chrono::nanoseconds::zero()) co_await clock_.sleep_for(wait);
+  if (stopped_) co_return;
+  if (armed_for_ && *armed_for_ <= at) armed_for_.reset();
+  fan_out_.tick(clock_.now());
+  step();
 }
 
 }  // namespace nb::management::app

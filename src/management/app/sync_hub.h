@@ -55,7 +55,7 @@ struct SyncHubCounters {
 class SyncHub : public std::enable_shared_from_this<SyncHub> {
  public:
   /// `bus` may be null (a single instance). Ports first; all outlive stop().
-  SyncHub(boost::asio::any_io_executor home, Store& store, ha::MessageBus* bus, MapPool& maps,
+  SyncHub(boost::asio::any_io_executor home, Store& store, ha::MessageBus* bus, MapWorkers& maps,
           Clock& clock, SyncHubOptions options, Logger log);
 
   void start();
@@ -111,11 +111,12 @@ class SyncHub : public std::enable_shared_from_this<SyncHub> {
   boost::asio::awaitable<void> poll_loop();
   boost::asio::awaitable<void> poll(std::vector<std::string> accounts, bool certain);
   void arm();
+  boost::asio::awaitable<void> wake_at(Instant at);
 
   const boost::asio::any_io_executor home_;
   Store& store_;
   ha::MessageBus* const bus_;
-  MapPool& maps_;
+  MapWorkers& maps_;
   Clock& clock_;
   const SyncHubOptions options_;
   const Logger log_;
@@ -130,13 +131,8 @@ class SyncHub : public std::enable_shared_from_this<SyncHub> {
   std::unordered_map<StreamNumber, std::shared_ptr<SyncSink>> sinks_;
   std::unordered_map<std::string, AccountState> accounts_;
   std::unique_ptr<TaskGroup> tasks_;
-  struct Timer;
-  std::unique_ptr<Timer> timer_;
   std::optional<Instant> armed_for_;
   bool stopped_ = false;
-
- public:
-  ~SyncHub();
 };
 
 }  // namespace nb::management::app

@@ -88,13 +88,11 @@ void AccountView::index_peers() {
 
 void AccountView::index_users() {
   for (const User& user : snapshot_->users) {
-    if (user.blocked) blocked_users_.push_back(user.id);
     if (user.blocked || user.is_service_user) continue;
     allowed_users_.push_back(user.id);
     for (const GroupId& group : user.auto_groups) group_users_[group].push_back(user.id);
   }
   std::ranges::sort(allowed_users_);
-  std::ranges::sort(blocked_users_);
   if (const Group* const all = snapshot_->all_group()) group_users_[all->id] = allowed_users_;
 }
 
@@ -151,10 +149,6 @@ const std::vector<UserId>& AccountView::group_users(const GroupId& group) const 
   static const std::vector<UserId> kNobody;
   const auto found = group_users_.find(group);
   return found == group_users_.end() ? kNobody : found->second;
-}
-
-bool AccountView::owner_blocked(const Peer& peer) const {
-  return peer.added_with_sso() && std::ranges::binary_search(blocked_users_, peer.user_id);
 }
 
 }  // namespace nb::netmap

