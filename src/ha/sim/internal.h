@@ -35,8 +35,9 @@ struct Connection : std::enable_shared_from_this<Connection> {
   void connect();    // first attempt and all others
   void break_off();  // calls under way end, subscriptions are gone
   void die();        // the process crashed
-  /// The path is cut: noticed only after a while.
-  void stall();
+  /// The path is cut, noticed only after a while. `lost`: a message fell into the cut, so that the
+  /// connection breaks even if the path is back by then.
+  void stall(bool lost);
 
   struct Wish {
     std::string channel;
@@ -86,6 +87,7 @@ struct Node::Impl {
   void end(bool crash);
   void pause(Duration time);
   void cut(Duration time);
+  void lose_connection();  // the store at its other end is gone
   /// Runs on the node, if the same process is still there.
   void deliver(std::uint64_t start, std::function<void()> event);
 };

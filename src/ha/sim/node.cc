@@ -90,7 +90,11 @@ void Node::Impl::pause(Duration time) {
 void Node::Impl::cut(Duration time) {
   world.note(fmt::format("{} cut from the store", name));
   cut_until = std::max(cut_until, world.now + time);
-  if (running) running->connection->stall();
+  if (running) running->connection->stall(false);
+}
+
+void Node::Impl::lose_connection() {
+  if (running) running->connection->stall(true);
 }
 
 void Node::Impl::deliver(std::uint64_t start, std::function<void()> event) {

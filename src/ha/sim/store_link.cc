@@ -64,12 +64,12 @@ void Connection::die() {
   on_up.clear();
 }
 
-void Connection::stall() {
+void Connection::stall(bool lost) {
   if (!up) return;
   world.after(world.between(kStallAfter, 2 * kStallAfter),
-              [self = shared_from_this(), was = generation] {
-                const bool still = self->up && self->generation == was;
-                if (still && !self->world.path_to_store(self->node)) self->break_off();
+              [self = shared_from_this(), was = generation, lost] {
+                if (!self->up || self->generation != was) return;
+                if (lost || !self->world.path_to_store(self->node)) self->break_off();
               });
 }
 
@@ -84,7 +84,7 @@ void Connection::call(ha::StoreAccess::Op op, std::function<void(bool)> done) {
   const bool reply_lost = world.chance(world.front.faults.drop);
   world.at(arrival(to_store_free), [self, was, id, op = std::move(op), request_lost, reply_lost] {
     World::Impl& w = self->world;
-    if (!w.path_to_store(self->node)) return self->stall();
+    if (!w.path_to_store(self->node)) return self->stall(true);
     if (request_lost) {
       if (self->generation == was) self->break_off();
       return;
@@ -93,7 +93,7 @@ void Connection::call(ha::StoreAccess::Op op, std::function<void(bool)> done) {
     if (self->generation != was || !self->up) return;
     w.at(self->arrival(self->to_node_free), [self, was, id, reply_lost] {
       if (self->generation != was || !self->up) return;
-      if (!self->world.path_to_store(self->node)) return self->stall();
+      if (!self->world.path_to_store(self->node)) return self->stall(true);
       if (reply_lost) return self->break_off();
       const auto it = self->calls.find(id);
       if (it == self->calls.end()) return;
@@ -103,7 +103,7 @@ void Connection::call(ha::StoreAccess::Op op, std::function<void(bool)> done) {
     });
   });
   // A store that went down without a word is noticed by its silence.
-  if (!world.path_to_store(node)) stall();
+  if (!world.path_to_store(node)) stall(false);
 }
 
 std::uint64_t Connection::subscribe(Wish wish) {
@@ -146,7 +146,7 @@ void Connection::subscribe_at_store(std::uint64_t id) {
                 const Instant when = self->arrival(faults.reorder ? loose : self->to_node_free);
                 w.at(when, [self, id, was, at, payload] {
                   if (self->generation != was || !self->up) return;
-                  if (!self->world.path_to_store(self->node)) return self->stall();
+                  if (!self->world.path_to_store(self->node)) return self->stall(true);
                   self->node.deliver(self->node.starts, [self, id, at, payload] {
                     const auto wish = self->wishes.find(id);
                     if (wish == self->wishes.end()) return;

@@ -111,6 +111,9 @@ void World::Impl::take_store_down(Duration time) {
   if (!store_up) return;
   store_up = false;
   note("store down");
+  for (const auto& node : nodes) {
+    node->impl_->lose_connection();
+  }
   at(store_down_until, [this] {
     struct Again {
       static void up(World::Impl& world) {
