@@ -1,5 +1,6 @@
 // netbird-bench: load for any NetBird-compatible server; see bench/README.md.
 #include "load/compare.h"
+#include "load/management_load.h"
 #include "load/report.h"
 #include "load/signal_load.h"
 #include "load/spawned_server.h"
@@ -50,6 +51,41 @@ void add_signal(CLI::App& app, SignalOptions& o) {
   sub->add_option("--seconds", o.seconds, "measured time")->check(CLI::Range(0.1, 600.0));
   sub->add_option("--throttle", o.plan.throttle, "share of the time the server may run");
   sub->add_flag("--floor", o.plan.plain_headers, "the target is bench-floor");
+}
+
+struct ManagementOptions {
+  std::vector<std::string> servers;
+  ManagementPlan plan;
+};
+
+void add_management(CLI::App& app, ManagementOptions& o) {
+  CLI::App* sub =
+      app.add_subcommand("management", "agents that join, sync and learn of each other");
+  sub->add_option("--server", o.servers, "address,pid,setup-key; several are loaded one by one")
+      ->required();
+  sub->add_option("--agents", o.plan.agents, "agents with Sync and Job streams");
+  sub->add_option("--concurrency", o.plan.concurrency, "logins or first Syncs at once");
+  sub->add_option("--burst", o.plan.burst, "joins without a pause");
+}
+
+int run_management_mode(ManagementOptions& o) {
+  for (const std::string& text : o.servers) {
+    const std::size_t first = text.find(',');
+    const std::size_t second = text.find(',', first == std::string::npos ? first : first + 1);
+    if (second == std::string::npos)
+      return report_error(
+          nb::fail(nb::Code::kInvalidArgument, "--server wants address,pid,setup-key"));
+    const auto endpoint = parse_endpoint(text.substr(0, first));
+    if (!endpoint) return report_error(endpoint.error());
+    o.plan.target = *endpoint;
+    o.plan.pids = {static_cast<pid_t>(std::atoi(text.c_str() + first + 1))};
+    o.plan.setup_key = text.substr(second + 1);
+    const auto result = run_management(o.plan);
+    if (!result) return report_error(result.error());
+    fmt::print("server     {}\n{}\n", endpoint->text(), describe(*result));
+    std::fflush(stdout);
+  }
+  return 0;
 }
 
 struct CompareOptions {
@@ -112,7 +148,10 @@ int main(int argc, char** argv) {
   add_signal(app, signal_options);
   CompareOptions compare_options;
   add_compare(app, compare_options);
+  ManagementOptions management_options;
+  add_management(app, management_options);
   CLI11_PARSE(app, argc, argv);
   if (app.got_subcommand("compare")) return run_compare_mode(compare_options);
+  if (app.got_subcommand("management")) return run_management_mode(management_options);
   return run_signal_mode(signal_options);
 }

@@ -1,0 +1,67 @@
+// Load for management servers: agents that register with a setup key, hold Sync and Job streams and
+// receive maps while others join.
+// Source   contract/management-grpc.md §2, §3, §5.2, §5.3, §9.3
+#pragma once
+
+#include "base/result.h"
+#include "load/client_loop.h"
+#include "load/histogram.h"
+#include "load/process_stat.h"
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nb::bench {
+
+struct ManagementPlan {
+  Endpoint target;
+  std::vector<pid_t> pids;
+  std::string setup_key;  // reusable, of an account with the default all-to-all policy
+  std::uint32_t agents = 100;
+  std::uint32_t concurrency = 8;           // logins or first Syncs at once
+  std::uint32_t burst = 10;                // joins without a pause, after the single one
+  std::chrono::milliseconds quiet{2'500};  // nothing received for so long: the server has settled
+  std::chrono::milliseconds step_max{120'000};
+};
+
+/// One or more joins and the maps they cause.
+struct StormResult {
+  double cpu_seconds = 0;
+  double mib = 0;              // received by all agents
+  double rounds = 0;           // maps / agents
+  std::uint64_t first_ns = 0;  // from the login until the first agent knows
+  std::uint64_t last_ns = 0;   // … until the last one does
+  std::uint32_t stale = 0;     // agents that never learnt of every join
+  Histogram server_key;        // GetServerKey of a bystander meanwhile
+  std::int64_t rss_peak = 0;
+};
+
+struct ManagementResult {
+  std::uint32_t agents = 0;
+  ProcessStat baseline;
+  double login_cpu_ms = 0;  // connection, GetServerKey and Login with the setup key
+  Histogram login;
+  double sync_cpu_ms = 0;  // GetServerKey, Sync with its first map, GetServerKey, Job
+  Histogram first_map;
+  double first_map_kib = 0;
+  double reconnect_cpu_ms = 0;
+  std::int64_t rss_idle = 0;
+  StormResult one;
+  StormResult burst;
+  std::uint64_t serial_fell = 0;
+  std::uint64_t failures = 0;
+  std::string first_failure;
+
+  [[nodiscard]] double idle_kib_per_agent() const;
+};
+
+/// Leaves the agents it registered in the account.
+/// Errors   kUnavailable: the agents could not register or sync; the text says what the server
+/// said.
+Result<ManagementResult> run_management(const ManagementPlan& plan);
+
+}  // namespace nb::bench
