@@ -24,6 +24,7 @@ struct TlsConfig {
   std::string cert_key;
   std::string letsencrypt_domain;
   std::string letsencrypt_dir;
+  std::string ssl_dir;            // old name of letsencrypt_dir
   std::string letsencrypt_email;  // accepted, unused
   [[nodiscard]] bool enabled() const { return !cert_file.empty() && !cert_key.empty(); }
 };
@@ -68,7 +69,7 @@ struct ServiceConfig {
   std::uint16_t port = 0;  // 0: 443 with TLS, else 80; effective after finish_service()
   std::uint16_t metrics_port = 9090;
   std::uint16_t health_port = 0;  // 0: health is on the metrics port only
-  std::string listen_address = "0.0.0.0";
+  std::string listen_address;     // numeric; empty: all, IPv6 too; effective after finish_service()
   bool disable_legacy_port = false;
   std::uint32_t loops = 0;             // 0: one per core
   std::uint32_t blocking_threads = 0;  // 0: twice the cores, at least 4
@@ -82,17 +83,18 @@ struct ServiceConfig {
   HaConfig ha;
 };
 
-/// Rows for a ServiceConfig. `service` is "signal" or "management".
-struct ServiceRows {
-  std::string_view legacy_port;  // "10000"
-  bool management = false;
-};
-void add_service_rows(config::Table& table, ServiceConfig& config, const ServiceRows& rows);
+enum class Service : std::uint8_t { kSignal, kManagement };
+/// Ports, TLS, limits, proxies, health; then logging and HA, which commands that only work on the
+/// stores share.
+void add_service_rows(config::Table& table, ServiceConfig& config, Service service);
+void add_log_rows(config::Table& table, LogConfig& config, Service service);
+void add_ha_rows(config::Table& table, HaConfig& config, Service service);
 
 /// Fills derived values: ports, threads, instance id.
 /// Errors   half a certificate pair, a domain without certificates, bad HA settings.
-Result<> finish_service(ServiceConfig& config, const config::Table& table,
-                        std::vector<std::string>& warnings);
+Result<> finish_service(ServiceConfig& config, std::vector<std::string>& warnings);
+Result<> finish_ha(HaConfig& config, const config::Table& table,
+                   std::vector<std::string>& warnings);
 
 /// Errors   kInvalidArgument: address or sentinel list; never shows a password.
 Result<redis::Options> redis_options(const RedisConfig& config, std::string client_name);

@@ -182,6 +182,7 @@ struct MgmtConfig {
 };
 
 /// Rows of `netbird-mgmt management`, bound to `config`, which must outlive the table and not move.
+/// One MgmtConfig per table: rows set defaults that differ between commands.
 void add_mgmt_rows(config::Table& table, MgmtConfig& config);
 /// Rows of commands that work on the stores only (setup-key, admin …): file, data directory, store,
 /// HA and log settings.
@@ -195,11 +196,13 @@ Result<std::optional<config::Node>> read_mgmt_file(const std::string& path,
 Result<> finish_mgmt(MgmtConfig& config, const config::Table& table, const config::Node& file,
                      std::vector<std::string>& warnings);
 /// A command with read_file and finish filled in; the caller sets path, help and run.
-config::Command mgmt_command(config::Table& table, MgmtConfig& config);
+config::Command mgmt_command(config::Table& table, MgmtConfig& config,
+                             const config::Environment& env = config::process_environment());
 
-/// The field encryption key's 32 bytes. Without one: with HA off, makes one (from `random`, 32
-/// bytes), patches only that key into the file, atomically, and goes on; with HA on, refuses.
-Result<Secret> ensure_encryption_key(MgmtConfig& config, const std::function<std::string()>& random,
-                                     std::vector<std::string>& warnings);
+/// Fills data_store_encryption_key. Without one: with HA off, takes one from `make_key` (base64 of
+/// 32 random bytes), patches only that key into the file, atomically, and goes on; with HA on,
+/// refuses.
+Result<> ensure_encryption_key(MgmtConfig& config, const std::function<Secret()>& make_key,
+                               std::vector<std::string>& warnings);
 
 }  // namespace nb::cmd

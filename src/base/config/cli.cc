@@ -1,5 +1,6 @@
 #include "base/config/cli.h"
 
+#include "base/config/value.h"
 #include "base/text.h"
 
 #include <algorithm>
@@ -181,14 +182,15 @@ Cli::Outcome Cli::run_command(const Command& command, const std::vector<std::str
     }
     out.invocation.arguments = flags.positional;
     auto& warnings = out.invocation.warnings;
-    for (const FlagValue& value : flags.values) {
-      if (value.setting->secret() && !value.setting->env.empty()) {
-        warnings.push_back(
-            fmt::format("{}: a secret on the command line is seen by other users; use {}_FILE",
-                        value.given, value.setting->env));
-      }
-    }
     NB_TRY(apply_flags_and_env(table, flags, env));
+    for (const FlagValue& value : flags.values) {
+      const Setting& setting = *value.setting;
+      // An address without a password is shown as it is, and nothing to warn about.
+      if (!setting.secret() || setting.env.empty() || shown(setting) == value.value) continue;
+      warnings.push_back(
+          fmt::format("{}: a secret on the command line is seen by other users; use {}_FILE",
+                      value.given, setting.env));
+    }
     std::optional<Node> file;
     if (command.read_file) {
       NB_LET(file, command.read_file(warnings));

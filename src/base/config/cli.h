@@ -22,7 +22,7 @@ struct Invocation {
 
 /// One verb of a binary, "run" or "setup-key create".
 struct Command {
-  std::string path;                    // words, separated by one space
+  std::string path{};                  // words, separated by one space
   std::vector<std::string> aliases{};  // other names of the last word
   std::string help{};                  // one line
   std::string usage{};                 // after the command, e.g. "<id>"

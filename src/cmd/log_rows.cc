@@ -1,0 +1,47 @@
+#include "cmd/common_config.h"
+
+namespace nb::cmd {
+
+namespace {
+using config::Option;
+using config::Reload;
+
+constexpr std::string_view kLevels = "panic|fatal|error|warn|warning|info|debug|trace";
+
+constexpr Option<LogConfig> kLog[] = {
+    {.flag = "log-level",
+     .member = &LogConfig::level,
+     .allowed = kLevels,
+     .reload = Reload::kLive,
+     .help = "what is logged"},
+    {.flag = "log-format",
+     .member = &LogConfig::format,
+     .allowed = "text|json",
+     .help = "how lines are written"},
+    {.flag = "log-max-size-mb",
+     .member = &LogConfig::max_size_mb,
+     .min = 1,
+     .max = 100'000,
+     .help = "size at which the log file is rotated, in MB"},
+    {.flag = "log-backups",
+     .member = &LogConfig::backups,
+     .min = 0,
+     .max = 1'000,
+     .help = "rotated log files to keep"},
+    {.flag = "log-disable-rotation",
+     .member = &LogConfig::disable_rotation,
+     .help = "leave rotation to others, such as logrotate"},
+};
+constexpr Option<LogConfig> kLogFile[] = {
+    {.flag = "log-file", .member = &LogConfig::file, .help = "console (stderr), syslog, or a path"},
+};
+}  // namespace
+
+void add_log_rows(config::Table& table, LogConfig& log, Service service) {
+  // contract/signal-relay-ops.md §6.2
+  log.file = service == Service::kSignal ? "/var/log/netbird/signal.log"
+                                         : "/var/log/netbird/management.log";
+  table.section("Logging").add(kLogFile, log).add(kLog, log);
+}
+
+}  // namespace nb::cmd

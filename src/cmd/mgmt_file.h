@@ -1,0 +1,16 @@
+// management.json: keys that no flag or variable sets. Internal to the configuration of
+// netbird-mgmt.
+#pragma once
+
+#include "base/config/node.h"
+#include "base/config/table.h"
+#include "cmd/mgmt_config.h"
+
+namespace nb::cmd {
+
+/// Rows and descriptions of all keys of the file (contract/signal-relay-ops.md §6.1).
+void add_mgmt_file_rows(config::Table& table, MgmtConfig& config);
+/// Lists and maps of the file, which rows cannot describe.
+Result<> read_mgmt_lists(const config::Node& file, MgmtConfig& config);
+
+}  // namespace nb::cmd
