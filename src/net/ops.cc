@@ -85,7 +85,8 @@ void add_health_routes(HttpRouter& router, OpsSources sources) {
   router.exact("/readyz", [shared](const HttpRequest& request) {
     if (!is_get(request)) return answer(only_get());
     Readiness state = shared->ready ? shared->ready() : Readiness{};
-    return answer(HttpResponse::json(state.ready ? 200 : 503, std::move(state.json)));
+    const int away = state.draining && request.query == "drain=404" ? 404 : 503;
+    return answer(HttpResponse::json(state.ready ? 200 : away, std::move(state.json)));
   });
 }
 

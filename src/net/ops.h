@@ -21,6 +21,9 @@ namespace nb::net {
 struct Readiness {
   bool ready = true;
   std::string json = "{}";  // per dependency
+  /// Not ready because it drains: GET /readyz?drain=404 then answers 404, by which HAProxy
+  /// (disable-on-404) sends nothing new but leaves the streams to us.
+  bool draining = false;
 };
 
 struct OpsSources {
