@@ -94,6 +94,13 @@ bool Http1Session::feed(std::string_view& input) {
   input.remove_prefix(used);
   if (error == http::error::need_more) error = {};
   if (error) {
+    if (!in_body_ && input_.substr(0, input_.find('\n')).find(" HTTP/") == std::string::npos) {
+      // Another protocol, or nonsense: an HTTP answer would mean nothing to it.
+      context_.metrics.closed_protocol.Increment();
+      closing_ = true;
+      carrier_.want_flush();
+      return false;
+    }
     if (error == http::error::header_limit) {
       context_.metrics.header_too_large.Increment();
       refuse(431, "request headers are too large\n");

@@ -21,7 +21,7 @@ constexpr std::size_t kResponseTableBytes = 256;
 /// A header block this many times over the limit is not read to its end.
 constexpr std::size_t kHeaderAbuse = 4;
 constexpr std::size_t kHeldMessages = 4;
-constexpr std::size_t kSpareCapacity = 64;
+constexpr std::size_t kFrameHeaderBytes = 9;
 
 /// Control frames that one DATA frame of either side justifies: Go clients answer each with a PING,
 /// and with a WINDOW_UPDATE or two (contract/signal-relay-ops.md §1.4).
@@ -106,6 +106,10 @@ struct Http2Callbacks {
   static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     return self(user).on_begin_headers(*frame);
   }
+  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* user) {
+    self(user).on_begin_frame(*header);
+    return 0;
+  }
   static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
                     std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                     std::uint8_t, void* user) {
@@ -141,6 +145,7 @@ struct Http2Callbacks {
       nghttp2_session_callbacks* made = nullptr;
       NB_ASSERT(nghttp2_session_callbacks_new(&made) == 0);
       nghttp2_session_callbacks_set_on_begin_headers_callback(made, begin_headers);
+      nghttp2_session_callbacks_set_on_begin_frame_callback(made, begin_frame);
       nghttp2_session_callbacks_set_on_header_callback(made, header);
       nghttp2_session_callbacks_set_on_frame_recv_callback(made, frame_recv);
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, data_chunk);
@@ -180,9 +185,8 @@ Http2Session::Http2Session(Carrier& carrier, ServerContext& context)
       age_jitter_(jitter()) {
   NB_ASSERT(session_ != nullptr);
   const ServerLimits& limits = context_.limits();
-  const std::array<nghttp2_settings_entry, 3> settings{{
+  const std::array<nghttp2_settings_entry, 2> settings{{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams_per_connection_max},
-      {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, kRequestTableBytes},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits.header_bytes_max)},
   }};
   NB_ASSERT(
@@ -226,8 +230,45 @@ bool Http2Session::upgrade(std::string_view settings_payload, HeaderBlock reques
   return true;
 }
 
+/// Finds DATA frames of streams that are over: nghttp2 has no callback for those.
+void Http2Session::walk_frames(std::span<const std::uint8_t> bytes) {
+  while (!bytes.empty()) {
+    if (walk_skip_ > 0) {
+      const std::size_t part = std::min<std::size_t>(walk_skip_, bytes.size());
+      walk_skip_ -= static_cast<std::uint32_t>(part);
+      bytes = bytes.subspan(part);
+      continue;
+    }
+    const std::uint8_t* head = bytes.data();
+    if (walk_head_size_ > 0 || bytes.size() < kFrameHeaderBytes) {
+      const std::size_t part = std::min(kFrameHeaderBytes - walk_head_size_, bytes.size());
+      std::copy_n(bytes.begin(), part, walk_head_.begin() + walk_head_size_);
+      walk_head_size_ = static_cast<std::uint8_t>(walk_head_size_ + part);
+      bytes = bytes.subspan(part);
+      if (walk_head_size_ < kFrameHeaderBytes) return;
+      walk_head_size_ = 0;
+      head = walk_head_.data();
+    } else {
+      bytes = bytes.subspan(kFrameHeaderBytes);
+    }
+    walk_skip_ = static_cast<std::uint32_t>(head[0] << 16 | head[1] << 8 | head[2]);
+    if (head[3] != NGHTTP2_DATA && head[3] != NGHTTP2_RST_STREAM) continue;
+    const auto id =
+        static_cast<std::int32_t>((head[5] & 0x7fU) << 24 | static_cast<unsigned>(head[6] << 16) |
+                                  static_cast<unsigned>(head[7] << 8) | head[8]);
+    if (head[3] == NGHTTP2_RST_STREAM) {
+      walk_reset_ = id;
+    } else if (id == walk_reset_) {
+      fail(NGHTTP2_STREAM_CLOSED);  // reset by the peer earlier in the same bytes
+    } else if (id > 0 && id % 2 == 1 && id <= last_id_) {
+      check_closed_stream(id);
+    }
+  }
+}
+
 void Http2Session::receive(std::span<const std::uint8_t> bytes) {
   if (dead_) return;
+  walk_frames(bytes);
   received_ = context_.loop.now();
   ping_sent_ = Instant{};
   const ssize_t used = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
@@ -306,6 +347,7 @@ void Http2Session::dispatch(std::int32_t id, const HeaderBlock& headers, bool en
   std::unique_ptr<Http2Stream> made;
   GrpcStream* call = nullptr;
   if (grpc) {
+    shrink_request_table();
     auto stream = std::make_unique<GrpcStream>(*this, id);
     call = stream.get();
     made = std::move(stream);
@@ -322,6 +364,15 @@ void Http2Session::dispatch(std::int32_t id, const HeaderBlock& headers, bool en
     static_cast<Http2Request*>(stream)->start(headers);
   }
   if (ended) stream->on_half_close();
+}
+
+/// Only asked of gRPC clients, which number thousands and all answer it properly: simple HTTP/2
+/// clients (h2spec among them) overlook a smaller table and would fail to be understood.
+void Http2Session::shrink_request_table() {
+  if (table_shrunk_) return;
+  table_shrunk_ = true;
+  const nghttp2_settings_entry smaller{NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, kRequestTableBytes};
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &smaller, 1);
 }
 
 void Http2Session::respond(Http2Stream& stream, std::span<const nghttp2_nv> headers, bool body) {
@@ -370,6 +421,33 @@ void Http2Session::end_of_request(Http2Stream& stream) {
 }
 
 // --- callbacks of nghttp2 ----------------------------------------------------------------------
+
+void Http2Session::on_begin_frame(const nghttp2_frame_hd& header) {
+  const std::int32_t id = header.stream_id;
+  if (header.type != NGHTTP2_HEADERS || id <= 0 || id % 2 == 0) return;
+  if (id > last_id_) {
+    const auto steps = static_cast<std::uint32_t>(id - last_id_) / 2;
+    opened_ = (steps < 64 ? opened_ << steps : 0) | 1;
+    reset_by_us_ = steps < 64 ? reset_by_us_ << steps : 0;
+    last_id_ = id;
+    return;
+  }
+  check_closed_stream(id);
+}
+
+/// nghttp2 ignores frames on streams that are over. RFC 9113 §5.1 wants to tell apart who ended it:
+/// after our RST_STREAM they may still be on their way; after the peer's own end they are its
+/// error.
+void Http2Session::check_closed_stream(std::int32_t id) {
+  const auto age = static_cast<std::uint32_t>(last_id_ - id) / 2;
+  if (age >= 64 || nghttp2_session_find_stream(session_, id) != nullptr) return;
+  if ((opened_ >> age & 1) == 0) {
+    // RFC 9113 §5.1.1: a lower identifier than one already used.
+    fail(NGHTTP2_PROTOCOL_ERROR);
+  } else if ((reset_by_us_ >> age & 1) == 0) {
+    fail(NGHTTP2_STREAM_CLOSED);
+  }
+}
 
 int Http2Session::on_begin_headers(const nghttp2_frame& frame) {
   if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
@@ -446,6 +524,11 @@ void Http2Session::on_stream_close(std::int32_t id) {
 }
 
 void Http2Session::on_sent(const nghttp2_frame& frame) {
+  if (frame.hd.type == NGHTTP2_RST_STREAM && frame.hd.stream_id <= last_id_) {
+    const auto age = static_cast<std::uint32_t>(last_id_ - frame.hd.stream_id) / 2;
+    if (age < 64) reset_by_us_ |= std::uint64_t{1} << age;
+    return;
+  }
   if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
   if (frame.hd.type != NGHTTP2_HEADERS && frame.hd.type != NGHTTP2_DATA) return;
   // RFC 9113 §8.1: the answer is complete; the rest of the request is not needed.
@@ -473,7 +556,6 @@ ssize_t Http2Session::on_read(Http2Stream& stream, std::size_t length, std::uint
 
 void Http2Session::on_send_data(Http2Stream& stream, const std::uint8_t* frame_header,
                                 std::size_t length) {
-  constexpr std::size_t kFrameHeaderBytes = 9;
   out_->append(frame_header, kFrameHeaderBytes);
   stream.take(*out_, length);
   control_ -= kControlPerData;

@@ -10,6 +10,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -71,6 +72,9 @@ class Http2Session final : public Session {
   friend struct Http2Callbacks;
   enum class State : std::uint8_t { kOpen, kDraining, kGone };
 
+  void on_begin_frame(const nghttp2_frame_hd& header);
+  void check_closed_stream(std::int32_t id);
+  void walk_frames(std::span<const std::uint8_t> bytes);
   int on_begin_headers(const nghttp2_frame& frame);
   int on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value);
   int on_frame(const nghttp2_frame& frame);
@@ -81,6 +85,7 @@ class Http2Session final : public Session {
   void on_send_data(Http2Stream& stream, const std::uint8_t* frame_header, std::size_t length);
 
   void dispatch(std::int32_t id, const HeaderBlock& headers, bool ended);
+  void shrink_request_table();
   void link(Http2Stream& stream);
   void unlink(Http2Stream& stream);
   void end_of_request(Http2Stream& stream);
@@ -106,13 +111,22 @@ class Http2Session final : public Session {
   Instant headers_began_;
   Instant ping_sent_{};  // epoch: none outstanding
   Instant draining_since_{};
-  Instant window_began_;  // of the two counters below
+  Instant window_began_;                                // of the two counters below
+  std::uint32_t walk_skip_ = NGHTTP2_CLIENT_MAGIC_LEN;  // bytes until the next frame header
+  std::int32_t walk_reset_ = 0;                         // stream of the peer's last RST_STREAM
+  std::array<std::uint8_t, 9> walk_head_{};
+  std::uint8_t walk_head_size_ = 0;
+  // The newest 64 streams, bit 0 is last_id_: were they opened, and did we reset them?
+  std::uint64_t opened_ = 0;
+  std::uint64_t reset_by_us_ = 0;
+  std::int32_t last_id_ = -1;
   std::uint32_t resets_ = 0;
   std::int32_t control_ = 0;  // control frames received less frames that justify them
   std::uint32_t stream_count_ = 0;
   std::uint32_t turn_ = 0;
   float age_jitter_;
   bool settled_ = false;  // the peer's first SETTINGS frame has come
+  bool table_shrunk_ = false;
   bool output_full_ = false;
   bool dead_ = false;  // nothing can be read or written any more
   bool final_goaway_ = false;
