@@ -15,7 +15,9 @@ target_link_libraries(nb_options INTERFACE Threads::Threads Boost::headers fmt::
 # gcc 12: -Wmaybe-uninitialized and -Wnull-dereference report inside coroutine frames and
 # std::variant of the libraries when optimising; the sanitizers cover what they would find.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  target_compile_options(nb_options INTERFACE -Wno-maybe-uninitialized -Wno-mismatched-new-delete)
+  target_compile_options(nb_options INTERFACE -Wno-maybe-uninitialized -Wno-mismatched-new-delete
+    # -O2 sees bounds broken inside std::string's operator+ (gcc bug 105329 and kin).
+    $<$<CONFIG:Release>:-Wno-array-bounds> $<$<CONFIG:Release>:-Wno-restrict>)
 endif()
 if(NB_SANITIZE)
   target_compile_options(nb_options INTERFACE -fsanitize=${NB_SANITIZE})
