@@ -1,0 +1,19 @@
+// Connection parameters for libpq. Private to sql/.
+#pragma once
+
+#include "sql/dsn.h"
+
+#include <string>
+#include <vector>
+
+namespace nb::sql {
+
+/// Null-terminated arrays; they borrow from the Dsn and from static text.
+struct PgKeywords {
+  std::vector<const char*> names;
+  std::vector<const char*> values;
+};
+
+PgKeywords pg_keywords(const Dsn& dsn, const std::string& application_name);
+
+}  // namespace nb::sql

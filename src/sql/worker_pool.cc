@@ -1,0 +1,205 @@
+#include "sql/worker_pool.h"
+
+#include <algorithm>
+#include <random>
+
+namespace nb::sql {
+namespace {
+
+constexpr std::chrono::milliseconds kWatchInterval{20};
+constexpr std::chrono::milliseconds kRetryDelay{5};
+constexpr std::chrono::milliseconds kRetryDelayMax{500};
+
+std::chrono::milliseconds retry_delay(int attempt) {
+  static thread_local std::minstd_rand random{std::random_device{}()};
+  const auto base = std::min(kRetryDelay * (1 << std::min(attempt, 8)), kRetryDelayMax);
+  return std::chrono::milliseconds(std::uniform_int_distribution<std::chrono::milliseconds::rep>(
+      base.count() / 2, base.count())(random));
+}
+
+struct Attempt {
+  Result<> result;
+  bool in_doubt = false;
+  bool stale = false;  // a connection from the pool turned out to be dead before anything was done
+};
+
+Attempt attempt_once(Connection& connection, const Job& job, SqlMetrics& metrics) {
+  Attempt out;
+  const auto opened = connection.ensure_open();
+  if (!opened) {
+    out.result = opened.error();
+    return out;
+  }
+  if (!*opened) metrics.connects_total.Increment();
+  out.result = connection.begin(job.options);
+  if (!out.result) {
+    out.stale = *opened;
+    connection.rollback();
+    return out;
+  }
+  out.result = job.work(connection);
+  if (out.result) out.result = connection.commit(out.in_doubt);
+  if (!out.result) connection.rollback();
+  return out;
+}
+
+/// Only what the driver reported is tried again, not what the work decided by itself.
+bool may_retry(const Connection& connection, const Job& job, const Attempt& attempt) {
+  const Code code = attempt.result.error().code;
+  if (code != connection.failure() || attempt.in_doubt) return false;
+  if (code == Code::kAborted) return true;
+  // A lone statement that writes may have been done when the connection broke.
+  return code == Code::kUnavailable && (!job.options.single_statement || job.options.read_only);
+}
+
+}  // namespace
+
+Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics) {
+  const Instant start = std::chrono::steady_clock::now();
+  Result<> result;
+  for (int attempt = 1;; ++attempt) {
+    connection.set_limits(job.deadline, &job.cancelled);
+    Attempt done = attempt_once(connection, job, metrics);
+    result = std::move(done.result);
+    if (result || attempt >= job.options.attempts_max || job.cancelled) break;
+    done.result = result;
+    if (!may_retry(connection, job, done)) break;
+    const auto delay = done.stale ? std::chrono::milliseconds(0) : retry_delay(attempt);
+    if (std::chrono::steady_clock::now() + delay >= job.deadline) break;
+    metrics.retries_total.Increment();
+    std::this_thread::sleep_for(delay);
+  }
+  metrics.run_seconds.Observe(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return result;
+}
+
+WorkerPool::WorkerPool(std::size_t workers, std::size_t queue_max, MakeConnection make,
+                       SqlMetrics& metrics)
+    : queue_max_(queue_max),
+      bulk_max_(workers > 3 ? workers / 2 : 1),
+      make_(std::move(make)),
+      metrics_(metrics) {
+  threads_.reserve(workers + 1);
+  for (std::size_t i = 0; i < workers; ++i) threads_.emplace_back([this] { work(); });
+  threads_.emplace_back([this] { watch(); });
+}
+
+WorkerPool::~WorkerPool() {
+  stop();
+}
+
+void WorkerPool::submit(JobPtr job) {
+  Error refused;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_ && queue_.size() < queue_max_) {
+      const bool first = queue_.empty();
+      queue_.push_back(std::move(job));
+      metrics_.queue_depth.Increment();
+      wake_.notify_one();
+      if (first) wake_watch_.notify_one();
+      return;
+    }
+    refused = stopping_ ? fail(Code::kUnavailable, "database is closed")
+                        : fail(Code::kResourceExhausted, "database queue is full ({} waiting)",
+                               queue_max_);
+  }
+  metrics_.rejected_total.Increment();
+  job->finish(std::move(refused));
+}
+
+void WorkerPool::cancel(const JobPtr& job) {
+  job->cancelled = true;
+  std::unique_lock lock(mutex_);
+  const auto it = std::find(queue_.begin(), queue_.end(), job);
+  if (it == queue_.end()) return;
+  queue_.erase(it);
+  end_queued(lock, {job}, fail(Code::kCancelled, "SQL work cancelled"));
+}
+
+void WorkerPool::stop() {
+  {
+    std::unique_lock lock(mutex_);
+    stopping_ = true;
+    std::vector<JobPtr> left(queue_.begin(), queue_.end());
+    queue_.clear();
+    wake_.notify_all();
+    wake_watch_.notify_all();
+    end_queued(lock, std::move(left), fail(Code::kCancelled, "database is closed"));
+  }
+  for (std::thread& thread : threads_)
+    if (thread.joinable()) thread.join();
+}
+
+void WorkerPool::end_queued(std::unique_lock<std::mutex>& lock, std::vector<JobPtr> jobs,
+                            const Error& error) {
+  metrics_.queue_depth.Decrement(static_cast<double>(jobs.size()));
+  lock.unlock();
+  for (const JobPtr& job : jobs) job->finish(error);
+}
+
+JobPtr WorkerPool::take(std::unique_lock<std::mutex>& lock) {
+  for (;;) {
+    const auto it = std::find_if(queue_.begin(), queue_.end(), [this](const JobPtr& job) {
+      return !job->options.bulk || running_bulk_ < bulk_max_;
+    });
+    if (it != queue_.end()) {
+      JobPtr job = std::move(*it);
+      queue_.erase(it);
+      metrics_.queue_depth.Decrement();
+      if (job->options.bulk) ++running_bulk_;
+      return job;
+    }
+    if (stopping_) return nullptr;
+    wake_.wait(lock);
+  }
+}
+
+void WorkerPool::work() {
+  const auto connection = make_();
+  std::unique_lock lock(mutex_);
+  while (JobPtr job = take(lock)) {
+    lock.unlock();
+    Result<> result;
+    if (job->cancelled)
+      result = fail(Code::kCancelled, "SQL work cancelled");
+    else if (std::chrono::steady_clock::now() >= job->deadline)
+      result = fail(Code::kDeadlineExceeded, "SQL work waited too long for a connection");
+    else
+      result = run_job(*connection, *job, metrics_);
+    const bool bulk = job->options.bulk;
+    job->work = nullptr;
+    job->finish(std::move(result));
+    job.reset();
+    lock.lock();
+    if (bulk) {
+      --running_bulk_;
+      wake_.notify_one();
+    }
+  }
+}
+
+// All workers may be busy with a database that does not answer: what waits must still end in time.
+void WorkerPool::watch() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (queue_.empty()) {
+      wake_watch_.wait(lock);
+      continue;
+    }
+    wake_watch_.wait_for(lock, kWatchInterval);
+    const Instant now = std::chrono::steady_clock::now();
+    std::vector<JobPtr> late;
+    std::copy_if(queue_.begin(), queue_.end(), std::back_inserter(late),
+                 [&](const JobPtr& job) { return job->deadline <= now; });
+    if (late.empty()) continue;
+    std::erase_if(queue_, [&](const JobPtr& job) { return job->deadline <= now; });
+    metrics_.expired_total.Increment(static_cast<double>(late.size()));
+    end_queued(lock, std::move(late),
+               fail(Code::kDeadlineExceeded, "SQL work waited too long for a connection"));
+    lock.lock();
+  }
+}
+
+}  // namespace nb::sql

@@ -1,0 +1,66 @@
+// Threads with one connection each, fed from bounded queues. Private to sql/.
+#pragma once
+
+#include "sql/connection.h"
+#include "sql/metrics.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace nb::sql {
+
+/// One unit of work on its way through the pool. `finish` is called exactly once, from any thread.
+struct Job {
+  Instant deadline{};
+  RunOptions options;
+  std::function<Result<>(Session&)> work;
+  std::function<void(Result<>)> finish;
+  std::atomic<bool> cancelled{false};
+};
+using JobPtr = std::shared_ptr<Job>;
+
+/// A queue and the workers that serve it: all of PostgreSQL, or SQLite's writer, or its readers.
+class WorkerPool {
+ public:
+  using MakeConnection = std::function<std::unique_ptr<Connection>()>;
+  WorkerPool(std::size_t workers, std::size_t queue_max, MakeConnection make, SqlMetrics& metrics);
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  /// A full queue or a stopped pool ends the job at once.
+  void submit(JobPtr job);
+  /// Ends a queued job with kCancelled; asks a running one to end.
+  void cancel(const JobPtr& job);
+  void stop();
+
+ private:
+  void work();
+  void watch();
+  JobPtr take(std::unique_lock<std::mutex>& lock);
+  void end_queued(std::unique_lock<std::mutex>& lock, std::vector<JobPtr> jobs, const Error& error);
+
+  const std::size_t queue_max_;
+  const std::size_t bulk_max_;
+  MakeConnection make_;
+  SqlMetrics& metrics_;
+  std::mutex mutex_;
+  std::condition_variable wake_;  // workers
+  std::condition_variable
+      wake_watch_;  // the thread that ends jobs whose deadline passed in the queue
+  std::deque<JobPtr> queue_;
+  std::size_t running_bulk_ = 0;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+/// Runs the job's work on the connection: transaction, retries, deadline.
+Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics);
+
+}  // namespace nb::sql
