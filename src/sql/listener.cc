@@ -86,6 +86,7 @@ struct Listener::Impl {
       const bool in_time = co_await ready(what, options.connect_timeout);
       if (!in_time) co_return fail(Code::kUnavailable, "{}: no connection in time", dsn.describe());
     }
+    drop_notices(pg.get());
     PQsetnonblocking(pg.get(), 1);
     std::string listen;
     for (const std::string& channel : options.channels) listen += "LISTEN " + channel + ";";

@@ -5,7 +5,6 @@
 #include "sql/database.h"
 
 #include <functional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +20,12 @@ struct Migration {
   std::function<Result<>(Session&, MigrationReport&)> apply;
 };
 
+/// The history of one component of a database; several can share one.
+struct MigrationSet {
+  std::string component;  // "main", "events"
+  std::vector<Migration> migrations;
+};
+
 struct MigrationState {
   int applied = 0;                   // highest version in the database, 0: none
   int wanted = 0;                    // highest version of the program
@@ -28,12 +33,12 @@ struct MigrationState {
 };
 
 /// Reads table nb_schema_migrations; writes nothing.
-Result<MigrationState> check_migrations(Database& database, std::span<const Migration> migrations,
+Result<MigrationState> check_migrations(Database& database, const MigrationSet& set,
                                         Instant deadline);
 /// Applies what is missing, one transaction each, while other instances may serve. A database that
 /// is ahead of the program is left alone: migrations only add.
 /// Errors   kFailedPrecondition: a migration could not be applied, with its name.
-Result<MigrationReport> migrate(Database& database, std::span<const Migration> migrations,
-                                Instant deadline, const Logger& log);
+Result<MigrationReport> migrate(Database& database, const MigrationSet& set, Instant deadline,
+                                const Logger& log);
 
 }  // namespace nb::sql

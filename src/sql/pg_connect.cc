@@ -1,8 +1,15 @@
 #include "sql/pg_connect.h"
 
+#include <libpq-fe.h>
+
 #include <algorithm>
 
 namespace nb::sql {
+
+void drop_notices(PGconn* connection) {
+  PQsetNoticeReceiver(
+      connection, [](void*, const PGresult*) {}, nullptr);
+}
 
 PgKeywords pg_keywords(const Dsn& dsn, const std::string& application_name) {
   PgKeywords out;

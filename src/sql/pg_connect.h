@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+struct pg_conn;
+
 namespace nb::sql {
 
 /// Null-terminated arrays; they borrow from the Dsn and from static text.
@@ -13,6 +15,9 @@ struct PgKeywords {
   std::vector<const char*> names;
   std::vector<const char*> values;
 };
+
+/// Notices ("relation already exists") go nowhere instead of to stderr.
+void drop_notices(pg_conn* connection);
 
 PgKeywords pg_keywords(const Dsn& dsn, const std::string& application_name);
 

@@ -145,6 +145,7 @@ class PgConnection final : public Connection {
         return failed(fail(Code::kUnavailable, "{}: no connection in time", dsn_.describe()));
       }
     }
+    drop_notices(pg_);
     if (PQsetnonblocking(pg_, 1) != 0) return lost();
     return {};
   }

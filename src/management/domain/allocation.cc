@@ -138,6 +138,14 @@ Result<std::string> label_of_hostname(std::string_view hostname, const ToAsciiFn
   return label;
 }
 
+std::string display_hostname(std::string_view hostname, std::string_view email) {
+  std::string name(hostname);
+  std::transform(name.begin(), name.end(), name.begin(), lower);
+  const auto local = email.substr(0, email.find('@'));
+  if ((name != "iphone" && name != "ipad") || local.empty()) return std::string(hostname);
+  return std::string(hostname) + "-" + std::string(local);
+}
+
 std::string suffixed_label(std::string_view label, const IpAddress& ip) {
   const auto& bytes = ip.bytes();
   const std::string suffix = "-" + std::to_string(bytes.at(2)) + "-" + std::to_string(bytes.at(3));

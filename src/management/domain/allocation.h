@@ -40,6 +40,10 @@ using ToAsciiFn = std::function<Result<std::string>(std::string_view)>;
 [[nodiscard]] Result<std::string> label_of_hostname(std::string_view hostname,
                                                     const ToAsciiFn& to_ascii);
 
+/// The name of a user's phone: "iPhone" and "iPad" (any case) are told apart by the local part of
+/// the user's mail, when there is one.
+[[nodiscard]] std::string display_hostname(std::string_view hostname, std::string_view email);
+
 /// `<label>-<third octet>-<fourth octet>`: for ephemeral peers and after a collision.
 [[nodiscard]] std::string suffixed_label(std::string_view label, const IpAddress& ip);
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace nb::management {
@@ -29,14 +30,16 @@ enum class Activity : std::int32_t {
 /// The initiator of what the server does by itself.
 inline constexpr const char* kSystemInitiator = "sys";
 
+using EventValue = std::variant<std::string, std::int64_t, bool>;
+
 struct Event {
   WallTime at{};
   Activity activity{};
   std::string initiator_id;
   std::string target_id;
   AccountId account_id;
-  /// Stored as a JSON object of strings, in this order.
-  std::vector<std::pair<std::string, std::string>> meta;
+  /// Stored as a JSON object, in this order.
+  std::vector<std::pair<std::string, EventValue>> meta;
 };
 
 }  // namespace nb::management

@@ -45,8 +45,4 @@ Result<SetupKey> new_setup_key(const SetupKeyRequest& request, WallTime now) {
   return key;
 }
 
-std::string hidden_setup_key(std::string_view plain) {
-  return std::string(plain.substr(0, 5)) + "****";
-}
-
 }  // namespace nb::management

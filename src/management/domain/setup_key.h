@@ -55,7 +55,4 @@ struct SetupKeyRequest {
 /// Errors   kInvalidArgument with the offending field.
 [[nodiscard]] Result<SetupKey> new_setup_key(const SetupKeyRequest& request, WallTime now);
 
-/// What may be shown of a plain key: its first five characters and "****".
-[[nodiscard]] std::string hidden_setup_key(std::string_view plain);
-
 }  // namespace nb::management

@@ -3,9 +3,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "management/store/field_codec.h"
+#include "crypto/field_cipher.h"
 #include "management/store/store.h"
 #include "sql/database.h"
+#include "sql/migration.h"
 
 #include <functional>
 #include <memory>
@@ -19,15 +20,27 @@ inline constexpr const char* kAccountChannel = "nb_account_changed";
 
 struct SqlStoreOptions {
   /// Asked inside each write that bumps a serial: tell other instances through NOTIFY? The
-  /// fallback of a deployment whose Redis is away. Called on worker threads.
-  std::function<bool()> announce;
-  ToAsciiFn to_ascii;                   // see idna.h
-  RandomFn random;                      // thread-safe
-  std::function<std::string()> new_id;  // thread-safe; a fresh xid
+  /// fallback of a deployment whose Redis is away. Called on worker threads. Empty: never.
+  std::function<bool()> announce{};
+  /// For accounts without a DNS domain of their own; appears in events.
+  std::string dns_domain = "netbird.selfhosted";
 };
 
-/// `database`, `codec` and `clock` must outlive the store. The schema must have been migrated.
-std::unique_ptr<Store> make_sql_store(sql::Database& database, const FieldCodec& codec,
-                                      const Clock& clock, SqlStoreOptions options, Logger log);
+/// What the store stands on; all of it outlives the store.
+struct SqlStoreParts {
+  sql::Database& database;
+  const crypto::FieldCipher* cipher = nullptr;  // null: no DataStoreEncryptionKey
+  crypto::RandomSource& random;                 // used from worker threads
+  const Clock& clock;
+  Logger log{};
+};
+
+/// Brings the schema up to date and makes sure that the data-store key is the one the database was
+/// written with. Once per start, before make_sql_store().
+/// Errors   kFailedPrecondition: another key, or a migration failed; kUnavailable.
+Result<sql::MigrationReport> prepare_main_database(const SqlStoreParts& parts, Instant deadline);
+
+/// The schema must have been prepared.
+std::unique_ptr<Store> make_sql_store(SqlStoreParts parts, SqlStoreOptions options = {});
 
 }  // namespace nb::management

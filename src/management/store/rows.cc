@@ -1,0 +1,497 @@
+#include "management/store/rows.h"
+
+#include <fmt/format.h>
+
+namespace nb::management::rows {
+namespace {
+
+using columns::Damage;
+using sql::Param;
+using sql::RowReader;
+
+// Names in the order of the readers and writers below.
+constexpr std::string_view kAccount =
+    "id created_by created_at domain domain_category is_domain_primary_account "
+    "network_identifier network_net network_net_v6 network_dns network_serial "
+    "dns_settings_disabled_management_groups settings_peer_login_expiration_enabled "
+    "settings_peer_login_expiration settings_peer_inactivity_expiration_enabled "
+    "settings_peer_inactivity_expiration settings_regular_users_view_blocked "
+    "settings_groups_propagation_enabled settings_jwt_groups_enabled "
+    "settings_jwt_groups_claim_name settings_jwt_allow_groups "
+    "settings_routing_peer_dns_resolution_enabled settings_dns_domain "
+    "settings_network_range settings_network_range_v6 settings_peer_expose_enabled "
+    "settings_peer_expose_groups settings_extra_peer_approval_enabled "
+    "settings_extra_user_approval_required settings_extra_integrated_validator "
+    "settings_extra_integrated_validator_groups settings_lazy_connection_enabled "
+    "settings_auto_update_version settings_auto_update_always "
+    "settings_ipv6_enabled_groups settings_metrics_push_enabled "
+    "settings_agent_network_only settings_dashboard_features settings_local_mfa_enabled "
+    "reverse_proxy_free_domain_nonce ";
+constexpr std::string_view kPeerHead = "id account_id key ip ipv6 ";
+constexpr std::string_view kPeerMeta =
+    "meta_hostname meta_go_os meta_kernel meta_core meta_platform meta_os meta_os_version "
+    "meta_wt_version meta_ui_version meta_kernel_version meta_network_addresses "
+    "meta_system_serial_number meta_system_product_name meta_system_manufacturer "
+    "meta_environment meta_flags meta_files meta_capabilities meta_sync_message_version ";
+constexpr std::string_view kPeerLocation =
+    "location_connection_ip location_country_code location_city_name location_geo_name_id ";
+constexpr std::string_view kPeerRest =
+    "proxy_meta_embedded proxy_meta_cluster name dns_label peer_status_last_seen "
+    "peer_status_session_started_at peer_status_connected peer_status_login_expired "
+    "peer_status_requires_approval user_id ssh_key ssh_enabled login_expiration_enabled "
+    "inactivity_expiration_enabled last_login created_at ephemeral extra_dns_labels "
+    "allow_extra_dns_labels ";
+constexpr std::string_view kUser =
+    "id account_id role is_service_user non_deletable service_user_name auto_groups "
+    "blocked pending_approval last_login created_at issued integration_ref_id "
+    "integration_ref_integration_type name email ";
+constexpr std::string_view kGroup =
+    "id account_id public_id name issued resources integration_ref_id "
+    "integration_ref_integration_type ";
+constexpr std::string_view kPolicy =
+    "id public_id account_id name description enabled source_posture_checks ";
+constexpr std::string_view kRule =
+    "id policy_id name description enabled action destinations destination_resource "
+    "sources source_resource bidirectional protocol ports port_ranges authorized_groups "
+    "authorized_user ";
+constexpr std::string_view kSetupKey =
+    "id account_id key key_secret name type created_at expires_at updated_at revoked "
+    "used_times last_used auto_groups usage_limit ephemeral allow_extra_dns_labels ";
+
+std::vector<std::string_view> names(std::string_view list) {
+  std::vector<std::string_view> out;
+  while (!list.empty()) {
+    const auto blank = list.find(' ');
+    if (blank != 0) out.push_back(list.substr(0, blank));
+    list = blank == list.npos ? std::string_view{} : list.substr(blank + 1);
+  }
+  return out;
+}
+
+std::string select_list(std::string_view alias, std::initializer_list<std::string_view> lists) {
+  std::string out;
+  for (const std::string_view list : lists)
+    for (const std::string_view name : names(list)) {
+      if (!out.empty()) out += ", ";
+      out += fmt::format("{}.{}", alias, name);
+    }
+  return out;
+}
+
+std::string insert_text(std::string_view table, std::initializer_list<std::string_view> lists) {
+  std::string columns;
+  std::string values;
+  int count = 0;
+  for (const std::string_view list : lists)
+    for (const std::string_view name : names(list)) {
+      if (count > 0) {
+        columns += ", ";
+        values += ", ";
+      }
+      columns += name;
+      values += fmt::format("${}", ++count);
+    }
+  return fmt::format("INSERT INTO {} ({}) VALUES ({})", table, columns, values);
+}
+
+std::chrono::nanoseconds read_duration(RowReader& row) {
+  return std::chrono::nanoseconds(row.integer());
+}
+
+/// A JSON list, or NULL when it is empty and was never set (upstream: nil).
+Param list_or_null(std::string text) {
+  return text == "[]" ? Param(nullptr) : Param(std::move(text));
+}
+
+void add_meta(std::vector<Param>& out, const PeerMeta& m) {
+  for (const std::string* text : {&m.hostname, &m.go_os, &m.kernel, &m.core, &m.platform, &m.os,
+                                  &m.os_version, &m.wt_version, &m.ui_version, &m.kernel_version})
+    out.emplace_back(std::string(*text));
+  out.push_back(list_or_null(columns::network_addresses(m.network_addresses)));
+  for (const std::string* text :
+       {&m.system_serial_number, &m.system_product_name, &m.system_manufacturer})
+    out.emplace_back(std::string(*text));
+  out.emplace_back(columns::environment(m));
+  out.emplace_back(columns::flags(m.flags));
+  out.push_back(list_or_null(columns::files(m.files)));
+  out.push_back(list_or_null(columns::integers(m.capabilities)));
+  out.emplace_back(m.sync_message_version);
+}
+
+void add_location(std::vector<Param>& out, const PeerLocation& location) {
+  out.emplace_back(columns::address(location.connection_ip));
+  out.emplace_back(std::string(location.country_code));
+  out.emplace_back(std::string(location.city_name));
+  out.emplace_back(location.geo_name_id);
+}
+
+PeerMeta read_meta(RowReader& row, Damage& damage) {
+  PeerMeta m;
+  for (std::string* text : {&m.hostname, &m.go_os, &m.kernel, &m.core, &m.platform, &m.os,
+                            &m.os_version, &m.wt_version, &m.ui_version, &m.kernel_version})
+    *text = row.string();
+  m.network_addresses = columns::read_network_addresses(row.text(), damage);
+  for (std::string* text :
+       {&m.system_serial_number, &m.system_product_name, &m.system_manufacturer})
+    *text = row.string();
+  columns::read_environment(row.text(), m, damage);
+  m.flags = columns::read_flags(row.text(), damage);
+  m.files = columns::read_files(row.text(), damage);
+  m.capabilities = columns::read_integers(row.text(), damage);
+  m.sync_message_version = row.integer();
+  return m;
+}
+
+PeerLocation read_location(RowReader& row, Damage& damage) {
+  PeerLocation location;
+  location.connection_ip = columns::read_address(row.text(), damage);
+  location.country_code = row.string();
+  location.city_name = row.string();
+  location.geo_name_id = static_cast<std::uint64_t>(row.integer());
+  return location;
+}
+
+AccountSettings read_settings(RowReader& row, Damage& damage) {
+  AccountSettings s;
+  s.peer_login_expiration_enabled = row.boolean();
+  s.peer_login_expiration = read_duration(row);
+  s.peer_inactivity_expiration_enabled = row.boolean();
+  s.peer_inactivity_expiration = read_duration(row);
+  s.regular_users_view_blocked = row.boolean();
+  s.groups_propagation_enabled = row.boolean();
+  s.jwt_groups_enabled = row.boolean();
+  s.jwt_groups_claim_name = row.string();
+  s.jwt_allow_groups = columns::read_strings(row.text(), damage);
+  s.routing_peer_dns_resolution_enabled = row.boolean();
+  s.dns_domain = row.string();
+  s.network_range = columns::read_prefix(row.text(), damage);
+  s.network_range_v6 = columns::read_prefix(row.text(), damage);
+  s.peer_expose_enabled = row.boolean();
+  s.peer_expose_groups = columns::read_ids<GroupId>(row.text(), damage);
+  s.extra_peer_approval_enabled = row.boolean();
+  s.extra_user_approval_required = row.boolean();
+  s.extra_integrated_validator = row.string();
+  s.extra_integrated_validator_groups = columns::read_strings(row.text(), damage);
+  s.lazy_connection_enabled = row.boolean();
+  s.auto_update_version = row.string();
+  s.auto_update_always = row.boolean();
+  s.ipv6_enabled_groups = columns::read_ids<GroupId>(row.text(), damage);
+  s.metrics_push_enabled = row.boolean();
+  s.agent_network_only = row.boolean();
+  s.dashboard_features = row.string();
+  s.local_mfa_enabled = row.boolean();
+  return s;
+}
+
+void add_settings(std::vector<Param>& out, const AccountSettings& s) {
+  out.emplace_back(s.peer_login_expiration_enabled);
+  out.emplace_back(static_cast<std::int64_t>(s.peer_login_expiration.count()));
+  out.emplace_back(s.peer_inactivity_expiration_enabled);
+  out.emplace_back(static_cast<std::int64_t>(s.peer_inactivity_expiration.count()));
+  out.emplace_back(s.regular_users_view_blocked);
+  out.emplace_back(s.groups_propagation_enabled);
+  out.emplace_back(s.jwt_groups_enabled);
+  out.emplace_back(std::string(s.jwt_groups_claim_name));
+  out.emplace_back(columns::strings(s.jwt_allow_groups));
+  out.emplace_back(s.routing_peer_dns_resolution_enabled);
+  out.emplace_back(std::string(s.dns_domain));
+  out.emplace_back(columns::prefix(s.network_range));
+  out.emplace_back(columns::prefix(s.network_range_v6));
+  out.emplace_back(s.peer_expose_enabled);
+  out.emplace_back(columns::ids(s.peer_expose_groups));
+  out.emplace_back(s.extra_peer_approval_enabled);
+  out.emplace_back(s.extra_user_approval_required);
+  out.emplace_back(std::string(s.extra_integrated_validator));
+  out.emplace_back(columns::strings(s.extra_integrated_validator_groups));
+  out.emplace_back(s.lazy_connection_enabled);
+  out.emplace_back(std::string(s.auto_update_version));
+  out.emplace_back(s.auto_update_always);
+  out.emplace_back(columns::ids(s.ipv6_enabled_groups));
+  out.emplace_back(s.metrics_push_enabled);
+  out.emplace_back(s.agent_network_only);
+  out.push_back(s.dashboard_features.empty() ? Param(nullptr)
+                                             : Param(std::string(s.dashboard_features)));
+  out.emplace_back(s.local_mfa_enabled);
+}
+
+}  // namespace
+
+const std::string& account_columns() {
+  static const std::string kList = select_list("a", {kAccount});
+  return kList;
+}
+const std::string& peer_columns() {
+  static const std::string kList =
+      select_list("p", {kPeerHead, kPeerMeta, kPeerLocation, kPeerRest});
+  return kList;
+}
+const std::string& user_columns() {
+  static const std::string kList = select_list("u", {kUser});
+  return kList;
+}
+const std::string& group_columns() {
+  static const std::string kList = select_list("g", {kGroup});
+  return kList;
+}
+const std::string& policy_columns() {
+  static const std::string kList = select_list("o", {kPolicy});
+  return kList;
+}
+const std::string& rule_columns() {
+  static const std::string kList = select_list("r", {kRule});
+  return kList;
+}
+const std::string& setup_key_columns() {
+  static const std::string kList = select_list("k", {kSetupKey});
+  return kList;
+}
+
+Account read_account(RowReader& row, Damage& damage) {
+  Account a;
+  a.id = AccountId(row.string());
+  a.created_by = UserId(row.string());
+  a.created_at = row.time();
+  a.domain = row.string();
+  a.domain_category = row.string();
+  a.is_domain_primary = row.boolean();
+  a.network.identifier = row.string();
+  a.network.net = columns::read_network(row.text(), damage);
+  a.network.net_v6 = columns::read_network(row.text(), damage);
+  a.network.dns = row.string();
+  a.serial = static_cast<std::uint64_t>(row.integer());
+  a.dns_disabled_management_groups = columns::read_ids<GroupId>(row.text(), damage);
+  a.settings = read_settings(row, damage);
+  a.reverse_proxy_free_domain_nonce = row.string();
+  return a;
+}
+
+Insert insert_account(const Account& a) {
+  static const std::string kText = insert_text("accounts", {kAccount});
+  Insert out{kText, {}};
+  out.values = {Param(a.id.value()),
+                Param(a.created_by.value()),
+                Param(a.created_at),
+                Param(a.domain),
+                Param(a.domain_category),
+                Param(a.is_domain_primary),
+                Param(a.network.identifier),
+                Param(columns::network(a.network.net)),
+                Param(columns::network(a.network.net_v6)),
+                Param(a.network.dns),
+                Param(a.serial),
+                Param(columns::ids(a.dns_disabled_management_groups))};
+  add_settings(out.values, a.settings);
+  out.values.emplace_back(a.reverse_proxy_free_domain_nonce);
+  return out;
+}
+
+Peer read_peer(RowReader& row, Damage& damage) {
+  Peer p;
+  p.id = PeerId(row.string());
+  p.account_id = AccountId(row.string());
+  p.key = PeerKey(row.string());
+  p.ip = columns::read_address(row.text(), damage);
+  p.ipv6 = columns::read_address(row.text(), damage);
+  p.meta = read_meta(row, damage);
+  p.location = read_location(row, damage);
+  p.proxy_embedded = row.boolean();
+  p.proxy_cluster = row.string();
+  p.name = row.string();
+  p.dns_label = row.string();
+  p.status.last_seen = row.time();
+  p.status.session_started_at = row.integer();
+  p.status.connected = row.boolean();
+  p.status.login_expired = row.boolean();
+  p.status.requires_approval = row.boolean();
+  p.user_id = UserId(row.string());
+  p.ssh_key = row.string();
+  p.ssh_enabled = row.boolean();
+  p.login_expiration_enabled = row.boolean();
+  p.inactivity_expiration_enabled = row.boolean();
+  p.last_login = row.time();
+  p.created_at = row.time();
+  p.ephemeral = row.boolean();
+  p.extra_dns_labels = columns::read_strings(row.text(), damage);
+  p.allow_extra_dns_labels = row.boolean();
+  return p;
+}
+
+Insert insert_peer(const Peer& p) {
+  static const std::string kText =
+      insert_text("peers", {kPeerHead, kPeerMeta, kPeerLocation, kPeerRest});
+  Insert out{kText, {}};
+  out.values = {Param(p.id.value()), Param(p.account_id.value()), Param(p.key.value()),
+                Param(columns::address(p.ip)), Param(columns::address(p.ipv6))};
+  add_meta(out.values, p.meta);
+  add_location(out.values, p.location);
+  for (Param value :
+       {Param(p.proxy_embedded), Param(p.proxy_cluster), Param(p.name), Param(p.dns_label),
+        Param(p.status.last_seen), Param(p.status.session_started_at), Param(p.status.connected),
+        Param(p.status.login_expired), Param(p.status.requires_approval), Param(p.user_id.value()),
+        Param(p.ssh_key), Param(p.ssh_enabled), Param(p.login_expiration_enabled),
+        Param(p.inactivity_expiration_enabled), Param(p.last_login), Param(p.created_at),
+        Param(p.ephemeral), list_or_null(columns::strings(p.extra_dns_labels)),
+        Param(p.allow_extra_dns_labels)})
+    out.values.push_back(std::move(value));
+  return out;
+}
+
+Insert update_peer_meta(const Peer& peer) {
+  static const std::string kText = [] {
+    std::string text = "UPDATE peers SET ";
+    int count = 0;
+    for (const std::string_view list : {kPeerMeta, kPeerLocation})
+      for (const std::string_view name : names(list)) {
+        if (count > 0) text += ", ";
+        text += fmt::format("{} = ${}", name, ++count);
+      }
+    return text + fmt::format(" WHERE id = ${}", count + 1);
+  }();
+  Insert out{kText, {}};
+  add_meta(out.values, peer.meta);
+  add_location(out.values, peer.location);
+  out.values.emplace_back(peer.id.value());
+  return out;
+}
+
+User read_user(RowReader& row, const FieldCodec& codec, Damage& damage) {
+  User u;
+  u.id = UserId(row.string());
+  u.account_id = AccountId(row.string());
+  u.role = row.string();
+  u.is_service_user = row.boolean();
+  u.non_deletable = row.boolean();
+  u.service_user_name = row.string();
+  u.auto_groups = columns::read_ids<GroupId>(row.text(), damage);
+  u.blocked = row.boolean();
+  u.pending_approval = row.boolean();
+  u.last_login = row.time();
+  u.created_at = row.time();
+  u.issued = row.string();
+  u.integration_ref_id = row.integer();
+  u.integration_ref_type = row.string();
+  u.name = codec.open_or_plain(row.text(), {"users", "name", u.id.value()});
+  u.email = codec.open_or_plain(row.text(), {"users", "email", u.id.value()});
+  return u;
+}
+
+Insert insert_user(const User& u, const FieldCodec& codec) {
+  static const std::string kText = insert_text("users", {kUser});
+  return {
+      kText,
+      {Param(u.id.value()), Param(u.account_id.value()), Param(u.role), Param(u.is_service_user),
+       Param(u.non_deletable), Param(u.service_user_name), Param(columns::ids(u.auto_groups)),
+       Param(u.blocked), Param(u.pending_approval), Param(u.last_login), Param(u.created_at),
+       Param(u.issued), Param(u.integration_ref_id), Param(u.integration_ref_type),
+       Param(codec.seal(u.name, {"users", "name", u.id.value()})),
+       Param(codec.seal(u.email, {"users", "email", u.id.value()}))}};
+}
+
+Group read_group(RowReader& row, Damage& damage) {
+  Group g;
+  g.id = GroupId(row.string());
+  g.account_id = AccountId(row.string());
+  g.public_id = PublicId(row.string());
+  g.name = row.string();
+  g.issued = row.string();
+  g.resources = columns::read_resources(row.text(), damage);
+  g.integration_ref_id = row.integer();
+  g.integration_ref_type = row.string();
+  return g;
+}
+
+Insert insert_group(const Group& g) {
+  static const std::string kText = insert_text("groups", {kGroup});
+  return {kText,
+          {Param(g.id.value()), Param(g.account_id.value()), Param(g.public_id.value()),
+           Param(g.name), Param(g.issued), Param(columns::resources(g.resources)),
+           Param(g.integration_ref_id), Param(g.integration_ref_type)}};
+}
+
+Policy read_policy(RowReader& row, Damage& damage) {
+  Policy o;
+  o.id = PolicyId(row.string());
+  o.public_id = PublicId(row.string());
+  o.account_id = AccountId(row.string());
+  o.name = row.string();
+  o.description = row.string();
+  o.enabled = row.boolean();
+  o.source_posture_checks = columns::read_ids<PostureCheckId>(row.text(), damage);
+  return o;
+}
+
+Insert insert_policy(const Policy& o, bool is_default) {
+  static const std::string kText = [] {
+    return insert_text("policies", {kPolicy, "nb_is_default"});
+  }();
+  return {
+      kText,
+      {Param(o.id.value()), Param(o.public_id.value()), Param(o.account_id.value()), Param(o.name),
+       Param(o.description), Param(o.enabled), list_or_null(columns::ids(o.source_posture_checks)),
+       is_default ? Param(true) : Param(nullptr)}};
+}
+
+PolicyRule read_rule(RowReader& row, Damage& damage) {
+  PolicyRule r;
+  r.id = RuleId(row.string());
+  r.policy_id = PolicyId(row.string());
+  r.name = row.string();
+  r.description = row.string();
+  r.enabled = row.boolean();
+  r.action = row.string();
+  r.destinations = columns::read_ids<GroupId>(row.text(), damage);
+  r.destination_resource = columns::read_resource(row.text(), damage);
+  r.sources = columns::read_ids<GroupId>(row.text(), damage);
+  r.source_resource = columns::read_resource(row.text(), damage);
+  r.bidirectional = row.boolean();
+  r.protocol = row.string();
+  r.ports = columns::read_strings(row.text(), damage);
+  r.port_ranges = columns::read_port_ranges(row.text(), damage);
+  r.authorized_groups = columns::read_authorized_groups(row.text(), damage);
+  r.authorized_user = row.string();
+  return r;
+}
+
+Insert insert_rule(const PolicyRule& r) {
+  static const std::string kText = insert_text("policy_rules", {kRule});
+  return {kText,
+          {Param(r.id.value()), Param(r.policy_id.value()), Param(r.name), Param(r.description),
+           Param(r.enabled), Param(r.action), Param(columns::ids(r.destinations)),
+           Param(columns::resource(r.destination_resource)), Param(columns::ids(r.sources)),
+           Param(columns::resource(r.source_resource)), Param(r.bidirectional), Param(r.protocol),
+           Param(columns::strings(r.ports)), Param(columns::port_ranges(r.port_ranges)),
+           Param(columns::authorized_groups(r.authorized_groups)), Param(r.authorized_user)}};
+}
+
+SetupKey read_setup_key(RowReader& row, Damage& damage) {
+  SetupKey k;
+  k.id = SetupKeyId(row.string());
+  k.account_id = AccountId(row.string());
+  k.key = SetupKeyHash(row.string());
+  k.key_secret = row.string();
+  k.name = row.string();
+  k.type = row.string();
+  k.created_at = row.time();
+  k.expires_at = row.time();
+  k.updated_at = row.time();
+  k.revoked = row.boolean();
+  k.used_times = row.integer();
+  k.last_used = row.time();
+  k.auto_groups = columns::read_ids<GroupId>(row.text(), damage);
+  k.usage_limit = row.integer();
+  k.ephemeral = row.boolean();
+  k.allow_extra_dns_labels = row.boolean();
+  return k;
+}
+
+Insert insert_setup_key(const SetupKey& k) {
+  static const std::string kText = insert_text("setup_keys", {kSetupKey});
+  return {kText,
+          {Param(k.id.value()), Param(k.account_id.value()), Param(k.key.value()),
+           Param(k.key_secret), Param(k.name), Param(k.type), Param(k.created_at),
+           Param(k.expires_at), Param(k.updated_at), Param(k.revoked), Param(k.used_times),
+           Param(k.last_used), Param(columns::ids(k.auto_groups)), Param(k.usage_limit),
+           Param(k.ephemeral), Param(k.allow_extra_dns_labels)}};
+}
+
+}  // namespace nb::management::rows

@@ -1,0 +1,113 @@
+// The transactions of SqlStore as functions on a session. Private to store/.
+#pragma once
+
+#include "crypto/xid.h"
+#include "management/store/field_codec.h"
+#include "management/store/rows.h"
+#include "management/store/sql_store.h"
+#include "sql/session.h"
+
+namespace nb::management::work {
+
+using sql::Session;
+
+/// What the transactions share; lives as long as the store.
+struct Context {
+  FieldCodec codec;
+  crypto::RandomSource& random;
+  const Clock& clock;
+  SqlStoreOptions options;
+  Logger log;
+  mutable crypto::XidGenerator ids;
+
+  Context(const SqlStoreParts& parts, SqlStoreOptions options_in)
+      : codec(parts.cipher, parts.random),
+        random(parts.random),
+        clock(parts.clock),
+        options(std::move(options_in)),
+        log(parts.log),
+        ids(parts.clock, parts.random) {}
+
+  [[nodiscard]] RandomFn random_fn() const;
+  /// Logs damaged fields once per read.
+  void report(const columns::Damage& damage, std::string_view what, std::string_view id) const;
+};
+
+// --- dialect ----------------------------------------------------------------------------------
+
+/// An expression for the database's clock.
+std::string_view now_time(const Session& session);  // for a time column
+std::string_view now_ms(const Session& session);    // Unix milliseconds
+std::string_view now_ns(const Session& session);    // Unix nanoseconds
+/// " FOR UPDATE OF p" and the like; SQLite has one writer and needs none.
+std::string locking(const Session& session, std::string_view clause);
+/// "(SELECT value FROM …)" over a JSON list of texts in parameter `number`.
+std::string json_list(const Session& session, int number);
+
+Result<sql::Rows> insert(Session& session, const rows::Insert& row, std::string_view suffix = {});
+
+// --- common -----------------------------------------------------------------------------------
+
+/// The last statement of a transaction; also announces the change.
+Result<std::uint64_t> bump_serial(Session& session, const Context& context, const AccountId& id);
+Result<> add_event(Session& session, const Context& context, const Event& event);
+Result<Account> account(Session& session, const Context& context, const AccountId& id);
+Result<Account> first_account(Session& session, const Context& context);
+/// `where` such as "p.key = $1"; `lock` takes the peer's row.
+Result<PeerView> peer_view(Session& session, const Context& context, std::string_view where,
+                           std::string_view value, bool lock, std::string_view account = {});
+Result<std::vector<Group>> groups(Session& session, const Context& context, const AccountId& id);
+/// What events say about a peer.
+Event peer_event(const Context& context, Activity activity, std::string initiator, const Peer& peer,
+                 const AccountSettings& settings);
+
+// --- operations -------------------------------------------------------------------------------
+
+Result<std::pair<Account, bool>> ensure_account(Session& session, const Context& context,
+                                                const NewAccount& fresh);
+Result<AccountSnapshotPtr> snapshot(Session& session, const Context& context, const AccountId& id);
+Result<std::vector<AccountSerial>> serials(Session& session, const std::vector<AccountId>& ids);
+
+Result<SetupKey> create_setup_key(Session& session, const Context& context, const SetupKey& key,
+                                  const UserId& initiator);
+Result<std::vector<SetupKey>> setup_keys(Session& session, const Context& context,
+                                         const AccountId& account);
+Result<SetupKey> setup_key(Session& session, const Context& context, const AccountId& account,
+                           const SetupKeyId& id);
+Result<SetupKey> setup_key_by_hash(Session& session, const Context& context,
+                                   const SetupKeyHash& hash);
+Result<SetupKey> revoke_setup_key(Session& session, const Context& context,
+                                  const AccountId& account, const SetupKeyId& id,
+                                  const UserId& initiator);
+
+Result<Registered> register_peer(Session& session, const Context& context,
+                                 const Registration& request);
+/// Checks first; second: something has to be written.
+Result<bool> relogin_needs_write(const PeerView& view, const Relogin& request, WallTime now);
+Result<ReloggedIn> relogin(Session& session, const Context& context, const Relogin& request);
+Result<> check_may_sync(const PeerView& view, WallTime now);
+/// Applies the update to view.peer and says what is different.
+MetaUpdated apply_meta(PeerView view, const MetaUpdate& update);
+Result<MetaUpdated> update_meta(Session& session, const Context& context, const MetaUpdate& update);
+Result<DeletedPeer> delete_peer(Session& session, const Context& context, const PeerKey& key,
+                                const std::string& initiator);
+
+Result<> heartbeat(Session& session, const InstanceId& instance, std::int64_t incarnation,
+                   std::chrono::milliseconds ttl);
+Result<> retire(Session& session, const InstanceId& instance, std::int64_t incarnation);
+Result<SessionStarted> connect(Session& session, const Context& context, const PeerId& peer,
+                               const InstanceId& instance, std::int64_t incarnation);
+Result<bool> disconnect(Session& session, const Context& context, const PeerId& peer,
+                        std::int64_t epoch);
+Result<std::vector<ReapedPeer>> disconnect_dead(Session& session, const Context& context,
+                                                std::size_t limit);
+
+Result<std::string> installation_id(Session& session, const Context& context);
+Result<ServerKeys> server_keys(Session& session, const Context& context,
+                               const ServerKeyPair& candidate);
+Result<ServerKeys> rotate_server_key(Session& session, const Context& context,
+                                     const std::string& expected_current,
+                                     const ServerKeyPair& next);
+Result<> check_data_store_key(Session& session, const Context& context);
+
+}  // namespace nb::management::work

@@ -1,0 +1,182 @@
+#include "base/log_keys.h"
+#include "management/store/store_work.h"
+
+#include <array>
+
+namespace nb::management::work {
+
+RandomFn Context::random_fn() const {
+  return [this] {
+    std::array<std::uint8_t, 8> bytes{};
+    random.fill(bytes);
+    std::uint64_t out = 0;
+    for (const std::uint8_t byte : bytes) out = out << 8 | byte;
+    return out;
+  };
+}
+
+void Context::report(const columns::Damage& damage, std::string_view what,
+                     std::string_view id) const {
+  if (damage.fields == 0) return;
+  log.warn("damaged fields in the database read as empty",
+           {log::f("what", what), log::f("id", id), log::f(log::kCount, damage.fields)});
+}
+
+std::string_view now_time(const Session& session) {
+  return session.postgres() ? "now()" : "datetime('now')";  // as upstream's server writes it
+}
+
+std::string_view now_ms(const Session& session) {
+  return session.postgres() ? "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
+                            : "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)";
+}
+
+std::string_view now_ns(const Session& session) {
+  return session.postgres()
+             ? "CAST(extract(epoch FROM clock_timestamp()) * 1000000000 AS bigint)"
+             : "(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000)";
+}
+
+std::string locking(const Session& session, std::string_view clause) {
+  return session.postgres() ? fmt::format(" {}", clause) : std::string{};
+}
+
+std::string json_list(const Session& session, int number) {
+  return session.postgres()
+             ? fmt::format("(SELECT value FROM json_array_elements_text(CAST(${} AS json)))",
+                           number)
+             : fmt::format("(SELECT value FROM json_each(${}))", number);
+}
+
+Result<sql::Rows> insert(Session& session, const rows::Insert& row, std::string_view suffix) {
+  if (suffix.empty()) return session.query(row.statement, row.values);
+  return session.query(fmt::format("{} {}", row.statement, suffix), row.values);
+}
+
+Result<std::uint64_t> bump_serial(Session& session, const Context& context, const AccountId& id) {
+  NB_LET(const sql::Rows rows,
+         session.query(
+             "UPDATE accounts SET network_serial = COALESCE(network_serial, 0) + 1 WHERE id = "
+             "$1 RETURNING network_serial",
+             {id.value()}));
+  if (rows.empty()) return fail(Code::kNotFound, "account not found: {}", id.value());
+  const auto serial = static_cast<std::uint64_t>(rows[0].integer(0));
+  if (context.options.announce && context.options.announce())
+    NB_TRY(session.notify(kAccountChannel, fmt::format("{} {}", id.value(), serial)));
+  return serial;
+}
+
+Result<> add_event(Session& session, const Context& context, const Event& event) {
+  NB_TRY(session.exec("INSERT INTO nb_event_outbox (key, event) VALUES ($1, $2)",
+                      {context.ids.next(), columns::event(event)}));
+  return {};
+}
+
+Result<Account> account(Session& session, const Context& context, const AccountId& id) {
+  static const std::string kText =
+      fmt::format("SELECT {} FROM accounts a WHERE a.id = $1", rows::account_columns());
+  NB_LET(const sql::Rows rows, session.query(kText, {id.value()}));
+  if (rows.empty()) return fail(Code::kNotFound, "account not found: {}", id.value());
+  columns::Damage damage;
+  sql::RowReader reader(rows[0]);
+  Account out = rows::read_account(reader, damage);
+  context.report(damage, "account", id.value());
+  return out;
+}
+
+Result<Account> first_account(Session& session, const Context& context) {
+  static const std::string kText = fmt::format(
+      "SELECT {} FROM accounts a ORDER BY a.created_at, a.id LIMIT 1", rows::account_columns());
+  NB_LET(const sql::Rows rows, session.query(kText));
+  if (rows.empty()) return fail(Code::kNotFound, "the database holds no account");
+  columns::Damage damage;
+  sql::RowReader reader(rows[0]);
+  Account out = rows::read_account(reader, damage);
+  context.report(damage, "account", out.id.value());
+  return out;
+}
+
+Result<PeerView> peer_view(Session& session, const Context& context, std::string_view where,
+                           std::string_view value, bool lock, std::string_view account_id) {
+  // The account columns come last: their reader is the one that may grow.
+  const std::string text = fmt::format(
+      "SELECT {}, u.blocked, {} FROM peers p JOIN accounts a ON a.id = p.account_id LEFT JOIN "
+      "users u "
+      "ON u.id = p.user_id WHERE {}{}{}",
+      rows::peer_columns(), rows::account_columns(), where,
+      account_id.empty() ? "" : " AND p.account_id = $2",
+      lock ? locking(session, "FOR UPDATE OF p") : "");
+  NB_LET(const sql::Rows rows, account_id.empty() ? session.query(text, {value})
+                                                  : session.query(text, {value, account_id}));
+  if (rows.empty()) return fail(Code::kNotFound, "peer is not registered");
+  columns::Damage damage;
+  sql::RowReader reader(rows[0]);
+  PeerView view;
+  view.peer = rows::read_peer(reader, damage);
+  view.owner_blocked = reader.boolean();
+  Account owner = rows::read_account(reader, damage);
+  view.settings = std::move(owner.settings);
+  view.network = std::move(owner.network);
+  view.serial = owner.serial;
+  context.report(damage, "peer", view.peer.id.value());
+  return view;
+}
+
+Result<std::vector<Group>> groups(Session& session, const Context& context, const AccountId& id) {
+  static const std::string kText =
+      fmt::format("SELECT {} FROM groups g WHERE g.account_id = $1", rows::group_columns());
+  // The join leaves out memberships of groups and peers that are not there (any more).
+  static constexpr std::string_view kMembers =
+      "SELECT m.group_id, m.peer_id FROM group_peers m JOIN groups g ON g.id = m.group_id JOIN "
+      "peers p "
+      "ON p.id = m.peer_id WHERE g.account_id = $1 AND p.account_id = $1";
+  NB_LET(const sql::Rows rows, session.query(kText, {id.value()}));
+  NB_LET(const sql::Rows members, session.query(kMembers, {id.value()}));
+  columns::Damage damage;
+  std::vector<Group> out;
+  out.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    sql::RowReader reader(rows[i]);
+    out.push_back(rows::read_group(reader, damage));
+  }
+  const auto by_id = [](const Group& a, const Group& b) { return a.id < b.id; };
+  std::sort(out.begin(), out.end(), by_id);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    Group wanted;
+    wanted.id = GroupId(members[i].string(0));
+    const auto it = std::lower_bound(out.begin(), out.end(), wanted, by_id);
+    if (it != out.end() && it->id == wanted.id) it->peers.emplace_back(members[i].string(1));
+  }
+  for (Group& group : out) std::sort(group.peers.begin(), group.peers.end());
+  context.report(damage, "groups", id.value());
+  return out;
+}
+
+Event peer_event(const Context& context, Activity activity, std::string initiator, const Peer& peer,
+                 const AccountSettings& settings) {
+  Event event;
+  event.at = context.clock.wall();
+  event.activity = activity;
+  event.initiator_id = std::move(initiator);
+  event.target_id = peer.id.value();
+  event.account_id = peer.account_id;
+  std::string created = peer.created_at ? sql::format_time(*peer.created_at) : std::string{};
+  if (!created.empty()) {  // RFC 3339, as upstream's events have it
+    created.at(10) = 'T';
+    created = created.substr(0, created.find('+')) + "Z";
+  }
+  const std::string& domain =
+      settings.dns_domain.empty() ? context.options.dns_domain : settings.dns_domain;
+  event.meta = {{"created_at", created},
+                {"fqdn", peer.fqdn(domain)},
+                {"ip", peer.ip.to_string()},
+                {"ipv6", peer.ipv6.to_string()},
+                {"location_city_name", peer.location.city_name},
+                {"location_connection_ip", peer.location.connection_ip.to_string()},
+                {"location_country_code", peer.location.country_code},
+                {"location_geo_name_id", static_cast<std::int64_t>(peer.location.geo_name_id)},
+                {"name", peer.name}};
+  return event;
+}
+
+}  // namespace nb::management::work
