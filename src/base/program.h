@@ -17,8 +17,8 @@ struct ProgramLimits {
   std::chrono::milliseconds stop_total{20'000};  ///< for all stops; then the process exits anyway
 };
 
-/// Lives in main. Parts are stopped in the reverse order of their start; a start that fails stops
-/// what ran before it.
+/// Lives in main and is built there before any thread: it takes over the signals (signals.h).
+/// Parts are stopped in the reverse order of their start; a start that fails stops what ran before.
 class Program {
  public:
   Program(Health& health, Logger log, ProgramLimits limits);
@@ -34,11 +34,11 @@ class Program {
     std::chrono::milliseconds stop_limit{10'000};
   };
   void add(Part part);
+  /// On SIGHUP, on the signals' thread.
   void on_reload(std::function<void()> reload);
 
   /// Starts all, waits for SIGTERM or SIGINT (or request_stop), then: health.start_draining(), the
-  /// drain delay, stops. Returns the exit status. The signals must be blocked already, see Signals;
-  /// run() takes them.
+  /// drain delay, stops. Returns the exit status. A second signal ends the process at once.
   int run();
   /// The same as a signal; from any thread.
   void request_stop();
