@@ -1,0 +1,310 @@
+#include "cmd/mgmt_server.h"
+
+#include "base/log_keys.h"
+#include "base/task_group.h"
+#include "cmd/mgmt_core.h"
+#include "cmd/mgmt_settings.h"
+#include "crypto/setup_key.h"
+#include "ha/local/adapters.h"
+#include "management/app/instance_keeper.h"
+#include "management/app/map_pool.h"
+#include "management/app/peer_sessions.h"
+#include "management/app/sync_hub.h"
+#include "management/grpc/service.h"
+#include "net/health.h"
+#include "net/ops.h"
+#include "net/server.h"
+#include "sql/listener.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include <atomic>
+#include <thread>
+#include <utility>
+
+namespace nb::cmd {
+namespace {
+
+namespace asio = boost::asio;
+namespace app = management::app;
+namespace grpc = management::grpc;
+using namespace std::chrono_literals;
+
+constexpr auto kDatabaseWait = 60s;  // at start; containers start in any order
+constexpr auto kStorePing = 1s;      // readiness follows the database this fast
+constexpr auto kStorePingDeadline = 3s;
+constexpr auto kKeyReload = 30s;         // a rotated server key is known everywhere after this
+constexpr auto kEndStreamsIn = 3'000ms;  // after the drain delay; the process is gone after 10 s
+constexpr auto kEndCallsIn = 2'500ms;
+
+}  // namespace
+
+struct MgmtServer::Impl {
+  Impl(MgmtConfig& config_in, std::shared_ptr<MetricRegistry> metrics_in, Health& health_in,
+       Logger log_in)
+      : config(config_in),
+        metrics(std::move(metrics_in)),
+        health(health_in),
+        log(std::move(log_in)),
+        listening(health.add("listeners")),
+        store_health(health.add("store")),
+        instance_health(health.add("instance")) {}
+
+  Result<> build();
+  void build_service(grpc::NetbirdConfigs configs_in);
+  void build_servers();
+  void start_tasks();
+  void stop_tasks();
+  asio::awaitable<void> watch_store();
+  asio::awaitable<void> watch_keys();
+  [[nodiscard]] bool bus_carries() const;
+  template <class T>
+  T on_home(asio::awaitable<T> work) {
+    return asio::co_spawn(home, std::move(work), asio::use_future).get();
+  }
+
+  MgmtConfig& config;
+  std::shared_ptr<MetricRegistry> metrics;
+  Health& health;
+  Logger log;
+  Health::Part listening;
+  Health::Part store_health;
+  Health::Part instance_health;
+
+  std::unique_ptr<MgmtCore> core;
+  std::atomic<app::SyncHub*> hub_seen{nullptr};  // asked by the store's worker threads
+  std::unique_ptr<net::LoopPool> control;        // one thread: hub, leases, everything of HA
+  std::unique_ptr<net::LoopPool> loops;          // connections
+  asio::any_io_executor home;
+  std::unique_ptr<TaskGroup> tasks;  // on home
+  std::unique_ptr<app::MapPool> maps;
+  std::unique_ptr<ha::MemoryStore> memory;
+  std::unique_ptr<ha::DirectAccess> memory_access;
+  std::unique_ptr<ha::LoginFilter> filter;
+  std::shared_ptr<app::SyncHub> hub;
+  std::unique_ptr<app::PeerSessions> sessions;
+  std::unique_ptr<app::InstanceKeeper> keeper;
+  std::unique_ptr<sql::Listener> listener;
+  grpc::ServerKeyRing keys;
+  std::optional<grpc::NetbirdConfigs> configs;
+  std::unique_ptr<grpc::MgmtMetrics> grpc_metrics;
+  std::unique_ptr<grpc::Service> service;
+  std::vector<MetricRegistry::Watch> watches;
+  std::unique_ptr<net::Server> server;
+  prometheus::Registry ops_metrics;  // the operator's own connections are not counted as traffic
+  std::unique_ptr<net::Server> ops;
+};
+
+bool MgmtServer::Impl::bus_carries() const {
+  const app::SyncHub* const seen = hub_seen.load(std::memory_order_acquire);
+  return seen != nullptr && seen->bus_up();
+}
+
+Result<> MgmtServer::Impl::build() {
+  NB_LET(grpc::NetbirdConfigs made, netbird_configs(config));
+  const bool shared = config.service.ha.enabled;
+  NB_LET(core, MgmtCore::open(
+                   config, [this, shared] { return shared && !bus_carries(); }, kDatabaseWait, log,
+                   metrics.get()));
+  // Before anybody can ask for it; the same on every instance.
+  NB_LET(auto secrets, core->server_keys());
+  NB_TRY(keys.set(std::move(secrets)));
+  control = std::make_unique<net::LoopPool>(1);
+  loops = std::make_unique<net::LoopPool>(config.service.loops);
+  home = control->at(0).executor();
+  tasks = std::make_unique<TaskGroup>(home);
+  maps = std::make_unique<app::MapPool>(config.limits.map_threads);
+  memory = std::make_unique<ha::MemoryStore>(core->clock());
+  memory_access = std::make_unique<ha::DirectAccess>(*memory);
+  filter = std::make_unique<ha::LocalLoginFilter>(*memory_access, config.ha.login_filter_key,
+                                                  ha::LoginFilterConfig{});
+
+  const auto started =
+      std::chrono::duration_cast<std::chrono::microseconds>(core->clock().wall().time_since_epoch())
+          .count();
+  const std::string id = config.service.ha.instance_id;
+  hub = std::make_shared<app::SyncHub>(
+      home, core->store(), nullptr, *maps, core->clock(),
+      hub_options(config, fmt::format("{}/{}", id, started), core->postgres()), log);
+  hub_seen.store(hub.get(), std::memory_order_release);
+  app::PeerSessionsOptions options;
+  options.instance = management::InstanceId(id);
+  options.incarnation = started;
+  options.block_same_peers = config.limits.block_same_peers;
+  options.log_blocked_peers = config.limits.log_blocked_peers;
+  options.hash_setup_key = [](std::string_view plain) { return crypto::hash_setup_key(plain); };
+  sessions = std::make_unique<app::PeerSessions>(core->store(), *hub, filter.get(), home,
+                                                 core->clock(), std::move(options), log);
+  keeper = std::make_unique<app::InstanceKeeper>(
+      core->store(), core->clock(),
+      app::InstanceKeeperOptions{.instance = management::InstanceId(id),
+                                 .incarnation = started,
+                                 .ttl = config.ha.peer_ttl,
+                                 .interval = config.ha.heartbeat_interval},
+      app::InstanceKeeper::Handlers{
+          .on_lapse = [this] { service->restart_streams(); },
+          .on_state =
+              [this](Code code) {
+                if (code == Code::kOk) instance_health.set(HealthState::kOk);
+                if (code == Code::kAborted)
+                  instance_health.set(HealthState::kDown, "another process uses this instance id");
+              },
+          .on_reaped = {}},
+      log);
+  if (core->postgres() && shared)
+    listener = std::make_unique<sql::Listener>(
+        core->database().dsn(),
+        sql::ListenerOptions{.channels = {management::kAccountChannel, kFallbackChannel}},
+        sql::Listener::Handlers{.on_notify =
+                                    [this](std::string_view channel, std::string_view payload) {
+                                      if (channel == kFallbackChannel)
+                                        hub->on_payload(payload);
+                                      else
+                                        hub->on_database_notice(payload);
+                                    },
+                                .on_gap = [this] { hub->resync(); }},
+        log);
+  build_service(std::move(made));
+  build_servers();
+  return {};
+}
+
+void MgmtServer::Impl::build_service(grpc::NetbirdConfigs configs_in) {
+  configs.emplace(std::move(configs_in));
+  grpc_metrics = std::make_unique<grpc::MgmtMetrics>(*metrics);
+  watches = grpc::watch_app(*metrics, *hub, *sessions, *maps);
+  service = std::make_unique<grpc::Service>(
+      grpc::ServicePorts{.hub = *hub,
+                         .sessions = *sessions,
+                         .keys = keys,
+                         .configs = *configs,
+                         .random = core->random(),
+                         .clock = core->clock(),
+                         .metrics = *grpc_metrics,
+                         .presence = {},
+                         .healthy = [this] { return health.ready(); }},
+      *loops, service_options(config), log);
+}
+
+void MgmtServer::Impl::build_servers() {
+  const auto ready = [this] {
+    return net::Readiness{.ready = health.ready(), .json = health.json()};
+  };
+  const auto router = std::make_shared<net::GrpcRouter>();
+  service->add_to(*router);
+  const auto grpc_health = net::Health::make({"management.ManagementService"});
+  grpc_health->add_routes(*router);
+  health.on_change([grpc_health](bool now) { grpc_health->set_serving(now); });
+  const auto web = std::make_shared<net::HttpRouter>();
+  net::add_health_routes(*web, {.metrics = {}, .alive = {}, .ready = ready});
+  server = std::make_unique<net::Server>(*loops, router, web, mgmt_server(config), *metrics, log);
+  const auto routes = std::make_shared<net::HttpRouter>();
+  net::add_ops_routes(*routes, {.metrics = {metrics}, .alive = {}, .ready = ready});
+  ops = std::make_unique<net::Server>(*loops, nullptr, routes, mgmt_ops_server(config), ops_metrics,
+                                      log);
+}
+
+asio::awaitable<void> MgmtServer::Impl::watch_store() {
+  for (;;) {
+    const auto alive = co_await core->store().ping(core->clock().now() + kStorePingDeadline);
+    if (alive)
+      store_health.set(HealthState::kOk);
+    else
+      store_health.set(HealthState::kDown, alive.error().text);
+    co_await core->clock().sleep_for(kStorePing);
+  }
+}
+
+asio::awaitable<void> MgmtServer::Impl::watch_keys() {
+  for (;;) {
+    co_await core->clock().sleep_for(kKeyReload);
+    const auto known = keys.keys();
+    management::ServerKeyPair current{known->front().public_text, known->front().secret.base64()};
+    const auto stored =
+        co_await core->store().server_keys(core->clock().now() + kKeyReload, std::move(current));
+    if (!stored || stored->current.public_key == known->front().public_text) continue;
+    auto fresh = crypto::PrivateKey::parse(stored->current.private_key.reveal());
+    if (!fresh) continue;
+    std::vector<crypto::PrivateKey> secrets{std::move(*fresh)};
+    // What running streams were opened with stays good as the previous key.
+    secrets.push_back(known->front().secret);
+    ignore(keys.set(std::move(secrets)), "not empty");
+    log.info("server key was rotated");
+  }
+}
+
+void MgmtServer::Impl::start_tasks() {
+  hub->start();
+  asio::post(home, [this] {
+    tasks->spawn(watch_store());
+    tasks->spawn(watch_keys());
+    tasks->spawn(keeper->run());
+    if (listener) tasks->spawn(listener->run());
+  });
+}
+
+void MgmtServer::Impl::stop_tasks() {
+  service->stop();
+  on_home(tasks->stop());
+  on_home(hub->stop());
+  maps->stop();
+  on_home(keeper->retire());
+}
+
+MgmtServer::MgmtServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+MgmtServer::~MgmtServer() = default;
+
+Result<std::unique_ptr<MgmtServer>> MgmtServer::make(MgmtConfig& config,
+                                                     std::shared_ptr<MetricRegistry> metrics,
+                                                     Health& health, Logger log) {
+  auto impl = std::make_unique<Impl>(config, std::move(metrics), health, std::move(log));
+  NB_TRY(impl->build());
+  return std::unique_ptr<MgmtServer>(new MgmtServer(std::move(impl)));
+}
+
+void MgmtServer::add_to(Program& program) {
+  Impl& impl = *impl_;
+  program.add({.name = "loops",
+               .start = [&impl]() -> Result<> {
+                 impl.control->start();
+                 impl.loops->start();
+                 impl.service->start();
+                 return {};
+               },
+               .stop =
+                   [&impl] {
+                     impl.loops->stop();
+                     impl.control->stop();
+                   }});
+  program.add({.name = "metrics",
+               .start = [&impl] { return impl.ops->start(); },
+               .stop = [&impl] { impl.ops->stop(); }});
+  program.add({.name = "tasks",
+               .start = [&impl]() -> Result<> {
+                 NB_TRY(impl.on_home(impl.keeper->begin()));
+                 impl.start_tasks();
+                 return {};
+               },
+               .stop = [&impl] { impl.stop_tasks(); }});
+  program.add({.name = "server",
+               .start = [&impl]() -> Result<> {
+                 NB_TRY(impl.server->start());
+                 impl.listening.set(HealthState::kOk);
+                 impl.log.info(
+                     "management server listens",
+                     {log::f(log::kAddress, fmt::format("{}:{}", impl.config.service.listen_address,
+                                                        impl.server->ports().front())),
+                      log::f(log::kInstance, impl.config.service.ha.instance_id)});
+                 return {};
+               },
+               .stop =
+                   [&impl] {
+                     std::thread streams([&impl] { impl.service->drain(kEndStreamsIn); });
+                     impl.server->drain(kEndCallsIn);
+                     streams.join();
+                     impl.server->stop();
+                   }});
+}
+
+}  // namespace nb::cmd

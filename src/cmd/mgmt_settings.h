@@ -1,0 +1,29 @@
+// From management.json's words to the options of the modules.
+#pragma once
+
+#include "base/result.h"
+#include "cmd/mgmt_config.h"
+#include "management/app/peer_sessions.h"
+#include "management/app/sync_hub.h"
+#include "management/grpc/netbird_config.h"
+#include "management/grpc/service.h"
+#include "sql/database.h"
+#include "sql/dsn.h"
+
+namespace nb::cmd {
+
+/// Errors   kInvalidArgument: engine or DSN.
+[[nodiscard]] Result<sql::Dsn> main_dsn(const MgmtConfig& config);
+[[nodiscard]] sql::DatabaseOptions database_options(const MgmtConfig& config);
+[[nodiscard]] Result<management::grpc::NetbirdConfigs> netbird_configs(const MgmtConfig& config);
+[[nodiscard]] management::grpc::ServiceOptions service_options(const MgmtConfig& config);
+/// `postgres`: messages can go over the database too.
+[[nodiscard]] management::app::SyncHubOptions hub_options(const MgmtConfig& config,
+                                                          std::string self, bool postgres);
+[[nodiscard]] net::ServerConfig mgmt_server(const MgmtConfig& config);
+[[nodiscard]] net::ServerConfig mgmt_ops_server(const MgmtConfig& config);
+
+/// PostgreSQL channel of messages that the bus could not carry.
+inline constexpr const char* kFallbackChannel = "nb_account_message";
+
+}  // namespace nb::cmd
