@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include <algorithm>
+
 namespace nb::crypto {
 
 namespace {
@@ -32,14 +34,18 @@ std::string to_base64(std::string_view bytes, Base64 form) {
 }
 
 Result<std::string> from_base64(std::string_view text, Base64 form) {
+  const auto invalid = [&] {
+    return fail(Code::kInvalidArgument, "{} characters are not valid base64", text.size());
+  };
+  // libsodium 1.0.18 takes some bytes above 127 for digits.
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (!std::all_of(text.begin(), text.end(), is_ascii)) return invalid();
   std::string bytes(text.size() / 4 * 3 + 3, '\0');
   std::size_t size = 0;
   const char* end = nullptr;
   const int bad = sodium_base642bin(reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(),
                                     text.data(), text.size(), nullptr, &size, &end, variant(form));
-  if (bad != 0 || end != text.data() + text.size()) {
-    return fail(Code::kInvalidArgument, "{} characters are not valid base64", text.size());
-  }
+  if (bad != 0 || end != text.data() + text.size()) return invalid();
   bytes.resize(size);
   return bytes;
 }

@@ -31,6 +31,15 @@ TEST(Base64, OnlyCanonicalTextIsRead) {
   }
 }
 
+TEST(Base64, BytesAbove127AreNoDigits) {
+  for (int byte = 128; byte < 256; ++byte) {
+    const std::string text = std::string(1, static_cast<char>(byte)) + "AAA";
+    for (const auto form : {Base64::kStd, Base64::kStdRaw, Base64::kUrl, Base64::kUrlRaw}) {
+      EXPECT_FALSE(from_base64(text, form)) << byte;
+    }
+  }
+}
+
 TEST(Hex, RoundTrip) {
   EXPECT_EQ(to_hex(std::string_view("\x00\xff\x10", 3)), "00ff10");
   EXPECT_EQ(*from_hex("00FF10"), std::string("\x00\xff\x10", 3));

@@ -15,13 +15,13 @@ std::optional<Claim> parsed(const std::string* text) {
   return text ? parse_token(*text) : std::nullopt;
 }
 
-/// A token counts only beside a field of the same instance: otherwise an outsider wrote the field.
-Holder holder(const std::string& instance, std::optional<Claim> claim) {
+}  // namespace
+
+Holder make_holder(const std::string& instance, const std::string* epoch) {
+  auto claim = parsed(epoch);
   if (claim && claim->instance.value() != instance) claim.reset();
   return {InstanceId{instance}, std::move(claim)};
 }
-
-}  // namespace
 
 void DirectoryTable::set(const PeerKey& peer, const Claim& claim) {
   registry[peer.value()] = claim.instance.value();
@@ -48,7 +48,7 @@ bool DirectoryTable::release(const PeerKey& peer, const Claim& claim) {
 std::optional<Holder> DirectoryTable::find(const PeerKey& peer) const {
   const auto* instance = at(registry, peer);
   if (!instance) return std::nullopt;
-  return holder(*instance, parsed(at(epochs, peer)));
+  return make_holder(*instance, at(epochs, peer));
 }
 
 Reasserted DirectoryTable::reassert(const PeerKey& peer, const Claim& claim) {
@@ -93,7 +93,7 @@ DirectoryPage DirectoryTable::scan(const std::string& cursor, std::size_t limit)
   auto it = cursor.empty() ? registry.begin() : registry.upper_bound(cursor);
   for (; it != registry.end() && page.entries.size() < limit; ++it) {
     const PeerKey peer{it->first};
-    page.entries.push_back({peer, holder(it->second, parsed(at(epochs, peer)))});
+    page.entries.push_back({peer, make_holder(it->second, at(epochs, peer))});
   }
   if (it != registry.end() && !page.entries.empty()) page.next = page.entries.back().peer.value();
   return page;

@@ -14,6 +14,10 @@ namespace nb::ha {
 /// seq of a new claim after one of `previous`; never leaves the range a token can carry.
 inline constexpr std::uint64_t kClaimSeqEnd = std::uint64_t{1} << 53;
 
+/// A holder from the two fields as stored; `epoch` is null when absent. A token counts only beside
+/// a field of the same instance: otherwise an outsider wrote the field.
+[[nodiscard]] Holder make_holder(const std::string& instance, const std::string* epoch);
+
 class DirectoryTable {
  public:
   Claimed claim(const PeerKey& peer, Claim claim);

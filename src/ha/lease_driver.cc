@@ -3,6 +3,7 @@
 #include "base/task_group.h"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -182,7 +183,8 @@ asio::awaitable<void> StoreLeases::Core::keep(std::shared_ptr<HeldLease> lease) 
   for (;;) {
     const Instant wake = std::min(lease->holder.renew_at(), lease->holder.until());
     co_await clock.sleep_for(wake - clock.now());
-    // Cancellation ends us at the next await.
+    const auto cancelled = co_await asio::this_coro::cancellation_state;
+    if (cancelled.cancelled() != asio::cancellation_type::none) co_return;  // finish() goes on
     const Instant asked = clock.now();
     if (!lease->holder.held(asked)) co_return lose(lease);
     const auto renewed = co_await store->renew(lease->resource.value(), lease->token, lease->ttl);

@@ -47,6 +47,7 @@ void* Http2Memory::allocate_zeroed(std::size_t count, std::size_t size, void* /*
 
 void* Http2Memory::reallocate(void* block, std::size_t size, void* self) {
   auto& memory = *static_cast<Http2Memory*>(self);
+  if (block == nullptr) return allocate(size, self);  // how nghttp2 asks for its packing buffer
   if (block != memory.shared_.get()) return std::realloc(block, size);
   void* fresh = std::malloc(size);
   if (fresh != nullptr) std::memcpy(fresh, block, size < kSharedBytes ? size : kSharedBytes);

@@ -12,7 +12,8 @@ std::optional<std::string> accept_key(std::string_view key) {
   const auto nonce = grpc_wire::base64_decode(key);
   if (key.size() != 24 || !nonce || nonce->size() != 16) return std::nullopt;
   // RFC 6455 §1.3: the protocol's own GUID.
-  const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  std::string text(key);
+  text.append("258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
   std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
   SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
   return grpc_wire::base64_encode({reinterpret_cast<const char*>(digest.data()), digest.size()}) +

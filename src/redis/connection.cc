@@ -265,7 +265,8 @@ void Connection::check_silence(Instant time) {
   }
   const auto silent = time - std::max(*waiting_since, last_read_);
   // When this loop was blocked for long, the answer may be here without having been read.
-  if (silent <= options_->stall_after || stream_->readable()) return;
+  if (silent <= std::min(options_->stall_after, options_->read_timeout)) return;
+  if (stream_->readable()) return;
   if (silent > options_->read_timeout) {
     drop(fail(Code::kUnavailable, "no answer for {} ms", options_->read_timeout.count()),
          {.blame = true});

@@ -66,18 +66,45 @@ TEST(RedisAccess, PasswordForAServerWithoutOneIsReported) {
   EXPECT_EQ(error.find(kSecret), std::string::npos) << error;
 }
 
-TEST(RedisAccess, AclUserWithWhatItNeeds) {
+TEST(RedisAccess, AclUserOfTheOperatorsPageIsEnough) {
   RedisServer server;
-  server.cli({"ACL", "SETUSER", "netbird", "on", ">" + std::string(kSecret), "~nb:*", "&nb:*",
-              "+@all", "-@dangerous", "-select"});
+  // docs/redis.md
+  EXPECT_EQ(
+      server.cli({"ACL", "SETUSER", "netbird", "on", ">" + std::string(kSecret), "resetkeys",
+                  "~nb:*", "resetchannels", "&nb:*", "+@all", "-@dangerous", "+role", "+info"}),
+      "OK");
   Options options = quick_options(server.port());
   options.user = "netbird";
   options.password = Secret(std::string(kSecret));
+  options.client_name = "netbird";
+  TestSubscriber pubsub(options);
+  ASSERT_TRUE(pubsub.subscribe("nb:c"));
+  pubsub.start();
+  ASSERT_TRUE(pubsub.wait_confirmed("nb:c"));
   TestClient redis(options);
   ASSERT_TRUE(redis.command({"SET", "nb:k", "v"}));
+  EXPECT_EQ(redis.command({"EVAL", "return redis.call('GET', KEYS[1])", "1", "nb:k"})->text, "v");
+  EXPECT_EQ(redis.command({"PUBLISH", "nb:c", "x"})->integer, 1);
   const auto outside = redis.command({"SET", "other", "v"});
   ASSERT_FALSE(outside);
   EXPECT_EQ(outside.error().code, Code::kPermissionDenied);
+}
+
+TEST(RedisAccess, ForbiddenChannelIsReportedAndRetried) {
+  RedisServer server;
+  server.cli(
+      {"ACL", "SETUSER", "netbird", "on", ">pw", "~nb:*", "resetchannels", "&nb:*", "+@all"});
+  Options options = quick_options(server.port());
+  options.user = "netbird";
+  options.password = Secret("pw");
+  TestSubscriber pubsub(options);
+  ASSERT_TRUE(pubsub.subscribe("other"));
+  pubsub.start();
+  ASSERT_TRUE(eventually([&] {
+    return pubsub.counted.log->text().find("SUBSCRIBE refused: NOPERM") != std::string::npos;
+  })) << pubsub.counted.log->text();
+  server.cli({"ACL", "SETUSER", "netbird", "&other"});
+  EXPECT_TRUE(pubsub.wait_confirmed("other"));
 }
 
 TEST(RedisAccess, PasswordFileIsReadAgainAtEachConnect) {
