@@ -98,8 +98,7 @@ constexpr Option<TlsConfig> kSslDir[] = {
     {.flag = "ssl-dir",
      .env = "-",
      .member = &TlsConfig::ssl_dir,
-     .hidden = true,
-     .help = "old name of --letsencrypt-data-dir"},
+     .help = "deprecated: --letsencrypt-data-dir"},
 };
 
 constexpr Option<ServiceConfig> kProxies[] = {

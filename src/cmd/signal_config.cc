@@ -109,6 +109,7 @@ void add_signal_rows(config::Table& table, SignalConfig& config) {
   add_ha_rows(table, config.service.ha, Service::kSignal);
   table.section("Registry of peers").add(kRegistry, config);
   table.section("Messages").add(kLimits, config.limits);
+  table.without_file();
   table.rule([&config]() -> Result<> {
     if (2 * config.heartbeat_interval <= config.peer_ttl) return {};
     return fail(Code::kInvalidArgument,

@@ -55,6 +55,12 @@ Table& Table::describe_key(std::string_view prefix, std::string_view key, std::s
   return *this;
 }
 
+Table& Table::without_file() {
+  for (Setting& setting : settings_) setting.key.clear();
+  file_keys_.clear();
+  return *this;
+}
+
 Table& Table::rule(std::function<Result<>()> check) {
   rules_.push_back(std::move(check));
   return *this;

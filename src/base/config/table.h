@@ -84,6 +84,8 @@ class Table {
     return *this;
   }
   Table& describe_key(std::string_view prefix, std::string_view key, std::string_view help);
+  /// For commands without a config file: forgets every key.
+  Table& without_file();
   /// A rule over several settings, tested after all are read.
   Table& rule(std::function<Result<>()> check);
 
