@@ -87,6 +87,15 @@ void Connection::on_io(std::uint32_t epoll_events) {
   if ((epoll_events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) on_readable();
 }
 
+void Connection::prefetch(Ahead step) const {
+  if (!session_) return;
+  if (step == Ahead::kSession) {
+    prefetch_bytes(session_.get(), sizeof(Http2Session));
+  } else {
+    session_->prefetch();
+  }
+}
+
 void Connection::on_readable() {
   if (input_ended_) {
     // Level-triggered hang-up after the end of input: nothing can be sent any more either.

@@ -43,6 +43,7 @@ class Connection final : public Mortal,
 
   void on_io(std::uint32_t epoll_events) override;
   void flush() override;
+  void prefetch(Ahead step) const override;
 
   // Carrier
   void want_flush() override { context_.loop.touch(*this); }

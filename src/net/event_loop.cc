@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <utility>
@@ -22,6 +23,25 @@ constexpr int kEventsMax = 256;
 constexpr int kPasses = 4;
 /// Rounds of "flush, then what the flush caused" in one turn; the rest waits for the next turn.
 constexpr int kRounds = 3;
+/// How many connections ahead each step of prefetching is.
+constexpr std::size_t kObjectAhead = 6;
+constexpr std::size_t kSessionAhead = 4;
+constexpr std::size_t kStateAhead = 2;
+constexpr std::size_t kObjectBytes = 192;
+
+/// `at(i)` is the i-th of `count` handlers to come, or null.
+template <class At>
+void ahead(std::size_t i, std::size_t count, const At& at) {
+  if (i + kObjectAhead < count) {
+    if (const auto* handler = at(i + kObjectAhead)) prefetch_bytes(handler, kObjectBytes);
+  }
+  if (i + kSessionAhead < count) {
+    if (const auto* handler = at(i + kSessionAhead)) handler->prefetch(Ahead::kSession);
+  }
+  if (i + kStateAhead < count) {
+    if (const auto* handler = at(i + kStateAhead)) handler->prefetch(Ahead::kState);
+  }
+}
 }  // namespace
 
 EventLoop::EventLoop(std::size_t index)
@@ -148,10 +168,13 @@ void EventLoop::on_ready() {
     if (count <= 0 && pass > 0) break;
     now_ = std::chrono::steady_clock::now();
     in_turn_ = true;
-    for (int i = 0; i < count; ++i) {
-      if (events[i].data.ptr != nullptr) {
-        static_cast<IoHandler*>(events[i].data.ptr)->on_io(events[i].events);
-      }
+    const auto handler = [&events](std::size_t i) {
+      return static_cast<IoHandler*>(events[i].data.ptr);
+    };
+    const auto ready = static_cast<std::size_t>(std::max(0, count));
+    for (std::size_t i = 0; i < ready; ++i) {
+      ahead(i, ready, handler);
+      if (IoHandler* const each = handler(i)) each->on_io(events[i].events);
     }
     drain_inbox();
     end_turn();
@@ -177,9 +200,11 @@ void EventLoop::end_turn() {
     for (auto& work : turn_end_running_) work();
     turn_end_running_.clear();
     touched_running_.swap(touched_);
-    for (Flushable* flushable : touched_running_) {
-      flushable->flush_queued_ = false;
-      flushable->flush();
+    const auto flushable = [this](std::size_t i) { return touched_running_[i]; };
+    for (std::size_t i = 0; i < touched_running_.size(); ++i) {
+      ahead(i, touched_running_.size(), flushable);
+      touched_running_[i]->flush_queued_ = false;
+      touched_running_[i]->flush();
     }
     touched_running_.clear();
   }

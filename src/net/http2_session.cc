@@ -52,6 +52,9 @@ void give_block(std::unique_ptr<HeaderBlock> block) {
   spare_block() = std::move(block);
 }
 
+/// Of nghttp2 1.52's session object. Only asked of the cache, so that a guess does no harm.
+constexpr std::size_t kLibrarySessionBytes = 2936;
+
 struct OptionDeleter {
   void operator()(nghttp2_option* option) const { nghttp2_option_del(option); }
 };
@@ -266,6 +269,11 @@ void Http2Session::walk_frames(std::span<const std::uint8_t> bytes) {
   }
 }
 
+void Http2Session::prefetch() const {
+  if (session_ != nullptr) prefetch_bytes(session_, kLibrarySessionBytes);
+  if (waiting_ != nullptr) prefetch_bytes(waiting_, sizeof(GrpcStream));
+}
+
 void Http2Session::receive(std::span<const std::uint8_t> bytes) {
   if (dead_) return;
   walk_frames(bytes);
@@ -295,9 +303,7 @@ void Http2Session::produce(OutputBuffer& out) {
     out_ = &out;
     output_full_ = false;
     ++turn_;
-    for (const std::int32_t id : std::exchange(waiting_, {})) {
-      if (Http2Stream* stream = find(id)) resume(*stream);
-    }
+    resume_waiting();
     for (;;) {
       const std::uint8_t* data = nullptr;
       const ssize_t size = nghttp2_session_mem_send(session_, &data);
@@ -338,6 +344,11 @@ void Http2Session::unlink(Http2Stream& stream) {
   if (stream.next_ != nullptr) stream.next_->previous_ = stream.previous_;
   if (streams_ == &stream) streams_ = stream.next_;
   if (reading_ == &stream) reading_ = nullptr;
+  for (Http2Stream** at = &waiting_; stream.waits_ && *at != nullptr; at = &(*at)->next_waiting_) {
+    if (*at != &stream) continue;
+    *at = stream.next_waiting_;
+    break;
+  }
   --stream_count_;
 }
 
@@ -391,12 +402,26 @@ void Http2Session::trailers(Http2Stream& stream, std::span<const nghttp2_nv> hea
   }
 }
 
+/// Only noted here: whoever writes to many streams does not wait for the memory of each session,
+/// which the loop fetches ahead of produce().
 void Http2Session::resume(Http2Stream& stream) {
-  if (stream.deferred_) {
-    stream.deferred_ = false;
-    nghttp2_session_resume_data(session_, stream.id_);
-  }
+  if (stream.deferred_) wait_for_produce(stream);
   carrier_.want_flush();
+}
+
+void Http2Session::wait_for_produce(Http2Stream& stream) {
+  if (std::exchange(stream.waits_, true)) return;
+  stream.next_waiting_ = waiting_;
+  waiting_ = &stream;
+}
+
+void Http2Session::resume_waiting() {
+  for (Http2Stream* stream = std::exchange(waiting_, nullptr); stream != nullptr;) {
+    Http2Stream* const next = std::exchange(stream->next_waiting_, nullptr);
+    stream->waits_ = false;
+    if (std::exchange(stream->deferred_, false)) nghttp2_session_resume_data(session_, stream->id_);
+    stream = next;
+  }
 }
 
 void Http2Session::reset(Http2Stream& stream, std::uint32_t error) {
@@ -539,7 +564,7 @@ void Http2Session::on_sent(const nghttp2_frame& frame) {
 ssize_t Http2Session::on_read(Http2Stream& stream, std::size_t length, std::uint32_t* flags) {
   if (out_->full()) {
     output_full_ = true;
-    waiting_.push_back(stream.id_);
+    wait_for_produce(stream);
     stream.deferred_ = true;
     return NGHTTP2_ERR_DEFERRED;
   }

@@ -30,6 +30,7 @@ class Http2Session final : public Session {
   /// False: the settings are malformed.
   bool upgrade(std::string_view settings_payload, HeaderBlock request, std::string_view body);
 
+  void prefetch() const override;
   void receive(std::span<const std::uint8_t> bytes) override;
   void produce(OutputBuffer& out) override;
   [[nodiscard]] bool finished() const override;
@@ -86,6 +87,8 @@ class Http2Session final : public Session {
 
   void dispatch(std::int32_t id, const HeaderBlock& headers, bool ended);
   void shrink_request_table();
+  void wait_for_produce(Http2Stream& stream);
+  void resume_waiting();
   void link(Http2Stream& stream);
   void unlink(Http2Stream& stream);
   void end_of_request(Http2Stream& stream);
@@ -102,7 +105,7 @@ class Http2Session final : public Session {
   Http2Stream* reading_ = nullptr;
   OutputBuffer* out_ = nullptr;           // during produce()
   std::unique_ptr<HeaderBlock> headers_;  // of the block being received
-  std::vector<std::int32_t> waiting_;     // streams deferred because the output was full
+  Http2Stream* waiting_ = nullptr;        // streams to resume in the next produce()
   std::vector<std::int32_t> writable_;    // streams whose queue has run empty in produce()
   std::size_t queued_ = 0;
   std::size_t held_ = 0;

@@ -85,8 +85,10 @@ class Http2Stream {
   friend class Http2Session;
   Http2Stream* next_ = nullptr;
   Http2Stream* previous_ = nullptr;
+  Http2Stream* next_waiting_ = nullptr;
   std::uint32_t unconsumed_ = 0;  // received, but kept back from the peer's stream window
   bool remote_ended_ = false;
+  bool waits_ = false;     // is in the session's list of those to resume
   bool deferred_ = false;  // nghttp2 waits for nghttp2_session_resume_data()
 };
 

@@ -41,6 +41,8 @@ class Carrier {
 class Session {
  public:
   virtual ~Session() = default;
+  /// Asks the cache for what receive() and produce() will touch.
+  virtual void prefetch() const {}
   /// Bytes from the peer; valid during the call.
   virtual void receive(std::span<const std::uint8_t> bytes) = 0;
   /// Appends what is to be sent now. Called again when all of it was taken by the socket.
