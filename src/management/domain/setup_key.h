@@ -42,11 +42,11 @@ struct SetupKey {
 
 /// What a caller chooses of a new key; the rest follows from it.
 struct SetupKeyRequest {
-  std::string name;
+  std::string name{};
   std::string type = std::string(kSetupKeyReusable);
   std::int64_t expires_in_seconds = 0;  // 0: never
   std::int64_t usage_limit = 0;
-  std::vector<GroupId> auto_groups;
+  std::vector<GroupId> auto_groups{};
   bool ephemeral = false;
   bool allow_extra_dns_labels = false;
 };

@@ -23,8 +23,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -124,11 +122,6 @@ struct ServerKeys {
   ServerKeyPair current;
   std::optional<ServerKeyPair> previous;
   WallTime current_since{};
-};
-
-/// What a caller wants in the event that goes with a write; text fields the store cannot know.
-struct EventContext {
-  std::map<std::string, std::string> extra_meta;
 };
 
 class Store {

@@ -1,0 +1,280 @@
+// Two instances over one PostgreSQL: each row of contract/network-map.md §7, many times.
+#include "management/store/migrations.h"
+#include "management/store/test_store.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+namespace nb::management {
+namespace {
+
+using namespace test;
+using namespace std::chrono_literals;
+
+class StoreRaceTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto report = a_.prepare();
+    ASSERT_TRUE(report) << report.error().text;
+    auto made = get(a_.store->ensure_account(soon(), fresh_account()));
+    ASSERT_TRUE(made) << made.error().text;
+    account_ = std::move(made->first);
+  }
+  Store& store(int i) { return i % 2 == 0 ? *a_.store : *b_.store; }
+  SetupKey make_key(SetupKeyRequest request = {}) {
+    auto key = get(a_.store->create_setup_key(
+        soon(), fresh_setup_key(account_.id, std::move(request)), account_.created_by));
+    EXPECT_TRUE(key) << key.error().text;
+    return *std::move(key);
+  }
+  /// Runs `work(i)` on `count` threads that start together.
+  static void together(int count, const std::function<void(int)>& work) {
+    std::atomic<int> ready{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < count; ++i)
+      threads.emplace_back([&, i] {
+        ++ready;
+        while (ready < count) std::this_thread::yield();
+        work(i);
+      });
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  sql::test::TestDatabase fixture_{sql::Engine::kPostgres};
+  Instance a_{fixture_};
+  Instance b_{fixture_};
+  Account account_;
+};
+
+TEST_F(StoreRaceTest, TheFirstAccountIsMadeByOneInstanceOnly) {
+  for (int round = 0; round < 20; ++round) {
+    a_.sql(
+        "DELETE FROM policy_rules; DELETE FROM policies; DELETE FROM group_peers; DELETE FROM "
+        "groups; "
+        "DELETE FROM users; DELETE FROM account_onboardings; DELETE FROM accounts");
+    std::atomic<int> made{0};
+    std::set<AccountId> ids;
+    std::mutex mutex;
+    together(4, [&](int i) {
+      const auto done =
+          get(store(i).ensure_account(soon(), fresh_account("owner-" + std::to_string(i))));
+      ASSERT_TRUE(done) << done.error().text;
+      if (done->second) ++made;
+      const std::lock_guard lock(mutex);
+      ids.insert(done->first.id);
+    });
+    EXPECT_EQ(made, 1);
+    EXPECT_EQ(ids.size(), 1U);
+  }
+}
+
+TEST_F(StoreRaceTest, OneKeyIsRegisteredOnce) {
+  const SetupKey key = make_key();
+  for (int round = 0; round < 100; ++round) {
+    const Registration request = registration(key, "same");
+    std::atomic<int> done{0};
+    std::atomic<int> refused{0};
+    together(2, [&](int i) {
+      const auto result = get(store(i).register_peer(soon(), request));
+      if (result)
+        ++done;
+      else if (result.error() ==
+               fail(Code::kFailedPrecondition, "peer has been already registered"))
+        ++refused;
+      else
+        ADD_FAILURE() << result.error().text;
+    });
+    EXPECT_EQ(done, 1);
+    EXPECT_EQ(refused, 1);
+  }
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM peers"), "100");
+  EXPECT_EQ(get(a_.store->setup_key(soon(), account_.id, key.id))->used_times, 100);
+  EXPECT_EQ(get(a_.store->account(soon(), account_.id))->serial, 100U);
+}
+
+TEST_F(StoreRaceTest, AOneOffKeyAdmitsExactlyOneOfFifty) {
+  for (int round = 0; round < 5; ++round) {
+    const SetupKey key = make_key({.type = "one-off"});
+    const std::string before = a_.value("SELECT COUNT(*) FROM peers");
+    std::atomic<int> done{0};
+    std::atomic<int> refused{0};
+    together(50, [&](int i) {
+      const auto result =
+          get(store(i).register_peer(soon(), registration(key, "n" + std::to_string(i))));
+      if (result)
+        ++done;
+      else if (result.error().text == "couldn't add peer: setup key is invalid")
+        ++refused;
+      else
+        ADD_FAILURE() << result.error().text;
+    });
+    EXPECT_EQ(done, 1);
+    EXPECT_EQ(refused, 49);
+    EXPECT_EQ(get(a_.store->setup_key(soon(), account_.id, key.id))->used_times, 1);
+    EXPECT_EQ(std::stoi(a_.value("SELECT COUNT(*) FROM peers")), std::stoi(before) + 1);
+  }
+}
+
+TEST_F(StoreRaceTest, ACrowdOfOneNameFillsASmallNetWithoutCollisions) {
+  // A /26 has 62 hosts; 62 machines with one host name come at once through both instances.
+  a_.sql(R"(UPDATE accounts SET network_net = '{"IP":"100.99.0.0","Mask":"////wA=="}')");
+  const SetupKey key = make_key();
+  std::atomic<int> failures{0};
+  together(31, [&](int i) {
+    for (int n = 0; n < 2; ++n) {
+      const auto done = get(store(i + n).register_peer(soon(), registration(key, "laptop")));
+      if (!done) {
+        ++failures;
+        ADD_FAILURE() << done.error().text;
+      }
+    }
+  });
+  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(a_.value("SELECT COUNT(DISTINCT ip) FROM peers"), "62");
+  EXPECT_EQ(a_.value("SELECT COUNT(DISTINCT dns_label) FROM peers"), "62");
+  EXPECT_EQ(a_.value("SELECT COUNT(DISTINCT ipv6) FROM peers"), "62");
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM group_peers"), "62");
+  EXPECT_EQ(get(a_.store->account(soon(), account_.id))->serial, 62U);
+}
+
+TEST_F(StoreRaceTest, ASnapshotHoldsEverythingUpToItsSerial) {
+  const SetupKey key = make_key();
+  std::atomic<bool> stop{false};
+  std::thread reader([&] {
+    std::uint64_t last = 0;
+    while (!stop) {
+      const auto snapshot = get(b_.store->snapshot(soon(), account_.id));
+      ASSERT_TRUE(snapshot) << snapshot.error().text;
+      const AccountSnapshot& s = **snapshot;
+      // One peer, one membership and one serial per registration: they can only agree.
+      ASSERT_EQ(s.peers.size(), s.account.serial);
+      ASSERT_EQ(s.all_group()->peers.size(), s.account.serial);
+      ASSERT_GE(s.account.serial, last);
+      last = s.account.serial;
+    }
+  });
+  together(4, [&](int i) {
+    for (int n = 0; n < 25; ++n)
+      EXPECT_TRUE(get(store(i).register_peer(soon(), registration(key, "box"))));
+  });
+  stop = true;
+  reader.join();
+  EXPECT_EQ(get(a_.store->account(soon(), account_.id))->serial, 100U);
+}
+
+TEST_F(StoreRaceTest, ConnectAndDisconnectAreFencedInEveryOrder) {
+  const auto peer = get(a_.store->register_peer(soon(), registration(make_key())));
+  ASSERT_TRUE(peer);
+  std::int64_t last = 0;
+  for (int round = 0; round < 200; ++round) {
+    const auto old = get(a_.store->connect(soon(), peer->peer.id, InstanceId("a"), 1));
+    ASSERT_TRUE(old);
+    ASSERT_GT(old->epoch, last);
+    Result<SessionStarted> fresh;
+    together(2, [&](int i) {
+      if (i == 0) {
+        EXPECT_TRUE(get(a_.store->disconnect(soon(), peer->peer.id, old->epoch)));
+        return;
+      }
+      fresh = get(b_.store->connect(soon(), peer->peer.id, InstanceId("b"), 1));
+    });
+    ASSERT_TRUE(fresh);
+    ASSERT_GT(fresh->epoch, old->epoch);
+    last = fresh->epoch;
+    const auto view = get(a_.store->peer_by_key(soon(), peer->peer.key));
+    ASSERT_TRUE(view->peer.status.connected) << "round " << round;
+    ASSERT_EQ(view->peer.status.session_started_at, fresh->epoch);
+  }
+}
+
+TEST_F(StoreRaceTest, TheReaperNeverTakesAPeerThatJustConnected) {
+  const auto peer = get(a_.store->register_peer(soon(), registration(make_key())));
+  ASSERT_TRUE(peer);
+  ASSERT_TRUE(get(b_.store->heartbeat(soon(), InstanceId("alive"), 1, 1h)));
+  for (int round = 0; round < 200; ++round) {
+    ASSERT_TRUE(get(a_.store->connect(soon(), peer->peer.id, InstanceId("dead"), 1)));
+    together(2, [&](int i) {
+      if (i == 0) {
+        EXPECT_TRUE(get(a_.store->disconnect_dead(soon(), 10)));
+        return;
+      }
+      EXPECT_TRUE(get(b_.store->connect(soon(), peer->peer.id, InstanceId("alive"), 1)));
+    });
+    ASSERT_TRUE(get(a_.store->peer_by_key(soon(), peer->peer.key))->peer.status.connected)
+        << "round " << round;
+  }
+}
+
+TEST_F(StoreRaceTest, DeletingAPeerWhileItConnectsLeavesNothing) {
+  const SetupKey key = make_key();
+  for (int round = 0; round < 50; ++round) {
+    const auto peer = get(a_.store->register_peer(soon(), registration(key)));
+    ASSERT_TRUE(peer);
+    together(2, [&](int i) {
+      if (i == 0) {
+        EXPECT_TRUE(get(a_.store->delete_peer(soon(), peer->peer.key, "")));
+      } else {
+        const auto session = get(b_.store->connect(soon(), peer->peer.id, InstanceId("b"), 1));
+        EXPECT_TRUE(session || session.error().code == Code::kNotFound) << session.error().text;
+      }
+    });
+  }
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM peers"), "0");
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM nb_peer_sessions"), "0");
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM group_peers"), "0");
+}
+
+TEST_F(StoreRaceTest, AGroupDeletedDuringRegistrationLeavesNoMembership) {
+  for (int round = 0; round < 50; ++round) {
+    const std::string group = "g" + std::to_string(round);
+    a_.sql("INSERT INTO groups (id, account_id, public_id, name, issued) VALUES ('" + group +
+           "', '" + account_.id.value() + "', '', '" + group + "', 'api')");
+    const SetupKey key = make_key({.auto_groups = {GroupId(group)}});
+    together(2, [&](int i) {
+      if (i == 0) {
+        a_.sql("DELETE FROM groups WHERE id = '" + group + "'");
+        return;
+      }
+      EXPECT_TRUE(get(b_.store->register_peer(soon(), registration(key))));
+    });
+  }
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM group_peers WHERE group_id LIKE 'g%'"), "0");
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM peers"), "50");
+}
+
+TEST_F(StoreRaceTest, AllInstancesGetOneServerKey) {
+  for (int round = 0; round < 20; ++round) {
+    a_.sql("DELETE FROM nb_server_keys");
+    std::set<std::string> keys;
+    std::mutex mutex;
+    together(4, [&](int i) {
+      const auto mine = crypto::PrivateKey::generate(random_source());
+      const auto got =
+          get(store(i).server_keys(soon(), {mine.public_key().base64(), mine.base64()}));
+      ASSERT_TRUE(got) << got.error().text;
+      const std::lock_guard lock(mutex);
+      keys.insert(got->current.public_key);
+    });
+    EXPECT_EQ(keys.size(), 1U);
+  }
+}
+
+TEST_F(StoreRaceTest, InstancesThatStartTogetherMigrateOnce) {
+  for (int round = 0; round < 3; ++round) {
+    const sql::test::TestDatabase empty(sql::Engine::kPostgres);
+    together(4, [&](int) {
+      const Instance instance(empty);
+      const auto report = instance.prepare();
+      EXPECT_TRUE(report) << report.error().text;
+    });
+    const Instance instance(empty);
+    EXPECT_EQ(instance.value("SELECT COUNT(*) FROM nb_schema_migrations WHERE component = 'main'"),
+              std::to_string(main_migrations().migrations.size()));
+  }
+}
+
+}  // namespace
+}  // namespace nb::management
