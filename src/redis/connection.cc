@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace nb::redis {
@@ -138,9 +139,13 @@ void Connection::begin(Session session) {
   flush_soon();
 }
 
+bool Connection::young() const {
+  return now() - up_since_ < kStableAfter;
+}
+
 void Connection::end(const Error& why) {
   // A server that greets and hangs up at once would be dialled in a tight loop.
-  const bool blame = (dropped_ && dropped_->blame) || now() - up_since_ < kStableAfter;
+  const bool blame = dropped_ ? dropped_->blame : young();
   stream_->close();
   stream_.reset();
   reader_.reset();
@@ -222,7 +227,7 @@ void Connection::flush() {
     if (!self->stream_ || self->generation_ != generation) return;
     self->write_since_.reset();
     if (ec) {
-      self->drop(fail(Code::kUnavailable, "{}", ec.message()), {.blame = false});
+      self->drop(fail(Code::kUnavailable, "{}", ec.message()), {.blame = self->young()});
     } else {
       self->flush();
     }
@@ -290,17 +295,26 @@ asio::awaitable<void> Connection::watch_sentinels(std::shared_ptr<Connection> se
     while (session && !self->stopping_) {
       auto event = co_await read_replies(*session, 1);
       if (!event || self->stopping_) break;
-      const auto& items = event->front().items;
-      // "<master name> <old ip> <old port> <new ip> <new port>"
-      if (items.size() == 3 && items[0].text == "message" &&
-          items[2].text.starts_with(self->options_->sentinel_master + " ")) {
-        self->drop(fail(Code::kUnavailable, "the master was switched"), {.blame = false});
-      }
+      self->on_sentinel_event(event->front());
     }
     if (self->stopping_) break;
     pause.expires_after(kSentinelRetry);
     co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
   }
+}
+
+void Connection::on_sentinel_event(const Reply& event) {
+  if (event.items.size() != 3 || event.items[0].text != "message") return;
+  // "<master name> <old ip> <old port> <new ip> <new port>"
+  const std::string& text = event.items[2].text;
+  if (!text.starts_with(options_->sentinel_master + " ")) return;
+  const auto port_at = text.rfind(' ');
+  const auto ip_at = text.rfind(' ', port_at - 1);
+  Address master{text.substr(ip_at + 1, port_at - ip_at - 1), 0};
+  std::from_chars(text.data() + port_at + 1, text.data() + text.size(), master.port);
+  // We may have found the new master before this news came.
+  const bool there = to_text(master) == endpoint_;
+  if (!there) drop(fail(Code::kUnavailable, "the master was switched"), {.blame = false});
 }
 
 }  // namespace nb::redis

@@ -77,7 +77,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<void> serve(Session session);
   boost::asio::awaitable<Result<>> read_until_broken();
   Result<> take(std::string_view bytes);
+  void on_sentinel_event(const Reply& event);
   void begin(Session session);
+  /// Of the present connection: too short a life to trust it.
+  [[nodiscard]] bool young() const;
   void end(const Error& why);
   void attempt_failed(const Error& why);
   void shut_down();

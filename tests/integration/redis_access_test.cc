@@ -83,8 +83,8 @@ TEST(RedisAccess, AclUserOfTheOperatorsPageIsEnough) {
   ASSERT_TRUE(pubsub.wait_confirmed("nb:c"));
   TestClient redis(options);
   ASSERT_TRUE(redis.command({"SET", "nb:k", "v"}));
-  EXPECT_EQ(redis.command({"EVAL", "return redis.call('GET', KEYS[1])", "1", "nb:k"})->text, "v");
-  EXPECT_EQ(redis.command({"PUBLISH", "nb:c", "x"})->integer, 1);
+  EXPECT_EQ(redis.reply({"EVAL", "return redis.call('GET', KEYS[1])", "1", "nb:k"}).text, "v");
+  EXPECT_EQ(redis.reply({"PUBLISH", "nb:c", "x"}).integer, 1);
   const auto outside = redis.command({"SET", "other", "v"});
   ASSERT_FALSE(outside);
   EXPECT_EQ(outside.error().code, Code::kPermissionDenied);
@@ -201,7 +201,7 @@ TEST_F(RedisTls, CommandsAndBigRepliesTravelEncrypted) {
   TestClient redis(options());
   ASSERT_TRUE(redis.command({"SET", "k", std::string(3'000'000, 'x')}))
       << redis.counted.log->text();
-  EXPECT_EQ(redis.command({"GET", "k"})->text.size(), 3'000'000U);
+  EXPECT_EQ(redis.reply({"GET", "k"}).text.size(), 3'000'000U);
   server->kill();
   ASSERT_TRUE(eventually([&] { return redis.down == 1; }));
   server->start();
@@ -214,7 +214,7 @@ TEST_F(RedisTls, SubscriberTravelsEncrypted) {
   pubsub.start();
   ASSERT_TRUE(pubsub.wait_confirmed("c"));
   TestClient redis(options());
-  EXPECT_EQ(redis.command({"PUBLISH", "c", "hello"})->integer, 1);
+  EXPECT_EQ(redis.reply({"PUBLISH", "c", "hello"}).integer, 1);
   EXPECT_TRUE(pubsub.wait_message({"c", "hello"}));
 }
 

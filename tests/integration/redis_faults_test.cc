@@ -73,7 +73,7 @@ TEST(RedisFaults, CallsOnTheirWayEndWhenTheServerDies) {
   EXPECT_GE(redis.counted.metrics.commands_lost_total.Value(), 100);
   server.start();
   EXPECT_TRUE(redis.heals());
-  EXPECT_EQ(redis.command({"INCR", "n"})->integer, 1) << "nothing is sent a second time";
+  EXPECT_EQ(redis.reply({"INCR", "n"}).integer, 1) << "nothing is sent a second time";
   EXPECT_EQ(redis.generation(), 2U);
   EXPECT_EQ(redis.up, 2U);
   EXPECT_EQ(redis.down, 1U);
@@ -116,7 +116,9 @@ TEST(RedisFaults, ShortPauseCostsNoConnection) {
   EXPECT_FALSE(redis.command({"PING"}));
   server.process().resume();
   ASSERT_EQ(waiting.wait_for(10s), std::future_status::ready);
-  EXPECT_EQ(waiting.get()->text, "late");
+  const auto late = waiting.get();
+  ASSERT_TRUE(late) << late.error().text;
+  EXPECT_EQ(late->text, "late");
   EXPECT_TRUE(redis.heals());
   EXPECT_EQ(redis.generation(), 1U);
 }
@@ -170,7 +172,7 @@ TEST(RedisFaults, ServerStillLoadingIsNotUp) {
     return redis.counted.log->text().find("PING refused: LOADING") != std::string::npos;
   })) << redis.counted.log->text();
   EXPECT_TRUE(redis.heals());
-  EXPECT_EQ(redis.command({"DBSIZE"})->integer, 20'000);
+  EXPECT_EQ(redis.reply({"DBSIZE"}).integer, 20'000);
 }
 
 TEST(RedisFaults, DemotedMasterIsLeft) {

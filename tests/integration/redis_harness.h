@@ -7,6 +7,7 @@
 #include "support/home_loop.h"
 #include "support/process.h"
 
+#include <gtest/gtest.h>
 #include <prometheus/registry.h>
 
 #include <atomic>
@@ -85,6 +86,12 @@ class TestClient {
 
   Result<Reply> command(std::vector<std::string> args) {
     return loop.await([this, args] { return client->command_args(args); });
+  }
+  /// The reply to a command that must succeed.
+  Reply reply(std::vector<std::string> args) {
+    auto result = command(std::move(args));
+    EXPECT_TRUE(result) << result.error().text;
+    return result ? *std::move(result) : Reply();
   }
   std::future<Result<Reply>> command_later(std::vector<std::string> args) {
     return loop.start([this, args] { return client->command_args(args); });

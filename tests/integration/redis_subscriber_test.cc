@@ -27,8 +27,8 @@ TEST(RedisSubscriber, MessagesOfSubscribedChannelsArrive) {
   EXPECT_EQ(pubsub.counted.metrics.pubsub_up.Value(), 1);
   const std::string binary("a\0\r\n", 4);
   TestClient redis(quick_options(server.port()));
-  EXPECT_EQ(redis.command({"PUBLISH", "one", binary})->integer, 1);
-  EXPECT_EQ(redis.command({"PUBLISH", "two", "x"})->integer, 0);
+  EXPECT_EQ(redis.reply({"PUBLISH", "one", binary}).integer, 1);
+  EXPECT_EQ(redis.reply({"PUBLISH", "two", "x"}).integer, 0);
   EXPECT_TRUE(pubsub.wait_message({"one", binary}));
   EXPECT_EQ(pubsub.messages().size(), 1U);
 }
@@ -202,7 +202,7 @@ TEST_F(RedisFailover, ClientAndSubscriberFollowTheNewMaster) {
   EXPECT_EQ(redis.loop.run([&] { return redis.client->endpoint(); }), replica.address());
   EXPECT_EQ(replica.cli({"GET", "k"}), "after");
   ASSERT_TRUE(pubsub.wait_gap(2));
-  EXPECT_EQ(redis.command({"PUBLISH", "c", "x"})->integer, 1);
+  EXPECT_EQ(redis.reply({"PUBLISH", "c", "x"}).integer, 1);
   EXPECT_TRUE(pubsub.wait_message({"c", "x"}));
 }
 
