@@ -60,6 +60,12 @@ struct StoreLeases::Core : std::enable_shared_from_this<Core> {
   asio::awaitable<Result<std::shared_ptr<HeldLease>>> try_until(
       std::shared_ptr<LeaseAttempt> attempt, Resource resource, AcquireOptions options);
   asio::awaitable<void> keep(std::shared_ptr<HeldLease> lease);
+  asio::awaitable<void> watch(std::shared_ptr<HeldLease> lease);
+  void begin(const std::shared_ptr<HeldLease>& lease) {
+    held[lease->token] = lease;
+    lease->renewal.spawn(keep(lease));
+    lease->renewal.spawn(watch(lease));
+  }
   asio::awaitable<void> finish(std::shared_ptr<HeldLease> lease);
   asio::awaitable<void> stop();
   void lose(const std::shared_ptr<HeldLease>& lease);
@@ -166,28 +172,40 @@ asio::awaitable<void> StoreLeases::Core::seek(std::shared_ptr<LeaseAttempt> atte
     co_return;
   }
   if (outcome) {
-    held[(*outcome)->token] = *outcome;
-    (*outcome)->renewal.spawn(keep(*outcome));
+    begin(*outcome);
   }
   finish_with(*attempt, std::move(outcome));
 }
 
 void StoreLeases::Core::lose(const std::shared_ptr<HeldLease>& lease) {
+  if (lease->lost) return;
   lease->holder.gone();
   lease->lost = true;
   held.erase(lease->token);
   if (const auto call = std::exchange(lease->on_lost, nullptr)) call();
 }
 
+namespace {
+asio::awaitable<bool> cancelled() {
+  const auto state = co_await asio::this_coro::cancellation_state;
+  co_return state.cancelled() != asio::cancellation_type::none;
+}
+}  // namespace
+
 asio::awaitable<void> StoreLeases::Core::keep(std::shared_ptr<HeldLease> lease) {
-  for (;;) {
-    const Instant wake = std::min(lease->holder.renew_at(), lease->holder.until());
-    co_await clock.sleep_for(wake - clock.now());
-    const auto cancelled = co_await asio::this_coro::cancellation_state;
-    if (cancelled.cancelled() != asio::cancellation_type::none) co_return;  // finish() goes on
+  while (!lease->lost) {
+    co_await clock.sleep_for(lease->holder.renew_at() - clock.now());
+    const bool ended = co_await cancelled();
+    if (ended || lease->lost) co_return;  // finish() or watch() go on
     const Instant asked = clock.now();
     if (!lease->holder.held(asked)) co_return lose(lease);
     const auto renewed = co_await store->renew(lease->resource.value(), lease->token, lease->ttl);
+    if (lease->lost) {
+      // It came too late; what was extended is given back.
+      ignore(co_await store->release(lease->resource.value(), lease->token),
+             "it expires by itself");
+      co_return;
+    }
     if (!renewed) {
       lease->holder.unanswered(clock.now());
     } else if (*renewed) {
@@ -195,6 +213,16 @@ asio::awaitable<void> StoreLeases::Core::keep(std::shared_ptr<HeldLease> lease) 
     } else {
       co_return lose(lease);
     }
+  }
+}
+
+/// Tells the holder in time, also while a renewal waits for a store that hangs.
+asio::awaitable<void> StoreLeases::Core::watch(std::shared_ptr<HeldLease> lease) {
+  while (!lease->lost) {
+    co_await clock.sleep_for(lease->holder.until() - clock.now());
+    const bool ended = co_await cancelled();
+    if (ended) co_return;
+    if (!lease->lost && !lease->holder.held(clock.now())) lose(lease);
   }
 }
 

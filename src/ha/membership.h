@@ -36,7 +36,9 @@ struct Beat {
   bool store_lost = false;
 };
 
-/// Lives on its home executor. run by heartbeat.h, or call beat() yourself every `interval`.
+/// Lives on its home executor. Call beat() every `interval`, and after a failure about every 500 ms
+/// until it succeeds (it costs nothing while the breaker is open), so that a Redis that comes back
+/// is filled again within 2 s (contract/signal-relay-ops.md §2.4).
 class Membership {
  public:
   virtual ~Membership() = default;

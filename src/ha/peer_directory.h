@@ -68,7 +68,6 @@ struct DirectoryPage {
 /// The store's copy of who is where. Each instance's own peers are the truth; this is for others
 /// to find them. Every call is atomic per peer. Outsiders may DEL, HDEL, HSET and EXPIRE at any
 /// time: nothing here breaks by it, and reassert() heals it (contract/signal-relay-ops.md §2.3).
-/// Most users take DirectoryKeeper (directory_keeper.h) and only find() here.
 /// Errors   kUnavailable from every call: the store is away; the effect may have happened or not.
 /// Order    two calls on one peer may overtake each other: have one under way per peer at a time.
 class PeerDirectory {
