@@ -2,6 +2,7 @@
 
 #include "base/log_keys.h"
 #include "base/task_group.h"
+#include "cmd/mgmt_cluster.h"
 #include "cmd/mgmt_core.h"
 #include "cmd/mgmt_settings.h"
 #include "crypto/setup_key.h"
@@ -79,9 +80,11 @@ struct MgmtServer::Impl {
   asio::any_io_executor home;
   std::unique_ptr<TaskGroup> tasks;  // on home
   std::unique_ptr<app::MapPool> maps;
+  std::unique_ptr<MgmtCluster> cluster;  // HA on
+  // HA off
   std::unique_ptr<ha::MemoryStore> memory;
   std::unique_ptr<ha::DirectAccess> memory_access;
-  std::unique_ptr<ha::LoginFilter> filter;
+  std::unique_ptr<ha::LoginFilter> local_filter;
   std::shared_ptr<app::SyncHub> hub;
   std::unique_ptr<app::PeerSessions> sessions;
   std::unique_ptr<app::InstanceKeeper> keeper;
@@ -115,17 +118,21 @@ Result<> MgmtServer::Impl::build() {
   home = control->at(0).executor();
   tasks = std::make_unique<TaskGroup>(home);
   maps = std::make_unique<app::MapPool>(config.limits.map_threads);
-  memory = std::make_unique<ha::MemoryStore>(core->clock());
-  memory_access = std::make_unique<ha::DirectAccess>(*memory);
-  filter = std::make_unique<ha::LocalLoginFilter>(*memory_access, config.ha.login_filter_key,
-                                                  ha::LoginFilterConfig{});
+  if (shared) {
+    NB_LET(cluster, MgmtCluster::make(config, home, *metrics, health, core->clock(), log));
+  } else {
+    memory = std::make_unique<ha::MemoryStore>(core->clock());
+    memory_access = std::make_unique<ha::DirectAccess>(*memory);
+    local_filter = std::make_unique<ha::LocalLoginFilter>(
+        *memory_access, config.ha.login_filter_key, ha::LoginFilterConfig{});
+  }
 
   const auto started =
       std::chrono::duration_cast<std::chrono::microseconds>(core->clock().wall().time_since_epoch())
           .count();
   const std::string id = config.service.ha.instance_id;
   hub = std::make_shared<app::SyncHub>(
-      home, core->store(), nullptr, *maps, core->clock(),
+      home, core->store(), cluster ? &cluster->bus() : nullptr, *maps, core->clock(),
       hub_options(config, fmt::format("{}/{}", id, started), core->postgres()), log);
   hub_seen.store(hub.get(), std::memory_order_release);
   app::PeerSessionsOptions options;
@@ -134,7 +141,7 @@ Result<> MgmtServer::Impl::build() {
   options.block_same_peers = config.limits.block_same_peers;
   options.log_blocked_peers = config.limits.log_blocked_peers;
   options.hash_setup_key = [](std::string_view plain) { return crypto::hash_setup_key(plain); };
-  sessions = std::make_unique<app::PeerSessions>(core->store(), *hub, filter.get(), home,
+  sessions = std::make_unique<app::PeerSessions>(core->store(), *hub, cluster ? &cluster->filter() : local_filter.get(), home,
                                                  core->clock(), std::move(options), log);
   keeper = std::make_unique<app::InstanceKeeper>(
       core->store(), core->clock(),
@@ -237,6 +244,7 @@ asio::awaitable<void> MgmtServer::Impl::watch_keys() {
 void MgmtServer::Impl::start_tasks() {
   hub->start();
   asio::post(home, [this] {
+    if (cluster) cluster->start();
     tasks->spawn(watch_store());
     tasks->spawn(watch_keys());
     tasks->spawn(keeper->run());
@@ -248,6 +256,7 @@ void MgmtServer::Impl::stop_tasks() {
   service->stop();
   on_home(tasks->stop());
   on_home(hub->stop());
+  if (cluster) on_home(cluster->stop());
   maps->stop();
   on_home(keeper->retire());
 }

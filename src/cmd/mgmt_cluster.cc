@@ -1,0 +1,74 @@
+#include "cmd/mgmt_cluster.h"
+
+#include <utility>
+
+#include "ha/redis/adapters.h"
+#include "redis/client.h"
+#include "redis/metrics.h"
+
+namespace nb::cmd {
+
+namespace asio = boost::asio;
+
+struct MgmtCluster::Impl {
+  Impl(const MgmtConfig& config, asio::any_io_executor home, const redis::Options& options,
+       MetricRegistry& registry, Health& health_in, const Logger& log)
+      : health(health_in.add("redis", HealthState::kDegraded, "connecting")),
+        metrics(registry),
+        errors(registry.counter("netbird_management_login_filter_errors_total",
+                                "logins let through because Redis was away")),
+        client(home, options, metrics, log),
+        bus(client, options, metrics, log),
+        filter(client, config.ha.login_filter_key, {}, [this](const Error&) { errors.add(); }),
+        deadlines(client, config.ha.ephemeral_key) {
+    client.set_events({.on_up =
+                           [this](std::uint64_t) {
+                             health.set(HealthState::kOk);
+                             if (on_up) on_up();
+                           },
+                       .on_down =
+                           [this](std::uint64_t, const Error& why) {
+                             // Everything goes on over PostgreSQL: stay in the balancer.
+                             health.set(HealthState::kDegraded, why.text);
+                           }});
+  }
+
+  Health::Part health;
+  redis::Metrics metrics;
+  FastCounter& errors;
+  redis::Client client;
+  ha::RedisBus bus;
+  ha::RedisLoginFilter filter;
+  ha::RedisDeadlines deadlines;
+  std::function<void()> on_up;
+};
+
+MgmtCluster::MgmtCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+MgmtCluster::~MgmtCluster() = default;
+
+Result<std::unique_ptr<MgmtCluster>> MgmtCluster::make(const MgmtConfig& config,
+                                                       asio::any_io_executor home,
+                                                       MetricRegistry& registry, Health& health,
+                                                       Clock& /*clock*/, const Logger& log) {
+  NB_LET(const redis::Options options,
+         redis_options(config.service.ha.redis, "netbird-mgmt/" + config.service.ha.instance_id));
+  return std::unique_ptr<MgmtCluster>(new MgmtCluster(std::make_unique<Impl>(
+      config, std::move(home), options, registry, health, log)));
+}
+
+ha::MessageBus& MgmtCluster::bus() { return impl_->bus; }
+ha::LoginFilter& MgmtCluster::filter() { return impl_->filter; }
+ha::Deadlines& MgmtCluster::deadlines() { return impl_->deadlines; }
+void MgmtCluster::on_up(std::function<void()> call) { impl_->on_up = std::move(call); }
+
+void MgmtCluster::start() {
+  impl_->client.start();
+  impl_->bus.start();
+}
+
+asio::awaitable<void> MgmtCluster::stop() {
+  co_await impl_->bus.stop();
+  co_await impl_->client.stop();
+}
+
+}  // namespace nb::cmd
