@@ -7,7 +7,8 @@
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
 tools=$root/build/tools
-h2spec_module=github.com/summerwind/h2spec/cmd/h2spec@v2.6.0
+h2spec_package=github.com/summerwind/h2spec/cmd/h2spec
+h2spec_module=github.com/summerwind/h2spec@v2.6.0
 interop_package=google.golang.org/grpc/interop/client
 interop_module=google.golang.org/grpc@v1.72.0
 
@@ -26,23 +27,26 @@ find_server() {
   die "netbird-conformance is not built: cmake --build build/dev --target netbird-conformance"
 }
 
-install_tools() {
+# Builds package $2 of module $3 into $1. Not "go install package@version": that first asks the proxy
+# for modules named like the package's folders, which some proxies answer with an error. A version
+# that a proxy does not have is replaced by the newest it has.
+build_tool() {
+  [ -x "$tools/$1" ] && return
+  say "building $1"
   mkdir -p "$tools"
-  if [ ! -x "$tools/h2spec" ]; then
-    say "installing h2spec"
-    GOBIN=$tools GOFLAGS=-modcacherw go install "$h2spec_module" || die "cannot install h2spec"
-  fi
-  if [ ! -x "$tools/grpc-interop-client" ]; then
-    say "building the gRPC interop client"
-    local work
-    work=$(mktemp -d)
-    (cd "$work" && go mod init conformance >/dev/null 2>&1 &&
-      printf '//go:build tools\n\npackage tools\n\nimport _ "%s"\n' "$interop_package" > tools.go &&
-      go get "$interop_module" >/dev/null 2>&1 && go mod tidy >/dev/null 2>&1 &&
-      go build -o "$tools/grpc-interop-client" "$interop_package") ||
-      { rm -rf "$work"; die "cannot build the interop client"; }
-    rm -rf "$work"
-  fi
+  local work
+  work=$(mktemp -d)
+  (cd "$work" && go mod init conformance >/dev/null 2>&1 &&
+    printf '//go:build tools\n\npackage tools\n\nimport _ "%s"\n' "$2" > tools.go &&
+    { go get "$3" || go get "${3%@*}@latest"; } >/dev/null 2>"$work/log" && go mod tidy >/dev/null 2>"$work/log" &&
+    go build -o "$tools/$1" "$2" 2>"$work/log") ||
+    { tail -n 5 "$work/log" >&2; rm -rf "$work"; die "cannot build $1"; }
+  rm -rf "$work"
+}
+
+install_tools() {
+  build_tool h2spec "$h2spec_package" "$h2spec_module"
+  build_tool grpc-interop-client "$interop_package" "$interop_module"
 }
 
 make_certificate() {
