@@ -194,7 +194,9 @@ Http2Session::Http2Session(Carrier& carrier, ServerContext& context)
   }};
   NB_ASSERT(
       nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) == 0);
-  carrier_.wake_at(started_ + limits.header_timeout);
+  auto first_look = std::min(limits.header_timeout, limits.idle_timeout);
+  if (limits.keepalive_time.count() > 0) first_look = std::min(first_look, limits.keepalive_time);
+  carrier_.wake_at(started_ + first_look);
   carrier_.want_flush();
 }
 

@@ -59,12 +59,13 @@ struct ListenerConfig {
 
 struct ServerConfig {
   std::vector<ListenerConfig> listeners;
-  TlsFiles tls_files;
-  ServerLimits limits;
-  std::vector<std::string> trusted_proxies;       // CIDR; whose X-Forwarded-For and X-Real-Ip count
-  std::vector<std::string> trusted_http_proxies;  // CIDR; more to skip in X-Forwarded-For
-  unsigned trusted_proxy_count = 0;               // >0: index from the right instead
-  std::vector<std::string> grpc_tunnel_paths;  // WebSocket paths that carry a raw HTTP/2 connection
+  TlsFiles tls_files{};
+  ServerLimits limits{};
+  std::vector<std::string> trusted_proxies{};  // CIDR; whose X-Forwarded-For and X-Real-Ip count
+  std::vector<std::string> trusted_http_proxies{};  // CIDR; more to skip in X-Forwarded-For
+  unsigned trusted_proxy_count = 0;                 // >0: index from the right instead
+  std::vector<std::string>
+      grpc_tunnel_paths{};  // WebSocket paths that carry a raw HTTP/2 connection
   /// What no route takes is a gRPC call made wrongly (505, 405, 415) instead of 404.
   bool unmatched_is_grpc = false;
 };

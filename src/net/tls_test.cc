@@ -1,0 +1,179 @@
+// TLS with ALPN, and certificates renewed while the server runs.
+#include "net/testing.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace nb::net {
+namespace {
+using testing::eventually;
+using testing::TestServer;
+
+class Files {
+ public:
+  Files() {
+    std::string name = (std::filesystem::temp_directory_path() / "net_tls_XXXXXX").string();
+    directory_ = mkdtemp(name.data());
+  }
+  ~Files() { std::filesystem::remove_all(directory_); }
+  Files(const Files&) = delete;
+  Files& operator=(const Files&) = delete;
+  [[nodiscard]] TlsFiles pair() const {
+    return {(directory_ / "cert.pem").string(), (directory_ / "key.pem").string()};
+  }
+  /// A fresh self-signed pair in the name of `common_name`.
+  void issue(const std::string& common_name) const {
+    EVP_PKEY* key = EVP_EC_gen("P-256");
+    X509* cert = X509_new();
+    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+    X509_gmtime_adj(X509_getm_notBefore(cert), 0);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+    X509_set_pubkey(cert, key);
+    X509_NAME* name = X509_get_subject_name(cert);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1,
+                               0);
+    X509_set_issuer_name(cert, name);
+    X509_sign(cert, key, EVP_sha256());
+    write(pair().cert_file, [&](FILE* file) { PEM_write_X509(file, cert); });
+    write(pair().key_file, [&](FILE* file) {
+      PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
+    });
+    X509_free(cert);
+    EVP_PKEY_free(key);
+  }
+
+ private:
+  /// As renewal tools do: a new file takes the place of the old one.
+  template <class Write>
+  static void write(const std::string& path, Write fill) {
+    FILE* file = std::fopen((path + ".new").c_str(), "w");
+    fill(file);
+    std::fclose(file);
+    std::filesystem::rename(path + ".new", path);
+  }
+  std::filesystem::path directory_;
+};
+
+/// What a client sees of one connection.
+struct Seen {
+  std::string common_name;
+  std::string protocol;
+  std::string answer;
+};
+
+Seen visit(std::uint16_t port, const std::string& protocols) {
+  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  SSL* ssl = SSL_new(context);
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  Seen seen;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+    SSL_set_fd(ssl, fd);
+    SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(protocols.data()),
+                        static_cast<unsigned>(protocols.size()));
+    if (SSL_connect(ssl) == 1) {
+      const unsigned char* chosen = nullptr;
+      unsigned size = 0;
+      SSL_get0_alpn_selected(ssl, &chosen, &size);
+      seen.protocol.assign(reinterpret_cast<const char*>(chosen), size);
+      X509* cert = SSL_get1_peer_certificate(ssl);
+      char name[100] = "";
+      X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name, sizeof name);
+      seen.common_name = name;
+      X509_free(cert);
+      const std::string request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+      SSL_write(ssl, request.data(), static_cast<int>(request.size()));
+      char buffer[4096];
+      for (int got = 0; (got = SSL_read(ssl, buffer, sizeof buffer)) > 0;) {
+        seen.answer.append(buffer, static_cast<std::size_t>(got));
+      }
+    }
+  }
+  SSL_free(ssl);
+  SSL_CTX_free(context);
+  close(fd);
+  return seen;
+}
+
+void hello(GrpcRouter&, HttpRouter& http) {
+  http.exact("/", [](HttpRequest request) -> boost::asio::awaitable<HttpResponse> {
+    co_return HttpResponse::text(200, request.tls ? std::string(200'000, 's') : "clear");
+  });
+}
+
+ServerConfig tls(const Files& files) {
+  ServerConfig config;
+  config.tls_files = files.pair();
+  config.listeners = {{.address = "127.0.0.1", .tls = true}};
+  return config;
+}
+
+constexpr const char* kBoth = "\x02h2\x08http/1.1";
+constexpr const char* kHttp1 = "\x08http/1.1";
+
+TEST(Tls, OffersHttp2FirstAndServesHttp1) {
+  const Files files;
+  files.issue("first");
+  const TestServer server(hello, tls(files));
+  EXPECT_EQ(visit(server.port(), kBoth).protocol, "h2");
+  const Seen seen = visit(server.port(), kHttp1);
+  EXPECT_EQ(seen.protocol, "http/1.1");
+  EXPECT_THAT(seen.answer, ::testing::StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(seen.answer, ::testing::EndsWith(std::string(200'000, 's')));
+}
+
+TEST(Tls, ANewPairIsTakenOverAndABrokenOneIsNot) {
+  const Files files;
+  files.issue("first");
+  const TestServer server(hello, tls(files));
+  EXPECT_EQ(visit(server.port(), kHttp1).common_name, "first");
+  files.issue("second");
+  EXPECT_TRUE(eventually([&] { return visit(server.port(), kHttp1).common_name == "second"; }));
+  std::ofstream(files.pair().cert_file) << "not a certificate";
+  EXPECT_TRUE(eventually([&] { return server.metric("netbird_net_tls_reload_errors_total") > 0; }));
+  EXPECT_EQ(visit(server.port(), kHttp1).common_name, "second");
+  files.issue("third");
+  EXPECT_TRUE(eventually([&] { return visit(server.port(), kHttp1).common_name == "third"; }));
+}
+
+TEST(Tls, ClearTextOnATlsPortIsClosed) {
+  const Files files;
+  files.issue("first");
+  const TestServer server(hello, tls(files));
+  testing::RawClient client(server.port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_TRUE(client.closed_by_peer());
+  EXPECT_EQ(server.metric("netbird_net_connections_closed_total", "tls"), 1);
+}
+
+TEST(Tls, AMissingOrForeignKeyStopsTheStart) {
+  const Files files;
+  files.issue("first");
+  const Files others;
+  others.issue("other");
+  LoopPool loops(1);
+  prometheus::Registry registry;
+  ServerConfig config = tls(files);
+  config.tls_files.key_file = others.pair().key_file;
+  EXPECT_EQ(Server(loops, nullptr, nullptr, config, registry, {}).start().error().code,
+            Code::kInvalidArgument);
+  config.tls_files.key_file = "/nonexistent";
+  EXPECT_EQ(Server(loops, nullptr, nullptr, config, registry, {}).start().error().code,
+            Code::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace nb::net
