@@ -18,7 +18,8 @@ namespace nb::net {
 namespace {
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";  // RFC 9113 §3.4
 /// After our last byte the peer may still send; closing at once would reset what it has not read.
-constexpr auto kLinger = std::chrono::seconds(2);
+constexpr auto kLinger = std::chrono::milliseconds(2'000);
+constexpr auto kLingerInDrain = std::chrono::milliseconds(100);
 constexpr int kProducesPerTurn = 4;
 constexpr int kEnd = -2;
 constexpr int kOver = -1;
@@ -309,7 +310,7 @@ void Connection::linger() {
     SSL_shutdown(ssl_.get());
   }
   shutdown(fd_, SHUT_WR);
-  context_.loop.arm(*this, context_.loop.now() + kLinger);
+  context_.loop.arm(*this, context_.loop.now() + (context_.draining ? kLingerInDrain : kLinger));
 }
 
 void Connection::drain() {

@@ -81,8 +81,8 @@ class GrpcCall {
   virtual void finish(GrpcStatus status, const Metadata& trailers = {}) = 0;
   /// finish() without waiting for what is queued: the queue is dropped.
   virtual void abort(GrpcStatus status) = 0;
-  /// Bytes written but not yet given to the socket; on_writable() is called when it falls to zero
-  /// after having been above zero at the end of a turn.
+  /// Bytes written but not yet given to the socket. Whoever was told more than zero here, or has
+  /// left something queued at the end of a turn, gets on_writable() when it has fallen to zero.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
   [[nodiscard]] virtual GrpcCallHandle handle() = 0;
 

@@ -434,7 +434,10 @@ Http2Stream::Offer GrpcStream::offer(std::size_t limit) {
 void GrpcStream::take(OutputBuffer& out, std::size_t bytes) {
   out_.take(out, bytes);
   session_.add_queued(-static_cast<std::ptrdiff_t>(bytes));
-  if (out_.empty() && session_.turn() - queued_turn_ > 1) session_.note_writable(*this);
+  if (out_.empty() && (wants_writable_ || session_.turn() - queued_turn_ > 1)) {
+    wants_writable_ = false;
+    session_.note_writable(*this);
+  }
 }
 
 void GrpcStream::on_writable() {

@@ -54,7 +54,10 @@ class GrpcStream final : public Http2Stream, public GrpcCall, private Timer {
   void write(std::string_view message) override;
   void finish(GrpcStatus status, const Metadata& trailers) override;
   void abort(GrpcStatus status) override;
-  [[nodiscard]] std::size_t queued_bytes() const override { return out_.bytes(); }
+  [[nodiscard]] std::size_t queued_bytes() const override {
+    if (!out_.empty()) wants_writable_ = true;
+    return out_.bytes();
+  }
   [[nodiscard]] GrpcCallHandle handle() override;
 
  private:
@@ -99,6 +102,7 @@ class GrpcStream final : public Http2Stream, public GrpcCall, private Timer {
   bool was_gzip_ : 1 = false;  // the message being delivered
   bool have_unary_ : 1 = false;
   bool too_many_ : 1 = false;
+  mutable bool wants_writable_ = false;  // queued_bytes() has told of a queue
 };
 
 }  // namespace nb::net

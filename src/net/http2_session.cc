@@ -196,6 +196,7 @@ Http2Session::Http2Session(Carrier& carrier, ServerContext& context)
       nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) == 0);
   auto first_look = std::min(limits.header_timeout, limits.idle_timeout);
   if (limits.keepalive_time.count() > 0) first_look = std::min(first_look, limits.keepalive_time);
+  if (limits.age_max.count() > 0) first_look = std::min(first_look, age_limit());
   carrier_.wake_at(started_ + first_look);
   carrier_.want_flush();
 }
@@ -644,6 +645,11 @@ void Http2Session::shut() {
   carrier_.want_flush();
 }
 
+std::chrono::milliseconds Http2Session::age_limit() const {
+  const auto age = static_cast<float>(context_.limits().age_max.count()) * age_jitter_;
+  return std::chrono::milliseconds(static_cast<std::int64_t>(age));
+}
+
 Instant Http2Session::on_timer(Instant now) {
   const ServerLimits& limits = context_.limits();
   Instant next =
@@ -683,9 +689,7 @@ Instant Http2Session::on_timer(Instant now) {
     }
   }
   if (limits.age_max.count() > 0 && state_ == State::kOpen) {
-    const auto age = std::chrono::milliseconds(
-        static_cast<std::int64_t>(static_cast<float>(limits.age_max.count()) * age_jitter_));
-    if (expired(started_, age)) {
+    if (expired(started_, age_limit())) {
       context_.metrics.closed_age.Increment();
       drain();
     }

@@ -92,6 +92,7 @@ class Http2Session final : public Session {
   void link(Http2Stream& stream);
   void unlink(Http2Stream& stream);
   void end_of_request(Http2Stream& stream);
+  [[nodiscard]] std::chrono::milliseconds age_limit() const;
   bool count_control();
   void flooded(std::string_view what);
   void fail(std::uint32_t error);
