@@ -133,6 +133,7 @@ struct World::Impl {
   std::uint64_t hash = 1469598103934665603ULL;
   bool trace = false;
   bool rolling = false;
+  bool ending = false;
 };
 
 }  // namespace nb::sim
