@@ -16,13 +16,14 @@ class Connection : public Session {
   void set_limits(Instant deadline, const std::atomic<bool>* cancelled) {
     deadline_ = deadline;
     cancelled_ = cancelled;
-    failure_ = Code::kOk;
+    failure_ = Error{Code::kOk, {}};
     violation_ = {};
   }
   [[nodiscard]] Instant deadline() const final { return deadline_; }
   [[nodiscard]] const Violation& violation() const final { return violation_; }
   /// Code of the last statement that failed in the driver since set_limits(); kOk: none.
-  [[nodiscard]] Code failure() const { return failure_; }
+  [[nodiscard]] Code failure() const { return failure_.code; }
+  [[nodiscard]] bool reported(const Error& error) const final { return error == failure_; }
 
   /// Connects if need be. True: it was connected before, so it may have died unnoticed.
   virtual Result<bool> ensure_open() = 0;
@@ -38,7 +39,7 @@ class Connection : public Session {
     return cancelled_ != nullptr && cancelled_->load(std::memory_order_relaxed);
   }
   Error failed(Error error) {
-    failure_ = error.code;
+    failure_ = error;
     return error;
   }
   Violation violation_;
@@ -46,7 +47,7 @@ class Connection : public Session {
  private:
   Instant deadline_{};
   const std::atomic<bool>* cancelled_ = nullptr;
-  Code failure_ = Code::kOk;
+  Error failure_{Code::kOk, {}};
 };
 
 std::unique_ptr<Connection> make_pg_connection(const Dsn& dsn, const DatabaseOptions& options);

@@ -159,7 +159,10 @@ Result<> Database::run_blocking<void>(Instant deadline, RunOptions options,
 
 asio::awaitable<Result<>> Database::ping(Instant deadline) {
   Work work = [](Session& session) -> Result<> {
-    NB_TRY(session.query("SELECT 1"));
+    if (!session.postgres()) return session.script("SELECT 1");
+    NB_LET(const Rows rows, session.query("SELECT pg_is_in_recovery()"));
+    if (rows[0].boolean(0))
+      return fail(Code::kUnavailable, "database is a standby, not the primary");
     return {};
   };
   return run_erased(deadline, {.read_only = true, .single_statement = true, .attempts_max = 2},

@@ -86,6 +86,8 @@ class Database {
   Result<T> run_blocking(Instant deadline, RunOptions options,
                          std::function<Result<T>(Session&)> work);
 
+  /// One round trip.
+  /// Errors   kUnavailable: away, or a standby that takes no writes.
   boost::asio::awaitable<Result<>> ping(Instant deadline);
   /// Refuses new work, ends queued work with kCancelled, waits for the running. Idempotent; also
   /// done by the destructor. Executors of waiting callers must still exist.

@@ -49,6 +49,9 @@ class Session {
   virtual Result<> script(std::string_view statements) = 0;
 
   [[nodiscard]] virtual const Violation& violation() const = 0;
+  /// Whether `error` is the last one that the driver reported, unchanged; its text is for
+  /// operators.
+  [[nodiscard]] virtual bool reported(const Error& error) const = 0;
   [[nodiscard]] virtual Instant deadline() const = 0;
 
   /// PostgreSQL: delivered to listeners when the transaction commits. SQLite: nobody listens.

@@ -137,6 +137,9 @@ class SqliteConnection final : public Connection {
     if (statement.positions.size() > params.size())
       return failed(fail(Code::kInternal, "SQL statement needs {} parameters, got {}",
                          statement.positions.size(), params.size()));
+    for (const Param& param : params)
+      if (param.kind() == Param::Kind::kText && param.text().find('\0') != std::string_view::npos)
+        return failed(fail(Code::kInvalidArgument, "text with a NUL byte can not be stored"));
     for (std::size_t i = 0; i < statement.positions.size(); ++i)
       if (const int position = statement.positions[i]; position != 0)
         bind(statement.handle, position, params[i]);

@@ -1,7 +1,10 @@
 #include "management/store/event_log.h"
 
+#include "base/log_keys.h"
 #include "management/store/json_columns.h"
 #include "management/store/migrations.h"
+
+#include <boost/asio/this_coro.hpp>
 
 namespace nb::management {
 namespace {
@@ -73,6 +76,22 @@ Task<std::size_t> EventLog::move(Instant deadline, std::size_t limit) {
   auto cleared = co_await main_.run<void>(deadline, {}, std::move(clear));
   if (!cleared) co_return std::move(cleared).error();
   co_return entries->size();
+}
+
+boost::asio::awaitable<void> EventLog::run(Clock& clock, std::chrono::milliseconds interval) {
+  constexpr std::size_t kBatch = 500;
+  constexpr std::chrono::seconds kDeadline{30};
+  bool failing = false;
+  for (;;) {
+    const auto moved = co_await move(clock.now() + kDeadline, kBatch);
+    const auto state = co_await boost::asio::this_coro::cancellation_state;
+    if (state.cancelled() != boost::asio::cancellation_type::none) co_return;
+    if (!moved && !std::exchange(failing, true))
+      log_.warn("activity events wait in the main database until theirs is back",
+                {log::f(log::kError, moved.error().text)});
+    if (moved && std::exchange(failing, false)) log_.info("activity events are moved on again");
+    if (!moved || *moved < kBatch) co_await clock.sleep_for(interval);
+  }
 }
 
 }  // namespace nb::management

@@ -18,6 +18,9 @@ class EventLog {
   Result<> prepare(Instant deadline);
   /// Moves up to `limit` events. Returns how many; less than `limit`: none are left.
   Task<std::size_t> move(Instant deadline, std::size_t limit);
+  /// Moves events as they come, until cancelled; for a TaskGroup. While one of the databases is
+  /// away the events wait in the outbox.
+  boost::asio::awaitable<void> run(Clock& clock, std::chrono::milliseconds interval);
 
  private:
   sql::Database& main_;

@@ -153,18 +153,17 @@ class SqlStore final : public Store {
   }
 
   Task<PeerView> peer_by_key(Instant deadline, PeerKey key) override {
-    return run<PeerView>(
-        deadline, kRead, [key = std::move(key)](Session& session, const Context& context) {
-          return work::peer_view(session, context, "p.key = $1", key.value(), false);
-        });
+    return run<PeerView>(deadline, kRead,
+                         [key = std::move(key)](Session& session, const Context& context) {
+                           return work::peer_by_key(session, context, key);
+                         });
   }
 
   Task<PeerView> peer_by_id(Instant deadline, AccountId account, PeerId id) override {
     return run<PeerView>(deadline, kRead,
                          [account = std::move(account), id = std::move(id)](
                              Session& session, const Context& context) {
-                           return work::peer_view(session, context, "p.id = $1", id.value(), false,
-                                                  account.value());
+                           return work::peer_by_id(session, context, account, id);
                          });
   }
 
@@ -186,11 +185,10 @@ class SqlStore final : public Store {
       same.view = *std::move(view);
       co_return same;
     }
-    std::function<Result<ReloggedIn>(Session&)> change =
-        [context = context_, request = std::move(request)](Session& session) {
-          return work::relogin(session, *context, request);
-        };
-    co_return co_await database_.run<ReloggedIn>(deadline, kWrite, std::move(change));
+    auto change = [request = std::move(request)](Session& session, const Context& context) {
+      return work::relogin(session, context, request);
+    };
+    co_return co_await run<ReloggedIn>(deadline, kWrite, std::move(change));
   }
 
   Task<MetaUpdated> update_meta(Instant deadline, MetaUpdate update) override {
@@ -200,11 +198,10 @@ class SqlStore final : public Store {
     if (!allowed) co_return allowed.error();
     MetaUpdated out = work::apply_meta(*std::move(view), update);
     if (!out.change.any && !out.location_changed) co_return out;
-    std::function<Result<MetaUpdated>(Session&)> change =
-        [context = context_, update = std::move(update)](Session& session) {
-          return work::update_meta(session, *context, update);
-        };
-    co_return co_await database_.run<MetaUpdated>(deadline, kWrite, std::move(change));
+    auto change = [update = std::move(update)](Session& session, const Context& context) {
+      return work::update_meta(session, context, update);
+    };
+    co_return co_await run<MetaUpdated>(deadline, kWrite, std::move(change));
   }
 
   Task<DeletedPeer> delete_peer(Instant deadline, PeerKey key, std::string initiator) override {
@@ -266,11 +263,21 @@ class SqlStore final : public Store {
  private:
   template <class T, class Fn>
   Task<T> run(Instant deadline, RunOptions options, Fn fn) {
-    return database_.run<T>(deadline, options,
-                            std::function<Result<T>(Session&)>(
-                                [context = context_, fn = std::move(fn)](Session& session) {
-                                  return fn(session, *context);
-                                }));
+    return database_.run<T>(deadline, options, guarded<T>(std::move(fn)));
+  }
+
+  /// A constraint that a statement did not expect to break is our mistake; its text, which names
+  /// tables, must not pass for an answer to an agent.
+  template <class T, class Fn>
+  std::function<Result<T>(Session&)> guarded(Fn fn) {
+    return [context = context_, fn = std::move(fn)](Session& session) {
+      Result<T> result = fn(session, *context);
+      if (result || !session.reported(result.error())) return result;
+      const Code code = result.error().code;
+      if (code == Code::kAlreadyExists || code == Code::kFailedPrecondition)
+        result = fail(Code::kInternal, "{}", result.error().text);
+      return result;
+    };
   }
 
   sql::Database& database_;

@@ -297,6 +297,24 @@ TEST_P(StoreTest, MetaIsWrittenOnlyWhenItDiffers) {
   EXPECT_FALSE(get(store().update_meta(soon(), update))->change.any);
 }
 
+TEST_P(StoreTest, AnUnexpectedConstraintIsOurMistakeAndNotAnAnswer) {
+  const SetupKey key = make_key();
+  const Registration first = registration(key, "first");
+  const Registration second = registration(key, "second");
+  ASSERT_TRUE(get(store().register_peer(soon(), first)));
+  ASSERT_TRUE(get(store().register_peer(soon(), second)));
+  instance_.sql("CREATE UNIQUE INDEX surprise ON peers (meta_hostname)");
+  EXPECT_FAILS(
+      get(store().update_meta(soon(), {.key = second.key, .meta = first.meta, .location = {}})),
+      Code::kInternal, "unique constraint");
+}
+
+TEST_P(StoreTest, TextWithANulByteIsRefused) {
+  Registration request = registration(make_key());
+  request.ssh_key = std::string("a\0b", 3);
+  EXPECT_FAILS(get(store().register_peer(soon(), request)), Code::kInvalidArgument, "NUL");
+}
+
 TEST_P(StoreTest, OnlyTheNewestSessionCanEndIt) {
   const Registered peer = add_peer(make_key());
   const auto first = get(store().connect(soon(), peer.peer.id, InstanceId("a"), 1));

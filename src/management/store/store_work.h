@@ -53,9 +53,11 @@ Result<std::uint64_t> bump_serial(Session& session, const Context& context, cons
 Result<> add_event(Session& session, const Context& context, const Event& event);
 Result<Account> account(Session& session, const Context& context, const AccountId& id);
 Result<Account> first_account(Session& session, const Context& context);
-/// `where` such as "p.key = $1"; `lock` takes the peer's row.
-Result<PeerView> peer_view(Session& session, const Context& context, std::string_view where,
-                           std::string_view value, bool lock, std::string_view account = {});
+Result<PeerView> peer_by_key(Session& session, const Context& context, const PeerKey& key);
+/// The same, holding the peer's row until the end of the transaction.
+Result<PeerView> peer_by_key_locked(Session& session, const Context& context, const PeerKey& key);
+Result<PeerView> peer_by_id(Session& session, const Context& context, const AccountId& account,
+                            const PeerId& id);
 Result<std::vector<Group>> groups(Session& session, const Context& context, const AccountId& id);
 /// What events say about a peer.
 Event peer_event(const Context& context, Activity activity, std::string initiator, const Peer& peer,

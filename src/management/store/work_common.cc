@@ -96,18 +96,18 @@ Result<Account> first_account(Session& session, const Context& context) {
   return out;
 }
 
-Result<PeerView> peer_view(Session& session, const Context& context, std::string_view where,
-                           std::string_view value, bool lock, std::string_view account_id) {
+namespace {
+
+std::string peer_query(std::string_view where, std::string_view lock) {
   // The account columns come last: their reader is the one that may grow.
-  const std::string text = fmt::format(
+  return fmt::format(
       "SELECT {}, u.blocked, {} FROM peers p JOIN accounts a ON a.id = p.account_id LEFT JOIN "
       "users u "
-      "ON u.id = p.user_id WHERE {}{}{}",
-      rows::peer_columns(), rows::account_columns(), where,
-      account_id.empty() ? "" : " AND p.account_id = $2",
-      lock ? locking(session, "FOR UPDATE OF p") : "");
-  NB_LET(const sql::Rows rows, account_id.empty() ? session.query(text, {value})
-                                                  : session.query(text, {value, account_id}));
+      "ON u.id = p.user_id WHERE {}{}",
+      rows::peer_columns(), rows::account_columns(), where, lock);
+}
+
+Result<PeerView> read_view(const Context& context, const sql::Rows& rows) {
   if (rows.empty()) return fail(Code::kNotFound, "peer is not registered");
   columns::Damage damage;
   sql::RowReader reader(rows[0]);
@@ -120,6 +120,28 @@ Result<PeerView> peer_view(Session& session, const Context& context, std::string
   view.serial = owner.serial;
   context.report(damage, "peer", view.peer.id.value());
   return view;
+}
+
+}  // namespace
+
+Result<PeerView> peer_by_key(Session& session, const Context& context, const PeerKey& key) {
+  static const std::string kText = peer_query("p.key = $1", "");
+  NB_LET(const sql::Rows rows, session.query(kText, {key.value()}));
+  return read_view(context, rows);
+}
+
+Result<PeerView> peer_by_key_locked(Session& session, const Context& context, const PeerKey& key) {
+  static const std::string kLocked = peer_query("p.key = $1", " FOR UPDATE OF p");
+  if (!session.postgres()) return peer_by_key(session, context, key);  // one writer: locked anyway
+  NB_LET(const sql::Rows rows, session.query(kLocked, {key.value()}));
+  return read_view(context, rows);
+}
+
+Result<PeerView> peer_by_id(Session& session, const Context& context, const AccountId& account_id,
+                            const PeerId& id) {
+  static const std::string kText = peer_query("p.id = $1 AND p.account_id = $2", "");
+  NB_LET(const sql::Rows rows, session.query(kText, {id.value(), account_id.value()}));
+  return read_view(context, rows);
 }
 
 Result<std::vector<Group>> groups(Session& session, const Context& context, const AccountId& id) {

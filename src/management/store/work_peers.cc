@@ -89,7 +89,7 @@ Result<bool> relogin_needs_write(const PeerView& view, const Relogin& request, W
 
 Result<ReloggedIn> relogin(Session& session, const Context& context, const Relogin& request) {
   ReloggedIn out;
-  NB_LET(out.view, peer_view(session, context, "p.key = $1", request.key.value(), true));
+  NB_LET(out.view, peer_by_key_locked(session, context, request.key));
   const WallTime now = context.clock.wall();
   NB_LET(out.was_changed, relogin_needs_write(out.view, request, now));
   if (!out.was_changed) return out;
@@ -139,7 +139,7 @@ MetaUpdated apply_meta(PeerView view, const MetaUpdate& update) {
 
 Result<MetaUpdated> update_meta(Session& session, const Context& context,
                                 const MetaUpdate& update) {
-  NB_LET(PeerView view, peer_view(session, context, "p.key = $1", update.key.value(), true));
+  NB_LET(PeerView view, peer_by_key_locked(session, context, update.key));
   NB_TRY(check_may_sync(view, context.clock.wall()));
   MetaUpdated out = apply_meta(std::move(view), update);
   if (!out.change.any && !out.location_changed) return out;
@@ -153,7 +153,7 @@ Result<MetaUpdated> update_meta(Session& session, const Context& context,
 
 Result<DeletedPeer> delete_peer(Session& session, const Context& context, const PeerKey& key,
                                 const std::string& initiator) {
-  auto view = peer_view(session, context, "p.key = $1", key.value(), true);
+  auto view = peer_by_key_locked(session, context, key);
   if (!view && view.error().code == Code::kNotFound)
     return fail(Code::kNotFound, "peer not found: {}", key.value());
   NB_TRY(view);
