@@ -74,6 +74,17 @@ Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics) {
   return result;
 }
 
+namespace {
+
+Result<> run_or_refuse(Connection& connection, Job& job, SqlMetrics& metrics) {
+  if (job.cancelled) return fail(Code::kCancelled, "SQL work cancelled");
+  if (std::chrono::steady_clock::now() >= job.deadline)
+    return fail(Code::kDeadlineExceeded, "SQL work waited too long for a connection");
+  return run_job(connection, job, metrics);
+}
+
+}  // namespace
+
 WorkerPool::WorkerPool(std::size_t workers, std::size_t queue_max, MakeConnection make,
                        SqlMetrics& metrics)
     : queue_max_(queue_max),
@@ -161,13 +172,7 @@ void WorkerPool::work() {
   std::unique_lock lock(mutex_);
   while (JobPtr job = take(lock)) {
     lock.unlock();
-    Result<> result;
-    if (job->cancelled)
-      result = fail(Code::kCancelled, "SQL work cancelled");
-    else if (std::chrono::steady_clock::now() >= job->deadline)
-      result = fail(Code::kDeadlineExceeded, "SQL work waited too long for a connection");
-    else
-      result = run_job(*connection, *job, metrics_);
+    Result<> result = run_or_refuse(*connection, *job, metrics_);
     const bool bulk = job->options.bulk;
     job->work = nullptr;
     job->finish(std::move(result));

@@ -270,12 +270,12 @@ class SqlStore final : public Store {
   /// tables, must not pass for an answer to an agent.
   template <class T, class Fn>
   std::function<Result<T>(Session&)> guarded(Fn fn) {
-    return [context = context_, fn = std::move(fn)](Session& session) {
+    return [context = context_, fn = std::move(fn)](Session& session) -> Result<T> {
       Result<T> result = fn(session, *context);
       if (result || !session.reported(result.error())) return result;
       const Code code = result.error().code;
       if (code == Code::kAlreadyExists || code == Code::kFailedPrecondition)
-        result = fail(Code::kInternal, "{}", result.error().text);
+        return Result<T>(fail(Code::kInternal, "{}", result.error().text));
       return result;
     };
   }
