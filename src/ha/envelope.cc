@@ -1,10 +1,7 @@
 #include "ha/envelope.h"
 
 #include "base/assert.h"
-
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include "crypto/hash.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -29,22 +26,17 @@ std::uint64_t take(std::string_view& in) {
   return value;
 }
 
-using Mac = std::array<unsigned char, kMacBytes>;
-
-Mac mac_of(std::string_view body, std::string_view channel, const Secret& secret) {
+crypto::Digest32 mac_of(std::string_view body, std::string_view channel, const Secret& secret) {
   std::string text;
   text.reserve(kLabel.size() + 8 + channel.size() + body.size());
   text.append(kLabel);
   put(text, channel.size());
   text.append(channel).append(body);
-  Mac mac{};
-  unsigned size = 0;
-  const std::string_view key = secret.reveal();
-  const auto* done =
-      HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-           reinterpret_cast<const unsigned char*>(text.data()), text.size(), mac.data(), &size);
-  NB_ASSERT(done != nullptr && size == kMacBytes);
-  return mac;
+  return crypto::hmac_sha256(secret.reveal(), text);
+}
+
+std::string_view bytes_of(const crypto::Digest32& mac) {
+  return {reinterpret_cast<const char*>(mac.data()), mac.size()};
 }
 
 OpenedEnvelope refused(Refusal why) {
@@ -87,8 +79,7 @@ std::string encode_envelope(const Envelope& envelope, std::string_view channel,
   put(out, envelope.counter);
   out.append(envelope.payload);
   if (!secret.empty()) {
-    const Mac mac = mac_of(out, channel, secret);
-    out.append(mac.begin(), mac.end());
+    out.append(bytes_of(mac_of(out, channel, secret)));
   }
   return out;
 }
@@ -115,8 +106,7 @@ OpenedEnvelope open_envelope(std::string_view message, std::string_view channel,
     const std::string_view given = message.substr(body.size());
     const bool known = std::any_of(secrets.begin(), secrets.end(), [&](const Secret& secret) {
       if (secret.empty()) return false;
-      const Mac mac = mac_of(body, channel, secret);
-      return CRYPTO_memcmp(mac.data(), given.data(), kMacBytes) == 0;
+      return crypto::equal_secrets(bytes_of(mac_of(body, channel, secret)), given);
     });
     if (!known) return refused(Refusal::kBadSignature);
   }

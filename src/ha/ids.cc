@@ -1,14 +1,14 @@
 #include "ha/ids.h"
 
-#include "base/assert.h"
+#include "crypto/random.h"
 #include "ha/deadlines.h"
 #include "ha/membership.h"
 #include "ha/peer_directory.h"
 
 #include <fmt/format.h>
-#include <openssl/rand.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <chrono>
 
@@ -26,10 +26,8 @@ bool plain(std::string_view text) {
 }  // namespace
 
 Random system_random() {
-  return [] {
-    std::uint64_t bits = 0;
-    NB_ASSERT(RAND_bytes(reinterpret_cast<unsigned char*>(&bits), sizeof bits) == 1);
-    return bits;
+  return [source = crypto::SystemRandom()]() mutable {
+    return std::bit_cast<std::uint64_t>(source.bytes<sizeof(std::uint64_t)>());
   };
 }
 
