@@ -40,33 +40,42 @@ struct MigrateFlags {
   bool check = false;
 };
 
+// What one call does comes from its own words, never from a variable that happens to be set.
 constexpr Option<SetupKeyFlags> kCreate[] = {
-    {.flag = "name", .member = &SetupKeyFlags::name, .help = "what lists call the key"},
+    {.flag = "name", .env = "-", .member = &SetupKeyFlags::name, .help = "what lists call the key"},
     {.flag = "type",
+     .env = "-",
      .member = &SetupKeyFlags::type,
      .allowed = "reusable,one-off",
      .help = "how often it may be used"},
     {.flag = "expires-in",
+     .env = "-",
      .member = &SetupKeyFlags::expires_in,
      .help = "life time, 24h for a day; 0: for ever"},
     {.flag = "usage-limit",
+     .env = "-",
      .member = &SetupKeyFlags::usage_limit,
      .help = "how many machines may join with it; 0: any number"},
     {.flag = "auto-groups",
+     .env = "-",
      .member = &SetupKeyFlags::auto_groups,
      .help = "names or ids of groups that its machines join"},
     {.flag = "ephemeral",
+     .env = "-",
      .member = &SetupKeyFlags::ephemeral,
      .help = "its machines are removed some minutes after they disconnect"},
     {.flag = "allow-extra-dns-labels",
+     .env = "-",
      .member = &SetupKeyFlags::allow_extra_dns_labels,
      .help = "its machines may bring DNS labels of their own"},
     {.flag = "key-file",
+     .env = "-",
      .member = &SetupKeyFlags::key_file,
      .help = "file with the key to use; - reads it from standard input"},
 };
 constexpr Option<MigrateFlags> kMigrate[] = {
     {.flag = "check",
+     .env = "-",
      .member = &MigrateFlags::check,
      .help = "only say what is missing; exit status 3 if something is"},
 };
