@@ -29,9 +29,11 @@ class SqliteConnection final : public Connection {
 
   Result<bool> ensure_open() override {
     if (db_ != nullptr) return true;
-    // Names, mails and keys are in it: nobody else may read it.
-    if (const int fd = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); fd >= 0)
-      ::close(fd);
+    // Names, mails and keys are in it: nobody else may read it. Only where there is no file yet:
+    // closing any descriptor of it drops the POSIX locks that other connections of this process
+    // hold, and the next process to close it would take the write-ahead log away under us.
+    const int creating = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+    if (const int fd = ::open(file_.c_str(), creating, 0600); fd >= 0) ::close(fd);
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (const int code = sqlite3_open_v2(file_.c_str(), &db_, flags, nullptr); code != SQLITE_OK) {
       Error error =
