@@ -21,6 +21,7 @@ struct ServerContext {
   NetMetrics& metrics;
   Logger log;
   std::unique_ptr<Http2Memory> http2_memory = std::make_unique<Http2Memory>();
+  std::shared_ptr<const void> routes{};  // owner of grpc and http, for coroutines that outlive us
   bool draining = false;
 
   [[nodiscard]] const ServerLimits& limits() const { return config.limits; }

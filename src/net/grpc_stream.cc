@@ -283,12 +283,14 @@ void GrpcStream::run_unary() {
                       .user_agent = extra().user_agent,
                       .deadline = deadline(),
                       .loop = &session_.context().loop};
-  extra().async = std::make_unique<AsyncCall>(
-      method_->async, std::move(request), [this](Result<std::string> result) {
-        if (!result) return finish(GrpcStatus::from(result.error()), {});
-        write(*result);
-        finish({}, {});
-      });
+  extra().async =
+      std::make_unique<AsyncCall>(session_.context().routes, method_->async, std::move(request),
+                                  [this](Result<std::string> result) {
+                                    if (!result)
+                                      return finish(GrpcStatus::from(result.error()), {});
+                                    write(*result);
+                                    finish({}, {});
+                                  });
 }
 
 // --- what handlers see -------------------------------------------------------------------------
@@ -334,7 +336,7 @@ void GrpcStream::use_gzip(bool on) {
 }
 
 void GrpcStream::send_headers(const Metadata& initial) {
-  if (headers_sent_ || finished_) return;
+  if (headers_sent_ || finished_ || ended_) return;
   headers_sent_ = true;
   gzip_announced_ = gzip_;
   if (initial.empty() && !gzip_) {

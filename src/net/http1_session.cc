@@ -21,6 +21,7 @@ namespace http = boost::beast::http;
 namespace {
 /// Requests that may wait behind the one being answered (pipelining).
 constexpr std::size_t kPipelineBytesMax = 64 * 1024;
+constexpr std::size_t kLastChunkBytes = 5;  // "0\r\n\r\n"
 
 std::string status_line(int status, bool http10) {
   return fmt::format("HTTP/1.{} {} {}\r\n", http10 ? 0 : 1, status, reason_phrase(status));
@@ -89,6 +90,8 @@ void Http1Session::parse() {
 /// True: a request is complete or something was consumed; false: wait for more input.
 bool Http1Session::feed(std::string_view& input) {
   auto& parser = parser_->get();
+  // Beast asserts that the last chunk, once begun, comes with its end; it has 5 bytes at least.
+  if (in_body_ && parser.chunked() && input.size() < kLastChunkBytes) return false;
   boost::system::error_code error;
   const std::size_t used = parser.put(boost::asio::buffer(input.data(), input.size()), error);
   input.remove_prefix(used);
@@ -248,10 +251,11 @@ bool Http1Session::upgrade_tunnel(const HttpRequest& request, std::string_view r
 void Http1Session::dispatch(HttpRequest request) {
   const HttpHandler* handler = context_.http.find(request.path);
   if (handler == nullptr) return respond(unmatched(context_, request, false));
-  task_ = std::make_unique<HttpTask>(*handler, std::move(request), [this](HttpResponse response) {
-    respond(response);
-    if (!busy_ && !closing_) parse();
-  });
+  task_ = std::make_unique<HttpTask>(context_.routes, *handler, std::move(request),
+                                     [this](HttpResponse response) {
+                                       respond(response);
+                                       if (!busy_ && !closing_) parse();
+                                     });
 }
 
 void Http1Session::respond(const HttpResponse& response) {
@@ -265,6 +269,9 @@ void Http1Session::respond(const HttpResponse& response) {
     if (value.find_first_of("\r\n") != std::string::npos) continue;
     output_ += name + ": " + value + "\r\n";
   }
+  output_ += "date: ";
+  output_ += http_date();
+  output_ += "\r\n";
   if (!bodiless) output_ += fmt::format("content-length: {}\r\n", response.body.size());
   if (!keep_alive_) {
     output_ += "connection: close\r\n";

@@ -52,8 +52,9 @@ void Http2Request::on_data(std::span<const std::uint8_t> bytes) {
 
 void Http2Request::on_half_close() {
   if (answered_ || handler_ == nullptr) return;
-  task_ = std::make_unique<HttpTask>(
-      *handler_, request_, [this](HttpResponse response) { respond(std::move(response)); });
+  task_ =
+      std::make_unique<HttpTask>(session_.context().routes, *handler_, request_,
+                                 [this](HttpResponse response) { respond(std::move(response)); });
 }
 
 void Http2Request::respond(HttpResponse response) {
@@ -70,6 +71,7 @@ void Http2Request::respond(HttpResponse response) {
   };
   const bool bodiless = response.status == 204 || response.status == 304;
   add(":status", status);
+  add("date", http_date());
   if (!bodiless) add("content-length", length);
   for (const auto& [name, value] : response.headers) {
     if (!connection_header(lower(name))) fields.emplace_back(lower(name), value);

@@ -532,7 +532,7 @@ int Http2Session::on_frame(const nghttp2_frame& frame) {
 
 int Http2Session::on_data(std::int32_t id, std::span<const std::uint8_t> bytes) {
   nghttp2_session_consume_connection(session_, bytes.size());
-  control_ -= kControlPerData;
+  justify_control();
   Http2Stream* const stream = find(id);
   if (stream == nullptr) return 0;
   stream->on_data(bytes);
@@ -586,7 +586,7 @@ void Http2Session::on_send_data(Http2Stream& stream, const std::uint8_t* frame_h
                                 std::size_t length) {
   out_->append(frame_header, kFrameHeaderBytes);
   stream.take(*out_, length);
-  control_ -= kControlPerData;
+  justify_control();
   if (stream.unconsumed_ > 0) note_writable(stream);
 }
 
@@ -595,6 +595,11 @@ void Http2Session::note_writable(Http2Stream& stream) {
 }
 
 // --- limits and life ---------------------------------------------------------------------------
+
+void Http2Session::justify_control() {
+  constexpr std::int32_t kCreditMax = 1'000'000;
+  if (control_ > -kCreditMax) control_ -= kControlPerData;
+}
 
 /// False: more control frames than any honest client sends.
 bool Http2Session::count_control() {

@@ -94,6 +94,7 @@ class Http2Session final : public Session {
   void end_of_request(Http2Stream& stream);
   [[nodiscard]] std::chrono::milliseconds age_limit() const;
   bool count_control();
+  void justify_control();
   void flooded(std::string_view what);
   void fail(std::uint32_t error);
   void end_all_streams();

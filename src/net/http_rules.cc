@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <ctime>
 
 namespace nb::net {
 
@@ -49,7 +51,22 @@ void resolve_client(const ServerContext& context, const PeerAddress& peer, HttpR
 bool connection_header(std::string_view lower_name) {
   return lower_name == "connection" || lower_name == "content-length" ||
          lower_name == "transfer-encoding" || lower_name == "keep-alive" ||
-         lower_name == "upgrade" || lower_name == "proxy-connection";
+         lower_name == "upgrade" || lower_name == "proxy-connection" || lower_name == "date";
+}
+
+std::string_view http_date() {
+  thread_local std::time_t made_at = -1;
+  thread_local std::array<char, 32> text{};
+  thread_local std::size_t size = 0;
+  const std::time_t now = std::time(nullptr);
+  if (now != made_at) {
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    // The locale of the process is "C": names of days and months are English.
+    size = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    made_at = now;
+  }
+  return {text.data(), size};
 }
 
 std::string lower(std::string_view text) {

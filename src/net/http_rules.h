@@ -23,6 +23,8 @@ void resolve_client(const ServerContext& context, const PeerAddress& peer, HttpR
 /// A header that belongs to the connection and is ours to write.
 [[nodiscard]] bool connection_header(std::string_view lower_name);
 
+/// IMF-fixdate of now, made once a second (RFC 9110 §6.6.1).
+[[nodiscard]] std::string_view http_date();
 [[nodiscard]] std::string lower(std::string_view text);
 [[nodiscard]] std::string_view reason_phrase(int status);
 

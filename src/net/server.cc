@@ -354,6 +354,9 @@ Result<> Server::start() {
     impl_->tls = std::make_unique<TlsContext>(impl_->config.tls_files, impl_->metrics, impl_->log);
     NB_TRY(impl_->tls->load());
   }
+  const auto routes = std::make_shared<
+      const std::pair<std::shared_ptr<const GrpcRouter>, std::shared_ptr<const HttpRouter>>>(
+      impl_->grpc, impl_->http);
   for (std::size_t i = 0; i < impl_->loops.size(); ++i) {
     impl_->servers.push_back(std::make_shared<ServerLoop>(ServerContext{.loop = impl_->loop(i),
                                                                         .grpc = *impl_->grpc,
@@ -361,7 +364,8 @@ Result<> Server::start() {
                                                                         .config = impl_->config,
                                                                         .proxies = impl_->proxies,
                                                                         .metrics = impl_->metrics,
-                                                                        .log = impl_->log},
+                                                                        .log = impl_->log,
+                                                                        .routes = routes},
                                                           impl_->shared, impl_->tls.get()));
   }
   for (const ListenerConfig& listener : impl_->config.listeners) {

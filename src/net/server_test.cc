@@ -89,6 +89,17 @@ TEST(Http1, BytesMayArriveOneByOne) {
   EXPECT_THAT(client.received, EndsWith("POST /echo? abc"));
 }
 
+TEST(Http1, AnEmptyChunkedBodyMayArriveByteByByte) {
+  const TestServer server(echo);
+  RawClient client(server.port());
+  const std::string request =
+      "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "0\r\n\r\n";
+  for (std::size_t i = 0; i < request.size(); ++i) ASSERT_TRUE(client.send(request.substr(i, 1)));
+  EXPECT_TRUE(client.closed_by_peer());
+  EXPECT_THAT(client.received, EndsWith("POST /echo? "));
+}
+
 TEST(Http1, MalformedAndOversizedRequestsGetTheirStatus) {
   ServerConfig config;
   config.limits.header_bytes_max = 1'000;

@@ -15,13 +15,15 @@ namespace asio = boost::asio;
 // The state outlives its owner until the coroutine has ended, because the coroutine's frame holds
 // the cancellation slot. `done` is emptied when the owner goes.
 struct AsyncCall::State {
+  std::shared_ptr<const void> routes;
   asio::cancellation_signal cancel;
   std::function<void(Result<std::string>)> done;
 };
 
-AsyncCall::AsyncCall(const GrpcRouter::AsyncFn& fn, GrpcRequest request,
-                     std::function<void(Result<std::string>)> done)
+AsyncCall::AsyncCall(std::shared_ptr<const void> routes, const GrpcRouter::AsyncFn& fn,
+                     GrpcRequest request, std::function<void(Result<std::string>)> done)
     : state_(std::make_shared<State>()) {
+  state_->routes = std::move(routes);
   state_->done = std::move(done);
   const auto executor = request.loop->executor();
   asio::co_spawn(executor, fn(std::move(request)),
@@ -41,13 +43,15 @@ AsyncCall::~AsyncCall() {
 }
 
 struct HttpTask::State {
+  std::shared_ptr<const void> routes;
   asio::cancellation_signal cancel;
   std::function<void(HttpResponse)> done;
 };
 
-HttpTask::HttpTask(const HttpHandler& handler, HttpRequest request,
-                   std::function<void(HttpResponse)> done)
+HttpTask::HttpTask(std::shared_ptr<const void> routes, const HttpHandler& handler,
+                   HttpRequest request, std::function<void(HttpResponse)> done)
     : state_(std::make_shared<State>()) {
+  state_->routes = std::move(routes);
   state_->done = std::move(done);
   const auto executor = request.loop->executor();
   asio::co_spawn(

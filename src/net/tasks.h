@@ -15,7 +15,8 @@ namespace nb::net {
 /// One running GrpcRouter::AsyncFn. Destroying it cancels the coroutine; `done` is not called then.
 class AsyncCall {
  public:
-  AsyncCall(const GrpcRouter::AsyncFn& fn, GrpcRequest request,
+  /// `routes` owns `fn` and stays until the coroutine has ended, which may be after the server.
+  AsyncCall(std::shared_ptr<const void> routes, const GrpcRouter::AsyncFn& fn, GrpcRequest request,
             std::function<void(Result<std::string>)> done);
   ~AsyncCall();
   AsyncCall(const AsyncCall&) = delete;
@@ -29,7 +30,8 @@ class AsyncCall {
 /// The same for an HttpHandler. An exception of the handler is a 500.
 class HttpTask {
  public:
-  HttpTask(const HttpHandler& handler, HttpRequest request, std::function<void(HttpResponse)> done);
+  HttpTask(std::shared_ptr<const void> routes, const HttpHandler& handler, HttpRequest request,
+           std::function<void(HttpResponse)> done);
   ~HttpTask();
   HttpTask(const HttpTask&) = delete;
   HttpTask& operator=(const HttpTask&) = delete;
