@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kRecordOverhead = 32;
 constexpr std::size_t kInstancesMax = 1'000;
 constexpr std::size_t kOutboxPayloadsMax = 256;  // 64 MiB; answers beyond are lost and asked again
+constexpr std::uint8_t kSilencesMax = 2;
 constexpr std::string_view kTooMany = "too many messages are waiting for other instances";
 
 }  // namespace
@@ -179,11 +180,16 @@ void Router::published(const Result<std::vector<std::size_t>>& receivers, Instan
   }
 }
 
+// Nobody listens on the channel of the peer's instance: it is dead, or about to subscribe again.
+// Asked again twice before the entry is taken for a dead one's.
 void Router::owner_silent(std::uint64_t id, Instant now) {
   Pending& pending = pending_.at(id);
   pending.had_owner = true;
   routes_.erase(pending.peer);
+  if (++pending.silences <= kSilencesMax)
+    return wait(id, pending, State::kPausing, now + options_.recheck * pending.silences);
   effects_.forget.push_back({ha::PeerKey(pending.peer), pending.owner});
+  pending.absences = kSilencesMax;
   absent(id, now);
 }
 

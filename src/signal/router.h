@@ -153,6 +153,7 @@ class Router {
     std::uint8_t absences = 0;
     std::uint8_t refusals = 0;
     std::uint8_t sends = 0;
+    std::uint8_t silences = 0;
   };
   using PendingMap = std::unordered_map<std::uint64_t, Pending>;
   struct Absent {

@@ -146,28 +146,40 @@ TEST(SignalRouter, OneBatchIsUnderWayAtATimeSoThatOrderIsKept) {
   EXPECT_THAT(f.take().publish, SizeIs(1));
 }
 
-TEST(SignalRouter, S3_NoReceiverMeansDeadInstanceEntryIsForgottenAndTheSenderTold) {
+TEST(SignalRouter, S3_NoReceiverThreeTimesMeansDeadInstanceEntryIsForgottenAndTheSenderTold) {
+  Fixture f;
+  f.send(1, "bob");
+  for (const auto pause : {0ms, 150ms, 300ms}) {
+    f.pass(pause);
+    EXPECT_THAT(f.take().find, SizeIs(1));
+    f.found("bob", holder("b"));
+    EXPECT_THAT(f.take().publish, SizeIs(1));
+    f.published({0});
+  }
+  const auto effects = f.take();
+  ASSERT_THAT(effects.forget, SizeIs(1));
+  EXPECT_EQ(effects.forget[0].peer.value(), "bob");
+  EXPECT_EQ(effects.forget[0].holder, holder("b"));
+  EXPECT_THAT(effects.reply, testing::ElementsAre(ReplyIs(1U, Code::kUnavailable)));
+  EXPECT_EQ(f.router.counts().owner_dead, 1U);
+  f.send(2, "bob");
+  EXPECT_THAT(f.take().reply, testing::ElementsAre(ReplyIs(2U, Code::kUnavailable)))
+      << "told again, at once";
+}
+
+TEST(SignalRouter, S10_InstanceThatSubscribesAgainMeanwhileGetsTheMessage) {
   Fixture f;
   f.send(1, "bob");
   f.take();
   f.found("bob", holder("b"));
   f.take();
   f.published({0});
-  auto effects = f.take();
-  ASSERT_THAT(effects.forget, SizeIs(1));
-  EXPECT_EQ(effects.forget[0].peer.value(), "bob");
-  EXPECT_EQ(effects.forget[0].holder, holder("b"));
   f.pass(150ms);
   f.take();
-  f.found("bob", std::nullopt);
-  f.pass(300ms);
-  f.take();
-  f.found("bob", std::nullopt);
-  EXPECT_THAT(f.take().reply, testing::ElementsAre(ReplyIs(1U, Code::kUnavailable)));
-  EXPECT_EQ(f.router.counts().owner_dead, 1U);
-  f.send(2, "bob");
-  EXPECT_THAT(f.take().reply, testing::ElementsAre(ReplyIs(2U, Code::kUnavailable)))
-      << "told again, at once";
+  f.found("bob", holder("b"));
+  const auto effects = f.take();
+  EXPECT_THAT(effects.publish, SizeIs(1));
+  EXPECT_THAT(effects.forget, IsEmpty());
 }
 
 TEST(SignalRouter, S3_PeerThatCameBackElsewhereGetsTheMessageOfItsDeadInstance) {

@@ -62,6 +62,11 @@ Shard& Service::shard_of(net::GrpcCall& call) {
   return *shards_[call.loop().index()];
 }
 
+void Service::flapped(std::string_view peer) {
+  const std::lock_guard lock(context_.throttle_mutex);
+  context_.throttle.replaced(peer, context_.clock.now());
+}
+
 void Service::add_to(net::GrpcRouter& router) {
   router.unary("/signalexchange.SignalExchange/Send",
                [this](net::GrpcCall& call, std::string_view request) {

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 namespace nb::signal {
@@ -31,6 +32,8 @@ class Service {
   void add_to(net::GrpcRouter& router);
   /// Begins the once-a-second check of slow peers on each loop.
   void start();
+  /// Streams of this peer are opened on two instances in turn.
+  void flapped(std::string_view peer);
   /// Ends every stream with UNAVAILABLE, spread evenly over `time`, and refuses new ones. Blocks.
   void drain(std::chrono::milliseconds time);
   [[nodiscard]] Shard& shard(std::size_t loop) { return *shards_[loop]; }

@@ -213,7 +213,7 @@ void Shard::settle(const Sender& sender, std::string_view peer, Outcome outcome)
   } else if (sender.ticket != 0 && outcome != Outcome::kWaiting) {
     const Answer told = answer_for(outcome);
     const ReplyMail reply{sender.ticket, told.code, told.text};
-    const auto loop = static_cast<std::uint32_t>(sender.ticket >> kTicketLoopShift);
+    const auto loop = loop_of(sender.ticket);
     if (loop == index_) return on_reply(reply);
     mail_to(loop, reply);
   }
@@ -439,15 +439,29 @@ bool Shard::end_some(std::size_t count) {
 
 void Shard::receive(std::vector<ShardMail> mail) {
   for (ShardMail& item : mail) {
-    if (auto* parcel = std::get_if<Parcel>(&item)) {
+    if (const auto* parcel = std::get_if<Parcel>(&item))
       context_.mail_bytes[index_]->fetch_sub(parcel->message.size(), std::memory_order_relaxed);
-      deliver(std::move(*parcel));
-    } else if (const auto* reply = std::get_if<ReplyMail>(&item)) {
-      on_reply(*reply);
-    } else {
-      on_end(std::get<EndMail>(item));
-    }
+    take(std::move(item));
   }
+}
+
+void Shard::take(ShardMail mail) {
+  if (auto* parcel = std::get_if<Parcel>(&mail)) {
+    deliver(std::move(*parcel));
+  } else if (const auto* reply = std::get_if<ReplyMail>(&mail)) {
+    on_reply(*reply);
+  } else {
+    on_end(std::get<EndMail>(mail));
+  }
+}
+
+void Shard::hand(std::uint32_t loop, ShardMail mail) {
+  if (loop == index_) return take(std::move(mail));
+  mail_to(loop, std::move(mail));
+}
+
+std::uint32_t Shard::loop_of(Ticket ticket) {
+  return static_cast<std::uint32_t>(ticket >> kTicketLoopShift);
 }
 
 void Shard::pass_on(std::uint32_t loop, Parcel parcel) {

@@ -67,8 +67,11 @@ class Shard {
   /// Cuts off peers that read nothing for the send timeout. About once a second.
   void check_stalled();
 
-  // For the exchange, on its own loop:
+  // For the exchange, which lives on this shard's loop:
   void mail_to(std::uint32_t loop, ShardMail mail);
+  /// mail_to(), but at once when it is for this loop.
+  void hand(std::uint32_t loop, ShardMail mail);
+  [[nodiscard]] static std::uint32_t loop_of(Ticket ticket);
 
   // For PeerStream:
   [[nodiscard]] ShardContext& context() { return context_; }
@@ -87,6 +90,7 @@ class Shard {
   void end_stream(PeerStream& stream, EndReason reason);
   void forget(PeerStream& stream);
   void deliver(Parcel parcel);
+  void take(ShardMail mail);
   void hold(PeerStream& stream, Parcel parcel);
   void pass_on(std::uint32_t loop, Parcel parcel);
   void mail_home(HomeMail mail);

@@ -11,7 +11,7 @@
 // Limits       Options below. A message is refused, told to its sender as lost, or delivered.
 // Failure      Redis away: local peers notice nothing, other messages are answered OK within 500 ms
 //              and counted, all peers are registered again within 2 s of its return.
-// Decisions    docs/decisions/0010-signal-answers-after-delivery.md
+// Decisions    docs/decisions/0011-signal-answers-after-delivery.md
 #pragma once
 
 #include <chrono>

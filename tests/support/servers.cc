@@ -171,7 +171,7 @@ void PostgresServer::psql_file(const std::string& file, const std::string& datab
 
 HaProxy::HaProxy(std::vector<Backend> backends) : port_(free_port()) {
   std::string text = R"(global
-  maxconn 20000
+  maxconn 4000
 defaults
   mode http
   timeout connect 2s

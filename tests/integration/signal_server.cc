@@ -1,0 +1,97 @@
+#include "signal_server.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+namespace nb::test {
+namespace {
+
+SignalServerOptions with(SignalServerOptions options, const std::string& instance,
+                         const std::string& redis) {
+  options.instance = instance;
+  options.redis = redis;
+  return options;
+}
+
+}  // namespace
+
+SignalServer::SignalServer(SignalServerOptions options)
+    : options_(std::move(options)), port_(free_port()), metrics_port_(free_port()) {
+  std::vector<std::string> argv = {NB_BINARY_DIR "/netbird-signal",
+                                   "run",
+                                   "--port",
+                                   std::to_string(port_),
+                                   "--metrics-port",
+                                   std::to_string(metrics_port_),
+                                   "--listen-address",
+                                   "127.0.0.1",
+                                   "--disable-legacy-port",
+                                   "--log-file",
+                                   "console"};
+  argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
+  std::map<std::string, std::string> env = {{"NB_DRAIN_DELAY", "100ms"}};
+  if (!options_.redis.empty()) {
+    env["NB_HA_ENABLED"] = "true";
+    env["NB_HA_REDIS_ADDRESS"] = options_.redis;
+    env["NB_HA_INSTANCE_ID"] = options_.instance;
+  }
+  for (const auto& [name, value] : options_.env) env[name] = value;
+  process_ = std::make_unique<Process>(Command{.argv = std::move(argv), .env = std::move(env)});
+  await_ready();
+}
+
+SignalServer::~SignalServer() {
+  if (!testing::Test::HasFailure()) return;
+  std::printf("---- output of %s\n%s\n", options_.instance.c_str(), process_->output().c_str());
+  std::istringstream page(http_get(metrics_port_, "/metrics").body);
+  for (std::string line; std::getline(page, line);) {
+    // What moved, without the histograms.
+    if (line.starts_with("#") || line.ends_with(" 0") || line.find("_bucket") != std::string::npos)
+      continue;
+    std::printf("  %s\n", line.c_str());
+  }
+}
+
+void SignalServer::start() {
+  process_->start();
+  await_ready();
+}
+
+void SignalServer::await_ready() {
+  if (options_.wait && !becomes_ready())
+    throw std::runtime_error("netbird-signal did not become ready:\n" + process_->output());
+}
+
+bool SignalServer::ready() const {
+  return http_get(metrics_port_, "/readyz").status == 200;
+}
+
+bool SignalServer::becomes_ready(milliseconds limit) const {
+  return eventually([&] { return ready() && accepts(port_); }, limit);
+}
+
+double SignalServer::metric(const std::string& line) const {
+  const std::string page = "\n" + http_get(metrics_port_, "/metrics").body;
+  const auto at = page.find("\n" + line + " ");
+  if (at == std::string::npos) return -1;
+  return std::stod(page.substr(at + line.size() + 2));
+}
+
+SignalPair::SignalPair(SignalServerOptions common)
+    : one(with(common, "signal-1", redis.address())),
+      two(with(common, "signal-2", redis.address())) {}
+
+std::string SignalPair::owner(const std::string& peer) const {
+  return redis.cli({"HGET", "nb:signal:registry", peer});
+}
+
+bool SignalPair::owned_by(const std::string& peer, const std::string& instance,
+                          milliseconds limit) const {
+  return eventually([&] { return owner(peer) == instance; }, limit);
+}
+
+}  // namespace nb::test
