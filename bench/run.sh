@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The load generator's table, on loopback in a network of its own; see bench/README.md.
 #   bench/run.sh [signal|management|micro|all] [options of netbird-bench compare / management]
-# NB_BENCH_OTHER_SIGNAL, NB_BENCH_OTHER_MGMT: command of the server to compare with, holding {port} and
-# {metrics} (and {dir}: a fresh directory).
+# NB_BENCH_OTHER_SIGNAL: command of the signal server to compare with, holding {port} and {metrics}
+# (and {dir}: a fresh directory); NB_BENCH_OTHER_MGMT: address,pid,setup-key of a management server.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 bin=$PWD/build/bin
@@ -26,7 +26,7 @@ ulimit -n "$(ulimit -Hn)"
 
 signal() {
   # Loopback only, without the legacy port: two instances run side by side.
-  local ours="$bin/netbird-signal run --port {port} --metrics-port {metrics} --log-file console --log-level warn"
+  local ours="env NB_LISTEN_ADDRESS=127.0.0.1 $bin/netbird-signal run --port {port} --metrics-port {metrics} --log-file console --log-level warn"
   local cluster="env NB_HA_ENABLED=true NB_HA_REDIS_ADDRESS={redis} NB_HA_INSTANCE_ID={instance} NB_SIGNAL_LEGACY_PORT=0 $ours"
   "$bin/netbird-bench" compare --ours "${NB_BENCH_SIGNAL:-$ours}" --floor "$bin/bench-floor {port}" \
     --instance "${NB_BENCH_SIGNAL_INSTANCE:-$cluster}" \
@@ -34,7 +34,38 @@ signal() {
     ${NB_BENCH_OTHER_SIGNAL:+--other "$NB_BENCH_OTHER_SIGNAL"} "$@"
 }
 
-management() { "$bin/netbird-bench" management "$@"; }
+# A fresh server of ours on SQLite, and beside it the one of NB_BENCH_OTHER_MGMT.
+management() {
+  local dir pid key port=33073 metrics=9090
+  dir=$(mktemp -d /tmp/netbird-bench.XXXXXX)
+  cat >"$dir/management.json" <<JSON
+{
+    "Stuns": [], "TURNConfig": null, "Relay": null,
+    "Signal": { "Proto": "http", "URI": "127.0.0.1:10000" },
+    "HttpConfig": { "AuthIssuer": "", "AuthAudience": "" },
+    "DataStoreEncryptionKey": "$(openssl rand -base64 32)",
+    "StoreConfig": { "Engine": "sqlite" }
+}
+JSON
+  mkdir "$dir/data"
+  local files=(--config "$dir/management.json" --datadir "$dir/data" --log-file console --log-level warn)
+  NB_LISTEN_ADDRESS=127.0.0.1 "$bin/netbird-mgmt" management --port "$port" --metrics-port "$metrics" \
+    --disable-legacy-port "${files[@]}" >"$dir/log" 2>&1 &
+  pid=$!
+  trap "kill $pid 2>/dev/null; wait $pid; rm -rf $dir" EXIT
+  local until=$((SECONDS + 20))
+  until curl -fsS --noproxy '*' -o /dev/null "http://127.0.0.1:$metrics/readyz" 2>/dev/null; do
+    if [ $SECONDS -ge $until ] || ! kill -0 "$pid"; then
+      cat "$dir/log" >&2
+      exit 1
+    fi
+    sleep 0.1
+  done
+  key=$("$bin/netbird-mgmt" setup-key create --name bench --type reusable "${files[@]}" |
+    sed -n 's/^Setup key: //p')
+  "$bin/netbird-bench" management --server "127.0.0.1:$port,$pid,$key" \
+    ${NB_BENCH_OTHER_MGMT:+--server "$NB_BENCH_OTHER_MGMT"} "$@"
+}
 
 micro() {
   local program
