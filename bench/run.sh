@@ -26,8 +26,8 @@ ulimit -n "$(ulimit -Hn)"
 
 signal() {
   # Loopback only, without the legacy port: two instances run side by side.
-  local ours="env NB_LISTEN_ADDRESS=127.0.0.1 $bin/netbird-signal run --port {port} --metrics-port {metrics} --log-file console --log-level warn"
-  local cluster="env NB_HA_ENABLED=true NB_HA_REDIS_ADDRESS={redis} NB_HA_INSTANCE_ID={instance} NB_SIGNAL_LEGACY_PORT=0 $ours"
+  local ours="env NB_LISTEN_ADDRESS=127.0.0.1 NB_DISABLE_LEGACY_PORT=true $bin/netbird-signal run --port {port} --metrics-port {metrics} --log-file console --log-level warn"
+  local cluster="env NB_HA_ENABLED=true NB_HA_REDIS_ADDRESS={redis} NB_HA_INSTANCE_ID={instance} $ours"
   "$bin/netbird-bench" compare --ours "${NB_BENCH_SIGNAL:-$ours}" --floor "$bin/bench-floor {port}" \
     --instance "${NB_BENCH_SIGNAL_INSTANCE:-$cluster}" \
     --redis "redis-server --bind 127.0.0.1 --port {port} --save '' --appendonly no --dir {dir}" \

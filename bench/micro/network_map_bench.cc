@@ -75,7 +75,8 @@ void BM_EncodeMap(benchmark::State& state) {
   const nb::netmap::AccountView view(make_account(static_cast<std::uint32_t>(state.range(0))),
                                      "netbird.selfhosted");
   const auto map = nb::netmap::calculate(view, 0, nb::WallTime{});
-  const grpc::EncoderSettings settings{.dns_domain = "netbird.selfhosted"};
+  grpc::EncoderSettings settings;
+  settings.dns_domain = "netbird.selfhosted";
   for (auto _ : state) benchmark::DoNotOptimize(grpc::encode_map(view, map, settings));
 }
 BENCHMARK(BM_EncodeMap)->ArgName("peers")->RangeMultiplier(10)->Range(10, 10'000);
