@@ -14,9 +14,10 @@ namespace nb::net {
 
 namespace {
 constexpr auto kCountWindow = std::chrono::seconds(10);
-/// Tables of header compression: what clients repeat fits into the first; three fields of ours into
-/// the second. Each entry costs some 170 bytes in memory.
-constexpr std::uint32_t kRequestTableBytes = 512;
+/// Our table of header compression: three fields of ours fit. Each entry costs some 170 bytes in
+/// memory. The peer's keeps its default of 4 KiB: HAProxy acknowledges a smaller
+/// SETTINGS_HEADER_TABLE_SIZE without the size update of RFC 7541 §4.2, so its next request on the
+/// connection would be a COMPRESSION_ERROR.
 constexpr std::size_t kResponseTableBytes = 256;
 /// A header block this many times over the limit is not read to its end.
 constexpr std::size_t kHeaderAbuse = 4;
@@ -361,7 +362,6 @@ void Http2Session::dispatch(std::int32_t id, const HeaderBlock& headers, bool en
   std::unique_ptr<Http2Stream> made;
   GrpcStream* call = nullptr;
   if (grpc) {
-    shrink_request_table();
     auto stream = std::make_unique<GrpcStream>(*this, id);
     call = stream.get();
     made = std::move(stream);
@@ -378,15 +378,6 @@ void Http2Session::dispatch(std::int32_t id, const HeaderBlock& headers, bool en
     static_cast<Http2Request*>(stream)->start(headers);
   }
   if (ended) stream->on_half_close();
-}
-
-/// Only asked of gRPC clients, which number thousands and all answer it properly: simple HTTP/2
-/// clients (h2spec among them) overlook a smaller table and would fail to be understood.
-void Http2Session::shrink_request_table() {
-  if (table_shrunk_) return;
-  table_shrunk_ = true;
-  const nghttp2_settings_entry smaller{NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, kRequestTableBytes};
-  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, &smaller, 1);
 }
 
 void Http2Session::respond(Http2Stream& stream, std::span<const nghttp2_nv> headers, bool body) {

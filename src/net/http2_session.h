@@ -86,7 +86,6 @@ class Http2Session final : public Session {
   void on_send_data(Http2Stream& stream, const std::uint8_t* frame_header, std::size_t length);
 
   void dispatch(std::int32_t id, const HeaderBlock& headers, bool ended);
-  void shrink_request_table();
   void wait_for_produce(Http2Stream& stream);
   void resume_waiting();
   void link(Http2Stream& stream);
@@ -131,7 +130,6 @@ class Http2Session final : public Session {
   std::uint32_t turn_ = 0;
   float age_jitter_;
   bool settled_ = false;  // the peer's first SETTINGS frame has come
-  bool table_shrunk_ = false;
   bool output_full_ = false;
   bool dead_ = false;  // nothing can be read or written any more
   bool final_goaway_ = false;

@@ -200,7 +200,7 @@ TEST(SignalScenario, S05_ChannelsAreIsolatedAndForeignPayloadsDoNoHarm) {
   EXPECT_EQ(a.count(), 1U);
 }
 
-TEST(SignalScenario, DISABLED_S06_BalancerSpreadsTwoHundredPeersAndAnyPairTalks) {
+TEST(SignalScenario, S06_BalancerSpreadsTwoHundredPeersAndAnyPairTalks) {
   SignalPair pair;
   HaProxy proxy(std::vector<Backend>{{"one", pair.one.port(), pair.one.metrics_port()},
                                      {"two", pair.two.port(), pair.two.metrics_port()}});
@@ -226,7 +226,7 @@ TEST(SignalScenario, DISABLED_S06_BalancerSpreadsTwoHundredPeersAndAnyPairTalks)
   }
 }
 
-TEST(SignalScenario, DISABLED_S07_FailoverThroughTheBalancerWithoutFlipFlop) {
+TEST(SignalScenario, S07_FailoverThroughTheBalancerWithoutFlipFlop) {
   SignalPair pair(quick());
   HaProxy proxy(std::vector<Backend>{{"one", pair.one.port(), pair.one.metrics_port()},
                                      {"two", pair.two.port(), pair.two.metrics_port()}});
