@@ -83,7 +83,7 @@ class PostgresServer {
 struct Backend {
   std::string name;
   std::uint16_t port = 0;
-  std::uint16_t check_port = 0;  // GET /readyz there; 0: a TCP check of port
+  std::uint16_t check_port = 0;  // GET /readyz there over HTTP/1.1; 0: over HTTP/2 on port
 };
 
 /// Per-request h2c balancing over the backends, as deploy/haproxy does it: long stream time-outs,
