@@ -1,10 +1,11 @@
 #include "cmd/mgmt_cluster.h"
 
-#include <utility>
-
 #include "ha/redis/adapters.h"
+#include "ha/sealed_bus.h"
 #include "redis/client.h"
 #include "redis/metrics.h"
+
+#include <utility>
 
 namespace nb::cmd {
 
@@ -12,13 +13,18 @@ namespace asio = boost::asio;
 
 struct MgmtCluster::Impl {
   Impl(const MgmtConfig& config, asio::any_io_executor home, const redis::Options& options,
-       MetricRegistry& registry, Health& health_in, const Logger& log)
+       MetricRegistry& registry, Health& health_in, Clock& clock, const Logger& log)
       : health(health_in.add("redis", HealthState::kDegraded, "connecting")),
         metrics(registry),
         errors(registry.counter("netbird_management_login_filter_errors_total",
                                 "logins let through because Redis was away")),
         client(home, options, metrics, log),
-        bus(client, options, metrics, log),
+        plain_bus(client, options, metrics, log),
+        bus_metrics(registry),
+        bus(plain_bus, ha::InstanceId(config.service.ha.instance_id), clock, ha::system_random(),
+            {.secrets = secrets(config.service.ha)}, bus_metrics),
+        directory(client,
+                  {.registry_key = config.ha.peers_registry_key, .peer_ttl = config.ha.peer_ttl}),
         filter(client, config.ha.login_filter_key, {}, [this](const Error&) { errors.add(); }),
         deadlines(client, config.ha.ephemeral_key) {
     client.set_events({.on_up =
@@ -33,11 +39,22 @@ struct MgmtCluster::Impl {
                            }});
   }
 
+  /// Signs with the first, accepts all.
+  static std::vector<Secret> secrets(const HaConfig& ha) {
+    std::vector<Secret> out;
+    if (!ha.secret.empty()) out.push_back(ha.secret);
+    if (!ha.secret_previous.empty()) out.push_back(ha.secret_previous);
+    return out;
+  }
+
   Health::Part health;
   redis::Metrics metrics;
   FastCounter& errors;
   redis::Client client;
-  ha::RedisBus bus;
+  ha::RedisBus plain_bus;
+  ha::BusMetrics bus_metrics;
+  ha::SealedBus bus;
+  ha::RedisDirectory directory;
   ha::RedisLoginFilter filter;
   ha::RedisDeadlines deadlines;
   std::function<void()> on_up;
@@ -49,25 +66,36 @@ MgmtCluster::~MgmtCluster() = default;
 Result<std::unique_ptr<MgmtCluster>> MgmtCluster::make(const MgmtConfig& config,
                                                        asio::any_io_executor home,
                                                        MetricRegistry& registry, Health& health,
-                                                       Clock& /*clock*/, const Logger& log) {
+                                                       Clock& clock, const Logger& log) {
   NB_LET(const redis::Options options,
          redis_options(config.service.ha.redis, "netbird-mgmt/" + config.service.ha.instance_id));
-  return std::unique_ptr<MgmtCluster>(new MgmtCluster(std::make_unique<Impl>(
-      config, std::move(home), options, registry, health, log)));
+  return std::unique_ptr<MgmtCluster>(new MgmtCluster(
+      std::make_unique<Impl>(config, std::move(home), options, registry, health, clock, log)));
 }
 
-ha::MessageBus& MgmtCluster::bus() { return impl_->bus; }
-ha::LoginFilter& MgmtCluster::filter() { return impl_->filter; }
-ha::Deadlines& MgmtCluster::deadlines() { return impl_->deadlines; }
-void MgmtCluster::on_up(std::function<void()> call) { impl_->on_up = std::move(call); }
+ha::MessageBus& MgmtCluster::bus() {
+  return impl_->bus;
+}
+ha::PeerDirectory& MgmtCluster::directory() {
+  return impl_->directory;
+}
+ha::LoginFilter& MgmtCluster::filter() {
+  return impl_->filter;
+}
+ha::Deadlines& MgmtCluster::deadlines() {
+  return impl_->deadlines;
+}
+void MgmtCluster::on_up(std::function<void()> call) {
+  impl_->on_up = std::move(call);
+}
 
 void MgmtCluster::start() {
   impl_->client.start();
-  impl_->bus.start();
+  impl_->plain_bus.start();
 }
 
 asio::awaitable<void> MgmtCluster::stop() {
-  co_await impl_->bus.stop();
+  co_await impl_->plain_bus.stop();
   co_await impl_->client.stop();
 }
 

@@ -1,13 +1,6 @@
 // Everything netbird-mgmt needs of Redis to share its load with other instances.
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
-
-#include <functional>
-#include <memory>
-#include <string>
-
 #include "base/clock.h"
 #include "base/health.h"
 #include "base/log.h"
@@ -15,6 +8,13 @@
 #include "base/result.h"
 #include "cmd/mgmt_config.h"
 #include "ha/ha.h"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
 
 namespace nb::cmd {
 
@@ -31,6 +31,7 @@ class MgmtCluster {
   MgmtCluster& operator=(const MgmtCluster&) = delete;
 
   ha::MessageBus& bus();
+  ha::PeerDirectory& directory();
   ha::LoginFilter& filter();
   ha::Deadlines& deadlines();
   /// Called on home after Redis came (back): what it knew of us may be gone.

@@ -7,9 +7,11 @@
 #include "cmd/mgmt_settings.h"
 #include "crypto/setup_key.h"
 #include "ha/local/adapters.h"
+#include "management/app/ephemeral.h"
 #include "management/app/instance_keeper.h"
 #include "management/app/map_pool.h"
 #include "management/app/peer_sessions.h"
+#include "management/app/presence.h"
 #include "management/app/sync_hub.h"
 #include "management/grpc/service.h"
 #include "net/health.h"
@@ -59,6 +61,8 @@ struct MgmtServer::Impl {
   void stop_tasks();
   asio::awaitable<void> watch_store();
   asio::awaitable<void> watch_keys();
+  asio::awaitable<void> reaped(management::ReapedPeer peer);
+  grpc::PresenceHandlers presence_handlers();
   [[nodiscard]] bool bus_carries() const;
   template <class T>
   T on_home(asio::awaitable<T> work) {
@@ -85,6 +89,9 @@ struct MgmtServer::Impl {
   std::unique_ptr<ha::MemoryStore> memory;
   std::unique_ptr<ha::DirectAccess> memory_access;
   std::unique_ptr<ha::LoginFilter> local_filter;
+  std::unique_ptr<ha::Deadlines> local_deadlines;
+  std::shared_ptr<app::Presence> presence;  // HA on
+  std::shared_ptr<app::Ephemeral> ephemeral;
   std::shared_ptr<app::SyncHub> hub;
   std::unique_ptr<app::PeerSessions> sessions;
   std::unique_ptr<app::InstanceKeeper> keeper;
@@ -125,6 +132,7 @@ Result<> MgmtServer::Impl::build() {
     memory_access = std::make_unique<ha::DirectAccess>(*memory);
     local_filter = std::make_unique<ha::LocalLoginFilter>(
         *memory_access, config.ha.login_filter_key, ha::LoginFilterConfig{});
+    local_deadlines = std::make_unique<ha::LocalDeadlines>(*memory_access, config.ha.ephemeral_key);
   }
 
   const auto started =
@@ -135,14 +143,29 @@ Result<> MgmtServer::Impl::build() {
       home, core->store(), cluster ? &cluster->bus() : nullptr, *maps, core->clock(),
       hub_options(config, fmt::format("{}/{}", id, started), core->postgres()), log);
   hub_seen.store(hub.get(), std::memory_order_release);
+  ephemeral = std::make_shared<app::Ephemeral>(
+      home, cluster ? cluster->deadlines() : *local_deadlines, core->store(), *hub, core->clock(),
+      app::EphemeralOptions{}, log);
+  if (cluster) {
+    presence = std::make_shared<app::Presence>(
+        home, cluster->directory(), core->clock(),
+        app::PresenceOptions{
+            .instance = ha::InstanceId(id),
+            .incarnation = ha::make_incarnation(core->clock().wall(), ha::system_random()()),
+            .interval = config.ha.heartbeat_interval});
+    cluster->on_up([this] { presence->refresh(); });
+  }
   app::PeerSessionsOptions options;
+  options.on_ephemeral_idle = [this](const app::SessionPeer& peer) { ephemeral->idle(peer); };
+  options.on_ephemeral_busy = [this](const app::SessionPeer& peer) { ephemeral->busy(peer); };
   options.instance = management::InstanceId(id);
   options.incarnation = started;
   options.block_same_peers = config.limits.block_same_peers;
   options.log_blocked_peers = config.limits.log_blocked_peers;
   options.hash_setup_key = [](std::string_view plain) { return crypto::hash_setup_key(plain); };
-  sessions = std::make_unique<app::PeerSessions>(core->store(), *hub, cluster ? &cluster->filter() : local_filter.get(), home,
-                                                 core->clock(), std::move(options), log);
+  sessions = std::make_unique<app::PeerSessions>(core->store(), *hub,
+                                                 cluster ? &cluster->filter() : local_filter.get(),
+                                                 home, core->clock(), std::move(options), log);
   keeper = std::make_unique<app::InstanceKeeper>(
       core->store(), core->clock(),
       app::InstanceKeeperOptions{.instance = management::InstanceId(id),
@@ -157,7 +180,7 @@ Result<> MgmtServer::Impl::build() {
                 if (code == Code::kAborted)
                   instance_health.set(HealthState::kDown, "another process uses this instance id");
               },
-          .on_reaped = {}},
+          .on_reaped = [this](const management::ReapedPeer& peer) { tasks->spawn(reaped(peer)); }},
       log);
   if (core->postgres() && shared)
     listener = std::make_unique<sql::Listener>(
@@ -189,9 +212,27 @@ void MgmtServer::Impl::build_service(grpc::NetbirdConfigs configs_in) {
                          .random = core->random(),
                          .clock = core->clock(),
                          .metrics = *grpc_metrics,
-                         .presence = {},
+                         .presence = presence_handlers(),
                          .healthy = [this] { return health.ready(); }},
       *loops, service_options(config), log);
+}
+
+grpc::PresenceHandlers MgmtServer::Impl::presence_handlers() {
+  if (!presence) return {};
+  return {.opened = [this](const std::string& key,
+                           std::int64_t epoch) { presence->on_open(key, epoch); },
+          .closed = [this](const std::string& key,
+                           std::int64_t epoch) { presence->on_close(key, epoch); }};
+}
+
+/// What a dead instance left behind of one peer.
+asio::awaitable<void> MgmtServer::Impl::reaped(management::ReapedPeer peer) {
+  const auto view =
+      co_await core->store().peer_by_id(core->clock().now() + kKeyReload, peer.account, peer.peer);
+  if (!view || view->peer.status.connected) co_return;
+  const app::SessionPeer gone = app::session_peer(view->peer);
+  if (gone.ephemeral) ephemeral->idle(gone);
+  if (presence) co_await presence->forget(gone.key.value());
 }
 
 void MgmtServer::Impl::build_servers() {
@@ -245,6 +286,8 @@ void MgmtServer::Impl::start_tasks() {
   hub->start();
   asio::post(home, [this] {
     if (cluster) cluster->start();
+    if (presence) presence->start();
+    ephemeral->start();
     tasks->spawn(watch_store());
     tasks->spawn(watch_keys());
     tasks->spawn(keeper->run());
@@ -256,6 +299,8 @@ void MgmtServer::Impl::stop_tasks() {
   service->stop();
   on_home(tasks->stop());
   on_home(hub->stop());
+  on_home(ephemeral->stop());
+  if (presence) on_home(presence->stop());
   if (cluster) on_home(cluster->stop());
   maps->stop();
   on_home(keeper->retire());

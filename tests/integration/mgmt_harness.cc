@@ -34,17 +34,32 @@ MgmtServer::MgmtServer(MgmtOptions options)
     "Signal": {"Proto": "http", "URI": "127.0.0.1:10000"},
     "HttpConfig": {}
   })";
-  std::vector<std::string> argv = {std::string(NB_BINARY_DIR) + "/netbird-mgmt", "management",
-                                   "--config", dir_ / "management.json",
-                                   "--datadir", dir_.path().string(),
-                                   "--port", std::to_string(port_),
-                                   "--metrics-port", std::to_string(metrics_port_),
-                                   "--listen-address", "127.0.0.1",
+  std::vector<std::string> argv = {std::string(NB_BINARY_DIR) + "/netbird-mgmt",
+                                   "management",
+                                   "--config",
+                                   dir_ / "management.json",
+                                   "--datadir",
+                                   dir_.path().string(),
+                                   "--port",
+                                   std::to_string(port_),
+                                   "--metrics-port",
+                                   std::to_string(metrics_port_),
+                                   "--listen-address",
+                                   "127.0.0.1",
                                    "--disable-legacy-port",
-                                   "--log-file", "console",
-                                   "--log-level", "debug"};
+                                   "--log-file",
+                                   "console",
+                                   "--log-level",
+                                   "debug"};
   argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
-  process_ = std::make_unique<Process>(Command{.argv = std::move(argv), .env = environment()});
+  command_ = {.argv = std::move(argv), .env = environment()};
+}
+
+void MgmtServer::start_without_waiting() {
+  if (process_)
+    process_->start();
+  else
+    process_ = std::make_unique<Process>(command_);  // starts by itself
 }
 
 std::map<std::string, std::string> MgmtServer::environment() const {
@@ -64,7 +79,7 @@ std::map<std::string, std::string> MgmtServer::environment() const {
 }
 
 void MgmtServer::start() {
-  process_->start();
+  start_without_waiting();
   if (!eventually([this] { return ready() || !process_->running(); }, 60s) || !ready())
     throw std::runtime_error("netbird-mgmt is not ready:\n" + process_->output());
 }
@@ -83,7 +98,8 @@ double MgmtServer::metric(std::string_view name) const {
 Finished MgmtServer::verb(std::vector<std::string> words) const {
   std::vector<std::string> argv = {std::string(NB_BINARY_DIR) + "/netbird-mgmt"};
   argv.insert(argv.end(), words.begin(), words.end());
-  argv.insert(argv.end(), {"--config", dir_ / "management.json", "--datadir", dir_.path().string()});
+  argv.insert(argv.end(),
+              {"--config", dir_ / "management.json", "--datadir", dir_.path().string()});
   return run({.argv = std::move(argv), .env = environment()});
 }
 
@@ -244,9 +260,9 @@ std::optional<pb::SyncResponse> SyncStream::last() const {
 bool SyncStream::wait_for(const std::function<bool(const pb::SyncResponse&)>& wanted,
                           std::chrono::milliseconds limit) const {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, limit,
-                           [&] { return std::ranges::any_of(received_, wanted) || end_; }) &&
-         std::ranges::any_of(received_, wanted);
+  return changed_.wait_for(lock, limit, [&] {
+    return std::ranges::any_of(received_, wanted) || end_;
+  }) && std::ranges::any_of(received_, wanted);
 }
 
 std::optional<grpc::Status> SyncStream::wait_end(std::chrono::milliseconds limit) const {

@@ -2,6 +2,12 @@
 // C++ library and do what official agents do: fetch the key, log in, sync.
 #pragma once
 
+#include "crypto/box.h"
+#include "crypto/random.h"
+#include "proto/management.grpc.pb.h"
+#include "support/process.h"
+#include "support/servers.h"
+
 #include <grpcpp/grpcpp.h>
 
 #include <condition_variable>
@@ -12,12 +18,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "crypto/box.h"
-#include "crypto/random.h"
-#include "proto/management.grpc.pb.h"
-#include "support/process.h"
-#include "support/servers.h"
 
 namespace nb::test {
 
@@ -40,7 +40,7 @@ class MgmtServer {
   explicit MgmtServer(MgmtOptions options);
   /// Starts it (again) and waits until it is ready.
   void start();
-  void start_without_waiting() { process_->start(); }
+  void start_without_waiting();
   [[nodiscard]] bool ready() const { return http_get(metrics_port_, "/readyz").status == 200; }
   [[nodiscard]] std::string target() const { return "127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
@@ -59,6 +59,7 @@ class MgmtServer {
   std::uint16_t port_;
   std::uint16_t metrics_port_;
   TempDir dir_;
+  Command command_;
   std::unique_ptr<Process> process_;
 };
 
@@ -77,7 +78,8 @@ class Agent {
     [[nodiscard]] bool ok() const { return status.ok(); }
   };
   Answer<std::string> server_key(const std::string& target) const;
-  Answer<pb::LoginResponse> login(const std::string& target, const std::string& setup_key = {}) const;
+  Answer<pb::LoginResponse> login(const std::string& target,
+                                  const std::string& setup_key = {}) const;
   Answer<pb::LoginResponse> login(const std::string& target, const pb::LoginRequest& request) const;
   Answer<pb::Empty> logout(const std::string& target) const;
   Answer<pb::Empty> sync_meta(const std::string& target, const pb::PeerSystemMeta& meta) const;

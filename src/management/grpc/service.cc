@@ -7,6 +7,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
+#include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
 #include <future>
@@ -55,6 +56,8 @@ asio::awaitable<void> end_streams(std::shared_ptr<ServiceState> service, LoopSta
 
 Service::Service(ServicePorts ports, net::LoopPool& loops, ServiceOptions options, Logger log)
     : state_(std::make_shared<ServiceState>(std::move(ports), std::move(options), std::move(log))) {
+  // The library writes a line to stderr for every malformed text a stranger sends.
+  google::protobuf::SetLogHandler(nullptr);
   for (std::size_t i = 0; i < loops.size(); ++i)
     state_->loops.push_back(std::make_unique<LoopState>(loops.at(i)));
 }

@@ -1,0 +1,291 @@
+// Two netbird-mgmt over one PostgreSQL, one Redis and HAProxy: scenarios 8 to 14 of
+// contract/signal-relay-ops.md §7.4 in their stronger form, and the faults of §7.6.
+#include "integration/mgmt_harness.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+namespace nb::test {
+namespace {
+
+using namespace std::chrono_literals;
+using grpc::StatusCode;
+
+class MgmtCluster : public testing::Test {
+ protected:
+  MgmtCluster() : one(options("mgmt-1")), two(options("mgmt-2")) {
+    one.start();
+    two.start();
+    key = one.setup_key();
+  }
+  MgmtOptions options(const std::string& instance) {
+    return {.instance = instance,
+            .postgres_dsn = postgres.dsn(),
+            .redis = redis.address(),
+            .env = {{"NB_MGMT_PEER_TTL", "3s"}, {"NB_MGMT_HEARTBEAT_INTERVAL", "1s"}}};
+  }
+  /// A registered agent.
+  std::unique_ptr<Agent> agent(const std::string& name, MgmtServer& at) {
+    auto out = std::make_unique<Agent>(name);
+    const auto joined = out->login(at.target(), key);
+    EXPECT_TRUE(joined.ok()) << joined.status.error_message();
+    return out;
+  }
+  [[nodiscard]] std::string connected(const Agent& peer) const {
+    return postgres.psql("select peer_status_connected from peers where key='" + peer.key() + "'");
+  }
+  static void expect_rising(const SyncStream& stream) {
+    std::uint64_t last = 0;
+    for (const auto& message : stream.received()) {
+      EXPECT_GE(message.networkmap().serial(), last);
+      last = message.networkmap().serial();
+    }
+  }
+
+  PostgresServer postgres;
+  RedisServer redis;
+  MgmtServer one;
+  MgmtServer two;
+  std::string key;
+};
+
+TEST_F(MgmtCluster, ChangeThroughOneInstanceReachesTheOtherWithinTwoSeconds) {  // 8
+  const auto a = agent("a", one);
+  SyncStream on_one(*a, one.target());
+  ASSERT_TRUE(on_one.wait_first());
+  const auto b = agent("b", two);  // joins through the other instance
+  SyncStream on_two(*b, two.target());
+  EXPECT_TRUE(on_one.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 2s));
+  EXPECT_TRUE(on_two.wait_for([&](const auto& m) { return shows_peer(m, a->key()); }, 2s));
+  const auto c = agent("c", one);
+  EXPECT_TRUE(on_two.wait_for([&](const auto& m) { return shows_peer(m, c->key()); }, 2s));
+  EXPECT_TRUE(on_one.wait_for([&](const auto& m) { return shows_peer(m, c->key()); }, 2s));
+  ASSERT_TRUE(c->logout(two.target()).ok());
+  EXPECT_TRUE(eventually([&] { return !shows_peer(*on_one.last(), c->key()); }, 2s));
+  expect_rising(on_one);
+  expect_rising(on_two);
+  EXPECT_GT(two.metric("netbird_management_bus_received_total"), 0);
+}
+
+TEST_F(MgmtCluster, RegistryNamesTheInstanceOfEachConnectedPeer) {  // 9
+  const auto a = agent("a", one);
+  const auto entry = [&] { return redis.cli({"HGET", "nb:mgmt:peers", a->key()}); };
+  {
+    SyncStream first(*a, one.target());
+    ASSERT_TRUE(first.wait_first());
+    EXPECT_TRUE(eventually([&] { return entry() == "mgmt-1"; }, 2s)) << entry();
+    EXPECT_GT(std::stoi(redis.cli({"TTL", "nb:mgmt:peers"})), 0);
+    SyncStream second(*a, two.target());
+    ASSERT_TRUE(second.wait_first());
+    EXPECT_TRUE(eventually([&] { return entry() == "mgmt-2"; }, 2s)) << entry();
+    redis.cli({"DEL", "nb:mgmt:peers"});
+    EXPECT_TRUE(eventually([&] { return entry() == "mgmt-2"; }, 5s)) << entry();
+  }
+  EXPECT_TRUE(eventually([&] { return entry().empty(); }, 5s)) << entry();
+}
+
+TEST_F(MgmtCluster, RegistryForgetsPeersOfAKilledInstance) {
+  const auto a = agent("a", one);
+  SyncStream stream(*a, one.target());
+  ASSERT_TRUE(stream.wait_first());
+  const auto entry = [&] { return redis.cli({"HGET", "nb:mgmt:peers", a->key()}); };
+  ASSERT_TRUE(eventually([&] { return entry() == "mgmt-1"; }, 2s));
+  one.process().kill();
+  EXPECT_TRUE(eventually([&] { return entry().empty(); }, 15s)) << entry();
+}
+
+TEST_F(MgmtCluster, FiftyFirstLoginsWithAOneOffKeyGiveOnePeer) {  // 10
+  const std::string once = one.setup_key({"--type", "one-off"});
+  std::atomic<int> joined{0};
+  std::atomic<int> refused{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 50; ++i)
+    threads.emplace_back([&, i] {
+      const Agent peer("once-" + std::to_string(i));
+      const auto answer = peer.login(i % 2 == 0 ? one.target() : two.target(), once);
+      if (answer.ok()) ++joined;
+      if (answer.status.error_code() == StatusCode::NOT_FOUND ||
+          answer.status.error_code() == StatusCode::FAILED_PRECONDITION)
+        ++refused;
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(joined, 1);
+  EXPECT_EQ(refused, 49);
+  EXPECT_EQ(postgres.psql("select count(*) from peers"), "1");
+}
+
+TEST_F(MgmtCluster, StreamOfAKilledInstanceResumesElsewhere) {  // 11
+  const auto a = agent("a", one);
+  const auto b = agent("b", two);
+  SyncStream before(*a, one.target());
+  ASSERT_TRUE(before.wait_first());
+  const auto first = *before.last();
+  const auto key_of_one = a->server_key(one.target());
+  one.process().kill();
+  const auto end = before.wait_end(5s);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_EQ(a->server_key(two.target()).value, key_of_one.value);
+  const auto login = a->login(two.target());
+  ASSERT_TRUE(login.ok()) << login.status.error_message();
+  SyncStream after(*a, two.target());
+  ASSERT_TRUE(after.wait_first(5s));
+  EXPECT_EQ(after.last()->peerconfig().address(), first.peerconfig().address());
+  EXPECT_GE(after.last()->networkmap().serial(), first.networkmap().serial());
+  EXPECT_TRUE(after.last()->has_netbirdconfig());
+  const auto c = agent("c", two);
+  EXPECT_TRUE(after.wait_for([&](const auto& m) { return shows_peer(m, c->key()); }, 2s));
+  EXPECT_EQ(connected(*a), "t");
+}
+
+TEST_F(MgmtCluster, PeersOfAKilledInstanceTurnDisconnectedAndOthersDoNot) {
+  const auto a = agent("a", one);
+  const auto b = agent("b", two);
+  SyncStream on_one(*a, one.target());
+  SyncStream on_two(*b, two.target());
+  ASSERT_TRUE(on_one.wait_first() && on_two.wait_first());
+  ASSERT_EQ(connected(*a), "t");
+  one.process().kill();
+  EXPECT_TRUE(eventually([&] { return connected(*a) == "f"; }, 15s));
+  EXPECT_EQ(connected(*b), "t");
+  one.start();
+  SyncStream again(*a, one.target());
+  ASSERT_TRUE(again.wait_first());
+  EXPECT_TRUE(eventually([&] { return connected(*a) == "t"; }, 5s));
+}
+
+TEST_F(MgmtCluster, EveryCallMayLandOnAnyInstance) {  // 14
+  HaProxy balancer({{.name = "one", .port = one.port(), .check_port = one.metrics_port()},
+                    {.name = "two", .port = two.port(), .check_port = two.metrics_port()}});
+  const std::string target = balancer.address();
+  std::set<std::string> keys;
+  for (int i = 0; i < 100; ++i) {
+    const Agent peer("lb-" + std::to_string(i));
+    const auto server = peer.server_key(target);
+    ASSERT_TRUE(server.ok()) << server.status.error_message();
+    keys.insert(server.value);
+    const auto joined = peer.login(target, key);
+    if (!joined.ok()) static_cast<void>(balancer.process().wait_for_output("/Login", 3s));
+    ASSERT_TRUE(joined.ok()) << i << ": " << joined.status.error_message() << '\n'
+                             << balancer.process().output();
+    SyncStream stream(peer, target);
+    ASSERT_TRUE(stream.wait_first()) << i;
+    EXPECT_TRUE(stream.last()->has_netbirdconfig());
+    EXPECT_EQ(stream.last()->peerconfig().address(), joined.value.peerconfig().address());
+  }
+  EXPECT_EQ(keys.size(), 1U);
+  EXPECT_GT(one.metric("management_grpc_login_request_counter_total"), 0);
+  EXPECT_GT(two.metric("management_grpc_login_request_counter_total"), 0);
+}
+
+TEST_F(MgmtCluster, NewerStreamElsewhereEndsTheOldOneAndThePeerStaysConnected) {
+  const auto a = agent("a", one);
+  SyncStream old(*a, one.target());
+  ASSERT_TRUE(old.wait_first());
+  SyncStream fresh(*a, two.target());
+  ASSERT_TRUE(fresh.wait_first());
+  const auto end = old.wait_end(5s);
+  ASSERT_TRUE(end);
+  EXPECT_TRUE(end->ok()) << end->error_message();
+  EXPECT_FALSE(fresh.wait_end(500ms));
+  EXPECT_EQ(connected(*a), "t");
+}
+
+TEST_F(MgmtCluster, PeerDeletedThroughOneInstanceEndsItsStreamOnTheOther) {
+  const auto a = agent("a", one);
+  SyncStream stream(*a, two.target());
+  ASSERT_TRUE(stream.wait_first());
+  ASSERT_TRUE(a->logout(one.target()).ok());
+  const auto end = stream.wait_end(5s);
+  ASSERT_TRUE(end);
+  EXPECT_TRUE(end->ok());
+  EXPECT_FALSE(stream.last()->has_peerconfig());
+  EXPECT_TRUE(stream.last()->remotepeersisempty());
+}
+
+TEST_F(MgmtCluster, ReadinessFollowsTheDatabaseAndOnlyUnavailableIsAnswered) {  // 12
+  const auto a = agent("a", one);
+  SyncStream stream(*a, one.target());
+  ASSERT_TRUE(stream.wait_first());
+  EXPECT_EQ(http_get(one.metrics_port(), "/metrics").status, 200);
+  postgres.stop();
+  EXPECT_TRUE(eventually([&] { return !one.ready() && !two.ready(); }, 10s));
+  EXPECT_EQ(http_get(one.metrics_port(), "/healthz").status, 200);
+  for (int i = 0; i < 5; ++i) {
+    const auto answer = a->login(two.target());
+    EXPECT_EQ(answer.status.error_code(), StatusCode::UNAVAILABLE) << answer.status.error_message();
+  }
+  SyncStream refused(*a, two.target());
+  const auto end = refused.wait_end(15s);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->error_code(), StatusCode::UNAVAILABLE) << end->error_message();
+  EXPECT_TRUE(a->server_key(two.target()).ok());  // memory only
+  EXPECT_FALSE(stream.wait_end(0ms));             // what runs goes on
+  postgres.start();
+  EXPECT_TRUE(eventually([&] { return one.ready() && two.ready(); }, 20s));
+  const auto b = agent("b", two);
+  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 10s));
+  expect_rising(stream);
+}
+
+TEST_F(MgmtCluster, UpdatesCrossWhileRedisIsDownAndAfterItIsBack) {
+  const auto a = agent("a", one);
+  SyncStream stream(*a, one.target());
+  ASSERT_TRUE(stream.wait_first());
+  redis.kill();
+  const auto b = agent("b", two);
+  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 5s));
+  EXPECT_TRUE(one.ready());  // degraded, but in service
+  redis.start();
+  const auto c = agent("c", two);
+  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, c->key()); }, 5s));
+  redis.cli({"FLUSHALL"});
+  const auto d = agent("d", two);
+  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, d->key()); }, 5s));
+  expect_rising(stream);
+}
+
+TEST_F(MgmtCluster, StartsWhileRedisIsDown) {
+  redis.kill();
+  two.process().kill();
+  two.start();
+  const auto a = agent("a", two);
+  SyncStream stream(*a, two.target());
+  EXPECT_TRUE(stream.wait_first());
+}
+
+TEST_F(MgmtCluster, ForeignMessagesOnTheChannelDoNoHarm) {
+  const auto a = agent("a", one);
+  SyncStream stream(*a, one.target());
+  ASSERT_TRUE(stream.wait_first());
+  const std::string account = postgres.psql("select id from accounts");
+  for (const char* payload : {"ping", "", "nbmgmt1\nchanged\nx\ny\n99999999\n*", "\x01\x02\x03"})
+    redis.cli({"PUBLISH", "nb:mgmt:account:" + account, payload});
+  const auto b = agent("b", two);
+  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 5s));
+}
+
+TEST_F(MgmtCluster, PausedInstanceCatchesUp) {
+  const auto a = agent("a", one);
+  SyncStream stream(*a, one.target());
+  ASSERT_TRUE(stream.wait_first());
+  one.process().pause();
+  const auto b = agent("b", two);
+  // Longer than the lease: others take its peers for gone.
+  EXPECT_TRUE(eventually([&] { return connected(*a) == "f"; }, 15s));
+  one.process().resume();
+  // Its streams are opened again, here by the test as agents do.
+  const auto end = stream.wait_end(15s);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->error_code(), StatusCode::UNAVAILABLE);
+  SyncStream again(*a, one.target());
+  EXPECT_TRUE(again.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 5s));
+  EXPECT_EQ(connected(*a), "t");
+}
+
+}  // namespace
+}  // namespace nb::test
