@@ -1,0 +1,84 @@
+#include "management/grpc/envelope.h"
+
+#include "proto/management.pb.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace nb::management::grpc {
+namespace {
+
+class EnvelopeTest : public testing::Test {
+ protected:
+  EnvelopeTest() { EXPECT_TRUE(ring.set({server})); }
+  /// What the agent sends to the holder of `key`.
+  std::string sealed(const crypto::PrivateKey& key, std::string_view plain) {
+    ::management::EncryptedMessage message;
+    message.set_wgpubkey(agent.public_key().base64());
+    message.set_body(crypto::BoxSession::create(agent, key.public_key())->seal(plain, random));
+    return message.SerializeAsString();
+  }
+  crypto::SystemRandom random;
+  crypto::PrivateKey server = crypto::PrivateKey::generate(random);
+  crypto::PrivateKey older = crypto::PrivateKey::generate(random);
+  crypto::PrivateKey agent = crypto::PrivateKey::generate(random);
+  ServerKeyRing ring;
+};
+
+TEST_F(EnvelopeTest, OpensAndAnswersWithTheKeyThatOpened) {
+  const auto opened = open_envelope(sealed(server, "hello"), ring);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(opened->plain, "hello");
+  EXPECT_EQ(opened->channel.peer.value(), agent.public_key().base64());
+  ::management::EncryptedMessage answer;
+  ASSERT_TRUE(answer.ParseFromString(opened->channel.seal("world", random)));
+  EXPECT_EQ(answer.wgpubkey(), server.public_key().base64());
+  EXPECT_EQ(*crypto::BoxSession::create(agent, server.public_key())->open(answer.body()), "world");
+}
+
+TEST_F(EnvelopeTest, PreviousKeyStillOpensDuringARotation) {
+  ASSERT_TRUE(ring.set({server, older}));
+  const auto opened = open_envelope(sealed(older, "late"), ring);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(opened->channel.server_key, older.public_key().base64());
+  EXPECT_EQ(ring.keys()->front().public_text, server.public_key().base64());
+}
+
+TEST_F(EnvelopeTest, EmptyMessageIsFortyBytes) {
+  ::management::EncryptedMessage message;
+  ASSERT_TRUE(message.ParseFromString(sealed(server, "")));
+  EXPECT_EQ(message.body().size(), 40U);
+  EXPECT_TRUE(open_envelope(message.SerializeAsString(), ring));
+}
+
+TEST_F(EnvelopeTest, KeyWithStrayBitsIsTheSamePeer) {
+  ::management::EncryptedMessage message;
+  ASSERT_TRUE(message.ParseFromString(sealed(server, "x")));
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  char& last = (*message.mutable_wgpubkey())[42];  // its two low bits mean nothing
+  last = kDigits[kDigits.find(last) | 1U];
+  const auto opened = open_envelope(message.SerializeAsString(), ring);
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(opened->channel.peer.value(), agent.public_key().base64());
+}
+
+TEST_F(EnvelopeTest, ForeignServerKeyIsRefused) {
+  const auto opened = open_envelope(sealed(older, "x"), ring);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error(), fail(Code::kInvalidArgument, "invalid request message"));
+}
+
+TEST_F(EnvelopeTest, BadKeyTextIsShownWithoutItsBytes) {
+  ::management::EncryptedMessage message;
+  message.set_wgpubkey("a\x01" + std::string(500, 'b'));
+  const auto opened = open_envelope(message.SerializeAsString(), ring);
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().text, testing::StartsWith("provided wgPubKey a?bbb"));
+  EXPECT_LT(opened.error().text.size(), 120U);
+  const auto flow = open_envelope(message.SerializeAsString(), ring, EnvelopeTexts::kFlow, "GetX");
+  EXPECT_THAT(flow.error().text, testing::HasSubstr("on GetX request."));
+}
+
+}  // namespace
+}  // namespace nb::management::grpc
