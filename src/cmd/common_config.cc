@@ -77,7 +77,9 @@ Result<> finish_service(ServiceConfig& config, std::vector<std::string>& warning
   }
   if (config.listen_address.empty()) config.listen_address = ipv6_available() ? "::" : "0.0.0.0";
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  if (config.loops == 0) config.loops = cores;
+  // One loop carries some 18,000 signal messages a second; at low rates each further one costs a
+  // third more CPU a message in wake-ups (bench/README.md). The other cores have SQL and maps.
+  if (config.loops == 0) config.loops = std::max(1U, cores / 2);
   if (config.blocking_threads == 0) config.blocking_threads = std::max(4U, 2 * cores);
   if (config.trusted_proxies.empty() && config.trusted_proxy_count > 0) {
     warnings.emplace_back(

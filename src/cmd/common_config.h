@@ -71,7 +71,7 @@ struct ServiceConfig {
   std::uint16_t health_port = 0;  // 0: health is on the metrics port only
   std::string listen_address;     // numeric; empty: all, IPv6 too; effective after finish_service()
   bool disable_legacy_port = false;
-  std::uint32_t loops = 0;             // 0: one per core
+  std::uint32_t loops = 0;             // 0: one per two cores
   std::uint32_t blocking_threads = 0;  // 0: twice the cores, at least 4
   TlsConfig tls;
   LogConfig log;

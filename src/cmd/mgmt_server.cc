@@ -237,7 +237,8 @@ asio::awaitable<void> MgmtServer::Impl::reaped(management::ReapedPeer peer) {
 
 void MgmtServer::Impl::build_servers() {
   const auto ready = [this] {
-    return net::Readiness{.ready = health.ready(), .json = health.json()};
+    return net::Readiness{
+        .ready = health.ready(), .json = health.json(), .draining = health.draining()};
   };
   const auto router = std::make_shared<net::GrpcRouter>();
   service->add_to(*router);

@@ -94,7 +94,8 @@ int serve(const SignalConfig& config, const config::Invocation& invocation) {
   const auto routes = std::make_shared<net::HttpRouter>();
   net::add_ops_routes(*routes, {.metrics = {metrics}, .ready = [&health] {
                                   return net::Readiness{.ready = health.ready(),
-                                                        .json = health.json()};
+                                                        .json = health.json(),
+                                                        .draining = health.draining()};
                                 }});
   prometheus::Registry ops_metrics;  // the operator's own connections are not counted as traffic
   net::Server ops(loops, nullptr, routes, ops_server(config.service), ops_metrics, log);
