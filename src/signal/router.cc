@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kRecordOverhead = 32;
 constexpr std::size_t kInstancesMax = 1'000;
 constexpr std::size_t kOutboxPayloadsMax = 256;  // 64 MiB; answers beyond are lost and asked again
-constexpr std::uint8_t kSilencesMax = 2;
+constexpr std::uint8_t kSilencesMax = 3;
 constexpr std::string_view kTooMany = "too many messages are waiting for other instances";
 
 }  // namespace
@@ -181,7 +181,7 @@ void Router::published(const Result<std::vector<std::size_t>>& receivers, Instan
 }
 
 // Nobody listens on the channel of the peer's instance: it is dead, or about to subscribe again.
-// Asked again twice before the entry is taken for a dead one's.
+// Asked again for almost a second before the entry is taken for a dead one's.
 void Router::owner_silent(std::uint64_t id, Instant now) {
   Pending& pending = pending_.at(id);
   pending.had_owner = true;
@@ -422,6 +422,9 @@ bool Router::suspected(const std::string& instance) const {
 }
 
 void Router::wait(std::uint64_t id, Pending& pending, State state, Instant due) {
+  // No chain of attempts outlasts the budget.
+  if (state == State::kPausing || state == State::kSent)
+    due = std::min(due, pending.started + options_.budget);
   pending.state = state;
   pending.due = due;
   dues_.emplace(due, id);
