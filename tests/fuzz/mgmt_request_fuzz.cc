@@ -46,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   ::management::LoginRequest login;
   if (!login.ParseFromString(opened->plain)) return 0;
   const auto meta = nb::management::grpc::meta_from(login.meta());
-  NB_ASSERT(!meta ||
-            meta->hostname.size() <= static_cast<std::size_t>(nb::management::grpc::kMetaTextBytesMax));
+  NB_ASSERT(!meta || meta->hostname.size() <=
+                         static_cast<std::size_t>(nb::management::grpc::kMetaTextBytesMax));
   return 0;
 }
