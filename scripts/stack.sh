@@ -58,7 +58,8 @@ pid_of() { cat "$state/run/$1.pid" 2>/dev/null || true; }
 alive() {
   local pid
   pid=$(pid_of "$1")
-  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
+  # A zombie still takes signals: a part killed a moment ago would count as running.
+  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null
 }
 
 # launch NAME [VARIABLE=value…] COMMAND…: in the background, own session, log in $state/log.
