@@ -7,11 +7,11 @@ packages_build=(
   build-essential cmake ninja-build ccache mold pkg-config ca-certificates
   libboost1.81-dev libboost-json1.81-dev libnghttp2-dev libssl-dev libsodium-dev zlib1g-dev
   libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc
-  libhiredis-dev libpq-dev libsqlite3-dev libsoci-dev libidn2-dev
-  libfmt-dev libspdlog-dev libcli11-dev libyaml-cpp-dev prometheus-cpp-dev
+  libhiredis-dev libpq-dev libsqlite3-dev libidn2-dev
+  libfmt-dev libspdlog-dev libyaml-cpp-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
-packages_run=(redis-server redis-sentinel redis-tools postgresql postgresql-client haproxy curl openssl procps)
+packages_run=(redis-server redis-sentinel redis-tools postgresql postgresql-client haproxy curl openssl procps iproute2)
 packages_check=(clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
