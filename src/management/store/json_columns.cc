@@ -117,7 +117,18 @@ constexpr std::array kFlagNames = {
 json::object meta_object(const Event& event) {
   json::object out;
   for (const auto& [key, value] : event.meta)
-    std::visit([&](const auto& v) { out[key] = v; }, value);
+    std::visit([&](const auto& v) { out[key] = json::value_from(v); }, value);
+  return out;
+}
+
+std::vector<std::string> texts_of(const json::value& value, Damage& damage) {
+  std::vector<std::string> out;
+  for (const json::value& item : elements(value, damage)) {
+    if (item.is_string())
+      out.emplace_back(item.get_string());
+    else
+      ++damage.fields;
+  }
   return out;
 }
 
@@ -131,15 +142,7 @@ std::string strings(const std::vector<std::string>& values) {
 }
 
 std::vector<std::string> read_strings(std::string_view text, Damage& damage) {
-  const json::value value = parsed(text, damage);
-  std::vector<std::string> out;
-  for (const json::value& item : elements(value, damage)) {
-    if (item.is_string())
-      out.emplace_back(item.get_string());
-    else
-      ++damage.fields;
-  }
-  return out;
+  return texts_of(parsed(text, damage), damage);
 }
 
 std::string address(const IpAddress& ip) {
@@ -359,6 +362,8 @@ Event read_event(std::string_view text, Damage& damage) {
         field = item.get_bool();
       else if (item.is_string())
         field = std::string(item.get_string());
+      else if (item.is_array())
+        field = texts_of(item, damage);
       else
         field = number_of(item);
       out.meta.emplace_back(std::string(key), std::move(field));
