@@ -275,7 +275,7 @@ void Connection::flush() {
   if (state_ != State::kOpen) return;
   if (next_) adopt_next();
   if (!flush_pending()) {
-    if (shut_) close();
+    if (shut_ || (state_ == State::kOpen && session_->abandoned())) close();
     return;
   }
   OutputBuffer& out = context_.loop.output();

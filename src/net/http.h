@@ -2,6 +2,7 @@
 #pragma once
 
 #include "net/grpc.h"
+#include "net/websocket_endpoint.h"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -43,12 +44,18 @@ class HttpRouter {
  public:
   void exact(std::string path, HttpHandler handler);
   void prefix(std::string path, HttpHandler handler);
+  /// Upgrades of exactly this path; other requests for it go to its handler, if there is one.
+  void websocket(std::string path, WebSocketRoute route);
   [[nodiscard]] const HttpHandler* find(std::string_view path) const;
-  [[nodiscard]] bool empty() const { return exact_.empty() && prefixes_.empty(); }
+  [[nodiscard]] const WebSocketRoute* find_websocket(std::string_view path) const;
+  [[nodiscard]] bool empty() const {
+    return exact_.empty() && prefixes_.empty() && websockets_.empty();
+  }
 
  private:
   std::vector<std::pair<std::string, HttpHandler>> exact_;
   std::vector<std::pair<std::string, HttpHandler>> prefixes_;  // longest first
+  std::vector<std::pair<std::string, WebSocketRoute>> websockets_;
 };
 
 }  // namespace nb::net

@@ -5,6 +5,7 @@
 #include "net/http_rules.h"
 #include "net/tunnel_session.h"
 #include "net/websocket.h"
+#include "net/websocket_session.h"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/error.hpp>
@@ -184,7 +185,7 @@ bool Http1Session::upgrade(const HttpRequest& request, std::string_view rest) {
   }
   const std::string keep(rest);  // input_ dies with this session
   if (grpc_wire::lists_token(wanted, "h2c") && !carrier_.tls()) return upgrade_h2c(request, keep);
-  if (grpc_wire::lists_token(wanted, "websocket")) return upgrade_tunnel(request, keep);
+  if (grpc_wire::lists_token(wanted, "websocket")) return upgrade_websocket(request, keep);
   return false;
 }
 
@@ -218,13 +219,15 @@ bool Http1Session::upgrade_h2c(const HttpRequest& request, std::string_view rest
   return true;
 }
 
-bool Http1Session::upgrade_tunnel(const HttpRequest& request, std::string_view rest) {
+bool Http1Session::upgrade_websocket(const HttpRequest& request, std::string_view rest) {
   const auto& paths = context_.config.grpc_tunnel_paths;
-  if (std::find(paths.begin(), paths.end(), request.path) == paths.end()) return false;
+  const bool tunnel = std::find(paths.begin(), paths.end(), request.path) != paths.end();
+  const WebSocketRoute* const route = context_.http.find_websocket(request.path);
+  if (!tunnel && route == nullptr) return false;
   const auto accept = websocket::accept_key(request.header("sec-websocket-key"));
   if (request.method != "GET" || http10_ || request.header("sec-websocket-version") != "13" ||
       !accept) {
-    context_.metrics.ws_accept_failed.Increment();
+    if (tunnel) context_.metrics.ws_accept_failed.Increment();
     if (request.header("sec-websocket-version") != "13") {
       auto response = HttpResponse::text(426, "WebSocket version 13 is needed\n");
       response.headers.emplace_back("sec-websocket-version", "13");
@@ -241,15 +244,24 @@ bool Http1Session::upgrade_tunnel(const HttpRequest& request, std::string_view r
       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
       "Sec-WebSocket-Accept: " +
       *accept + "\r\n\r\n";
-  PeerAddress client = carrier_.peer();
-  if (const auto real = parse_ip(request.client.ip)) client.ip = real->ip;
-  carrier_.replace_session(std::make_unique<TunnelSession>(carrier_, context_, client), first,
+  std::unique_ptr<Session> next;
+  if (tunnel) {
+    PeerAddress client = carrier_.peer();
+    if (const auto real = parse_ip(request.client.ip)) client.ip = real->ip;
+    next = std::make_unique<TunnelSession>(carrier_, context_, client);
+  } else {
+    next = std::make_unique<WebSocketSession>(carrier_, context_, *route, request.client);
+  }
+  carrier_.replace_session(std::move(next), first,
                            {reinterpret_cast<const std::uint8_t*>(rest.data()), rest.size()});
   return true;
 }
 
 void Http1Session::dispatch(HttpRequest request) {
   const HttpHandler* handler = context_.http.find(request.path);
+  if (handler == nullptr && context_.http.find_websocket(request.path) != nullptr) {
+    return respond(HttpResponse::text(426, "this is a WebSocket\n"));
+  }
   if (handler == nullptr) return respond(unmatched(context_, request, false));
   task_ = std::make_unique<HttpTask>(context_.routes, *handler, std::move(request),
                                      [this](HttpResponse response) {

@@ -1,4 +1,4 @@
-// Server side of one HTTP/1.1 connection; no sockets. Upgrades to h2c and to WebSocket tunnels.
+// Server side of one HTTP/1.1 connection; no sockets. Upgrades to h2c and to WebSockets.
 //
 // Source   RFC 9112, RFC 9110; RFC 7540 §3.2 (Upgrade: h2c); RFC 6455 §4.2.
 // The message parser is Boost.Beast's, behind Parser in the .cc file.
@@ -40,7 +40,7 @@ class Http1Session final : public Session {
   bool feed(std::string_view& input);
   bool upgrade(const HttpRequest& request, std::string_view rest);
   bool upgrade_h2c(const HttpRequest& request, std::string_view rest);
-  bool upgrade_tunnel(const HttpRequest& request, std::string_view rest);
+  bool upgrade_websocket(const HttpRequest& request, std::string_view rest);
   void dispatch(HttpRequest request);
   void respond(const HttpResponse& response);
   void refuse(int status, std::string text);

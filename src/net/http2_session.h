@@ -34,6 +34,7 @@ class Http2Session final : public Session {
   void receive(std::span<const std::uint8_t> bytes) override;
   void produce(OutputBuffer& out) override;
   [[nodiscard]] bool finished() const override;
+  [[nodiscard]] bool abandoned() const override { return dead_; }
   [[nodiscard]] bool has_more() const override { return output_full_; }
   void on_end_of_input() override { dead_ = true; }
   Instant on_timer(Instant now) override;

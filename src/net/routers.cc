@@ -89,4 +89,15 @@ const HttpHandler* HttpRouter::find(std::string_view path) const {
   return nullptr;
 }
 
+void HttpRouter::websocket(std::string path, WebSocketRoute route) {
+  websockets_.emplace_back(std::move(path), std::move(route));
+}
+
+const WebSocketRoute* HttpRouter::find_websocket(std::string_view path) const {
+  for (const auto& [route, endpoint] : websockets_) {
+    if (route == path) return &endpoint;
+  }
+  return nullptr;
+}
+
 }  // namespace nb::net

@@ -1,7 +1,7 @@
 // The two halves of a connection: a Session speaks a protocol, a Carrier moves its bytes.
 //
-// Sessions: Http1Session, Http2Session, TunnelSession (WebSocket around an Http2Session) and the
-// Sniffer that finds out which. Carriers: Connection (TCP or TLS) and TunnelSession. Fuzzers and
+// Sessions: Http1Session, Http2Session, TunnelSession (WebSocket around an Http2Session),
+// WebSocketSession (around a WebSocketEndpoint) and the Sniffer that finds out which. Carriers: Connection (TCP or TLS) and TunnelSession. Fuzzers and
 // tests drive sessions through a carrier of their own, without sockets.
 #pragma once
 
@@ -49,6 +49,8 @@ class Session {
   virtual void produce(OutputBuffer& out) = 0;
   /// Nothing more will be read or written: close once everything produced has left.
   [[nodiscard]] virtual bool finished() const = 0;
+  /// Finished, and the peer does not take what it is owed: close, whatever is unsent.
+  [[nodiscard]] virtual bool abandoned() const { return false; }
   /// More output than fitted in the last produce().
   [[nodiscard]] virtual bool has_more() const { return false; }
   /// The peer will send nothing more.

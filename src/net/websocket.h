@@ -28,7 +28,10 @@ enum class CloseCode : std::uint16_t {
   kNormal = 1000,
   kGoingAway = 1001,
   kProtocolError = 1002,
+  kUnsupported = 1003,  // text where binary is spoken, or the reverse
+  kPolicy = 1008,
   kTooBig = 1009,
+  kTryAgainLater = 1013,
 };
 
 /// Sec-WebSocket-Accept for a client's key; empty unless the key is 16 bytes of base64.
