@@ -21,6 +21,7 @@ AccountSnapshotPtr make_account(std::uint32_t peers) {
   all.id = GroupId("all");
   all.account_id = account->account.id;
   all.name = std::string(kGroupAllName);
+  std::vector<Peer> all_peers;
   for (std::uint32_t i = 0; i < peers; ++i) {
     Peer peer;
     peer.id = PeerId(fmt::format("peer{:08}", i));
@@ -31,9 +32,10 @@ AccountSnapshotPtr make_account(std::uint32_t peers) {
     peer.dns_label = peer.name;
     peer.meta.wt_version = "0.77.1";
     all.peers.push_back(peer.id);
-    account->peers.push_back(std::move(peer));
+    all_peers.push_back(std::move(peer));
   }
-  account->groups.push_back(all);
+  account->peers = EntityTable<Peer>(std::move(all_peers));
+  account->groups = EntityTable<Group>({all});
   Policy policy;
   policy.id = PolicyId("policy");
   policy.public_id = PublicId("policy");
@@ -49,7 +51,7 @@ AccountSnapshotPtr make_account(std::uint32_t peers) {
   rule.sources = {all.id};
   rule.destinations = {all.id};
   policy.rules.push_back(rule);
-  account->policies.push_back(policy);
+  account->policies = EntityTable<Policy>({policy});
   return account;
 }
 

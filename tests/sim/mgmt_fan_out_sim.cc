@@ -59,12 +59,14 @@ class SimStore final : public management::StubStore {
     auto out = std::make_shared<management::AccountSnapshot>();
     out->account.id = management::AccountId(kAccount);
     out->account.serial = database_.serial;
+    std::vector<management::Peer> peers;
     for (const auto& [id, content] : database_.content) {
       management::Peer peer;
       peer.id = management::PeerId(id);
       peer.name = std::to_string(content);
-      out->peers.push_back(std::move(peer));
+      peers.push_back(std::move(peer));
     }
+    out->peers = management::EntityTable<management::Peer>(std::move(peers));
     if (!co_await way()) co_return away();
     co_return out;
   }

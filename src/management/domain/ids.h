@@ -29,6 +29,44 @@ struct RuleId : StrongId<RuleId, std::string> {
 struct PostureCheckId : StrongId<PostureCheckId, std::string> {
   using StrongId::StrongId;
 };
+struct RouteId : StrongId<RouteId, std::string> {
+  using StrongId::StrongId;
+};
+struct NetworkId : StrongId<NetworkId, std::string> {
+  using StrongId::StrongId;
+};
+struct RouterId : StrongId<RouterId, std::string> {
+  using StrongId::StrongId;
+};
+struct ResourceId : StrongId<ResourceId, std::string> {
+  using StrongId::StrongId;
+};
+struct NameServerGroupId : StrongId<NameServerGroupId, std::string> {
+  using StrongId::StrongId;
+};
+struct ZoneId : StrongId<ZoneId, std::string> {
+  using StrongId::StrongId;
+};
+struct RecordId : StrongId<RecordId, std::string> {
+  using StrongId::StrongId;
+};
+/// A reverse-proxy service.
+struct ServiceId : StrongId<ServiceId, std::string> {
+  using StrongId::StrongId;
+};
+/// A custom domain of the reverse proxy.
+struct ProxyDomainId : StrongId<ProxyDomainId, std::string> {
+  using StrongId::StrongId;
+};
+struct JobId : StrongId<JobId, std::string> {
+  using StrongId::StrongId;
+};
+struct TokenId : StrongId<TokenId, std::string> {
+  using StrongId::StrongId;
+};
+struct InviteId : StrongId<InviteId, std::string> {
+  using StrongId::StrongId;
+};
 struct SetupKeyId : StrongId<SetupKeyId, std::string> {
   using StrongId::StrongId;
 };

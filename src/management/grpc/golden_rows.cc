@@ -189,6 +189,10 @@ json::value read_vector(const std::string& path) {
 
 AccountSnapshotPtr snapshot(const json::object& tables, const std::string& id) {
   auto out = std::make_shared<AccountSnapshot>();
+  std::vector<User> users;
+  std::vector<Peer> peers;
+  std::vector<Group> groups;
+  std::vector<Policy> policies;
   const auto ours = [&](const Row& row) { return row.text("account_id") == id; };
   each(tables, "accounts", [&](const Row& row) {
     if (row.text("id") == id) out->account = account(row);
@@ -200,38 +204,38 @@ AccountSnapshotPtr snapshot(const json::object& tables, const std::string& id) {
     user.is_service_user = row.flag("is_service_user");
     user.auto_groups = row.list<GroupId>("auto_groups");
     user.blocked = row.flag("blocked");
-    out->users.push_back(std::move(user));
+    users.push_back(std::move(user));
   });
   each(tables, "peers", [&](const Row& row) {
-    if (ours(row)) out->peers.push_back(peer(row));
+    if (ours(row)) peers.push_back(peer(row));
   });
   each(tables, "groups", [&](const Row& row) {
     if (!ours(row)) return;
     Group group;
     group.id = GroupId(row.text("id"));
     group.name = row.text("name");
-    out->groups.push_back(std::move(group));
+    groups.push_back(std::move(group));
   });
   each(tables, "policies", [&](const Row& row) {
     if (!ours(row)) return;
     Policy policy;
     policy.id = PolicyId(row.text("id"));
     policy.enabled = row.flag("enabled");
-    out->policies.push_back(std::move(policy));
+    policies.push_back(std::move(policy));
   });
   each(tables, "policy_rules", [&](const Row& row) {
-    for (Policy& policy : out->policies)
+    for (Policy& policy : policies)
       if (policy.id.value() == row.text("policy_id")) policy.rules.push_back(rule(row));
   });
-  const auto by_id = [](const auto& left, const auto& right) { return left.id < right.id; };
-  std::ranges::sort(out->users, by_id);
-  std::ranges::sort(out->peers, by_id);
-  std::ranges::sort(out->groups, by_id);
   each(tables, "group_peers", [&](const Row& row) {
-    for (Group& group : out->groups)
+    for (Group& group : groups)
       if (group.id.value() == row.text("group_id")) group.peers.emplace_back(row.text("peer_id"));
   });
-  for (Group& group : out->groups) std::ranges::sort(group.peers);
+  for (Group& group : groups) std::ranges::sort(group.peers);
+  out->users = EntityTable<User>(std::move(users));
+  out->peers = EntityTable<Peer>(std::move(peers));
+  out->groups = EntityTable<Group>(std::move(groups));
+  out->policies = EntityTable<Policy>(std::move(policies));
   return out;
 }
 

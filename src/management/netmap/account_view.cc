@@ -48,8 +48,8 @@ AccountView::AccountView(management::AccountSnapshotPtr snapshot, std::string dn
 }
 
 PeerIndex AccountView::find(const PeerId& id) const {
-  const Peer* const peer = snapshot_->peer(id);
-  return peer == nullptr ? kNoPeer : static_cast<PeerIndex>(peer - snapshot_->peers.data());
+  const std::size_t position = snapshot_->peers.position(id);
+  return position == snapshot_->peers.kNowhere ? kNoPeer : static_cast<PeerIndex>(position);
 }
 
 void AccountView::index_peers() {

@@ -97,18 +97,19 @@ Result<AccountSnapshotPtr> snapshot(Session& session, const Context& context, co
   NB_LET(out->account, account(session, context, id));
   NB_LET(const sql::Rows users, session.query(kUsers, {id.value()}));
   NB_LET(const sql::Rows peers, session.query(kPeers, {id.value()}));
-  NB_LET(out->groups, groups(session, context, id));
+  NB_LET(auto group_list, groups(session, context, id));
   columns::Damage damage;
-  NB_LET(out->policies, policies(session, id, damage, out->skipped_rows));
-  out->users = read_all<User>(
-      users, [&](sql::RowReader& row) { return rows::read_user(row, context.codec, damage); });
-  out->peers =
+  NB_LET(auto policy_list, policies(session, id, damage, out->skipped_rows));
+  auto peer_list =
       read_all<Peer>(peers, [&](sql::RowReader& row) { return rows::read_peer(row, damage); });
-  sort_by_id(out->users);
-  sort_by_id(out->peers);
   // A peer without key or address can be nobody's neighbour.
   out->skipped_rows += std::erase_if(
-      out->peers, [](const Peer& peer) { return peer.key.empty() || !peer.ip.is_v4(); });
+      peer_list, [](const Peer& peer) { return peer.key.empty() || !peer.ip.is_v4(); });
+  out->users = EntityTable<User>(read_all<User>(
+      users, [&](sql::RowReader& row) { return rows::read_user(row, context.codec, damage); }));
+  out->peers = EntityTable<Peer>(std::move(peer_list));
+  out->groups = EntityTable<Group>(std::move(group_list));
+  out->policies = EntityTable<Policy>(std::move(policy_list));
   context.report(damage, "account", id.value());
   return AccountSnapshotPtr(std::move(out));
 }
