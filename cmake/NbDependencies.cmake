@@ -9,6 +9,8 @@ find_package(spdlog REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(nghttp2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(xcrypt REQUIRED IMPORTED_TARGET libxcrypt)
+pkg_check_modules(qrencode REQUIRED IMPORTED_TARGET libqrencode)
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 # It asks for 64-bit file offsets, which this platform always has; the macro would keep its users
 # from the precompiled headers.

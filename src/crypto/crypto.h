@@ -4,8 +4,9 @@
 // Purpose      envelope of RPC bodies (box.h), credentials handed to agents (relay_token.h),
 //              encrypted columns (field_cipher.h), secrets users hold (access_token.h,
 //              setup_key.h), ids (xid.h), hashes and texts (hash.h, encoding.h), randomness
-//              (random.h).
-// Not here     TLS (net); passwords and JOSE (idp).
+//              (random.h), signed tokens and key sets (jose.h), passwords of people (password.h,
+//              totp.h).
+// Not here     TLS (net).
 // Start with   BoxSession in box.h.
 // Threads      values and pure functions; a const object may be used by many threads at once.
 //              RandomSource says for itself.
@@ -19,7 +20,10 @@
 #include "crypto/encoding.h"
 #include "crypto/field_cipher.h"
 #include "crypto/hash.h"
+#include "crypto/jose.h"
+#include "crypto/password.h"
 #include "crypto/random.h"
 #include "crypto/relay_token.h"
 #include "crypto/setup_key.h"
+#include "crypto/totp.h"
 #include "crypto/xid.h"

@@ -5,6 +5,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/kdf.h>
 #include <sodium.h>
 #include <zlib.h>
 
@@ -39,6 +40,22 @@ Digest20 hmac_sha1(std::string_view key, std::string_view data) {
                  data.size(), digest.data(), &size) != nullptr);
   NB_ASSERT(size == digest.size());
   return digest;
+}
+
+Digest32 hkdf_sha256(std::string_view secret, std::string_view purpose) {
+  Digest32 key;
+  EVP_PKEY_CTX* context = EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nullptr);
+  std::size_t size = key.size();
+  NB_ASSERT(context != nullptr && EVP_PKEY_derive_init(context) == 1 &&
+            EVP_PKEY_CTX_set_hkdf_md(context, EVP_sha256()) == 1 &&
+            EVP_PKEY_CTX_set1_hkdf_key(context, as_bytes(secret).data(),
+                                       static_cast<int>(secret.size())) == 1 &&
+            EVP_PKEY_CTX_add1_hkdf_info(context, as_bytes(purpose).data(),
+                                        static_cast<int>(purpose.size())) == 1 &&
+            EVP_PKEY_derive(context, key.data(), &size) == 1);
+  EVP_PKEY_CTX_free(context);
+  NB_ASSERT(size == key.size());
+  return key;
 }
 
 Digest16 ssh_user_hash(std::string_view user_id) {

@@ -23,6 +23,9 @@ using Digest32 = std::array<std::uint8_t, 32>;
 /// For coturn only (contract/signal-relay-ops.md §4.2).
 [[nodiscard]] Digest20 hmac_sha1(std::string_view key, std::string_view data);
 
+/// HKDF (RFC 5869) without salt: one key per purpose out of one secret.
+[[nodiscard]] Digest32 hkdf_sha256(std::string_view secret, std::string_view purpose);
+
 /// Unkeyed BLAKE2b with a 16-byte digest over a user id: SSHAuth.AuthorizedUsers.
 /// Source   contract/network-map.md §1.1
 [[nodiscard]] Digest16 ssh_user_hash(std::string_view user_id);
