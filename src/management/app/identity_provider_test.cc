@@ -1,0 +1,50 @@
+#include "management/app/identity_provider.h"
+
+#include <gtest/gtest.h>
+
+namespace nb::management {
+namespace {
+
+TEST(IdpSubject, EncodesTheVectorsOfTheContract) {
+  const auto check = [](const char* user, const char* connector, const char* encoded) {
+    EXPECT_EQ(encode_subject({user, connector}).value(), encoded);
+    EXPECT_EQ(decode_subject(encoded), (IdpSubject{user, connector}));
+  };
+  check("7aad8c05-3287-473f-b42a-365504bf25e7", "local",
+        "CiQ3YWFkOGMwNS0zMjg3LTQ3M2YtYjQyYS0zNjU1MDRiZjI1ZTcSBWxvY2Fs");
+  check("00u1a2b3c4d5", "okta-d5p7eedra0h0lt6f59hg",
+        "CgwwMHUxYTJiM2M0ZDUSGW9rdGEtZDVwN2VlZHJhMGgwbHQ2ZjU5aGc");
+  check("a~?>b", "oidc1", "CgVhfj8-YhIFb2lkYzE");
+  const std::string large(130, 'x');
+  const std::string encoded = encode_subject({large, "oidc1"}).value();
+  EXPECT_TRUE(encoded.starts_with("CoIBeHh4")) << encoded;
+  EXPECT_EQ(decode_subject(encoded)->user_id, large);
+}
+
+TEST(IdpSubject, DecodesBothAlphabetsAndPadding) {
+  EXPECT_EQ(decode_subject("CgVhfj8+YhIFb2lkYzE=")->user_id, "a~?>b");
+}
+
+TEST(IdpSubject, RefusesWhatIsNotAPair) {
+  for (const auto* bad : {"", "x", "auth0|123", "CgA", "CgFhEgA", "CgFhEgFiAA", "CgFh", "EgFiCgFh"})
+    EXPECT_FALSE(decode_subject(bad)) << bad;
+}
+
+TEST(IdpPassword, RulesOfLengthAndClass) {
+  const auto ok = [](std::string text, PasswordRule rule) {
+    return check_password(Secret(std::move(text)), rule).has_value();
+  };
+  EXPECT_FALSE(ok("1234567", PasswordRule::kLength));
+  EXPECT_TRUE(ok("12345678", PasswordRule::kLength));
+  EXPECT_TRUE(ok(std::string(72, 'a'), PasswordRule::kLength));
+  EXPECT_FALSE(ok(std::string(73, 'a'), PasswordRule::kLength));
+  EXPECT_FALSE(ok(std::string("1234\0678", 8), PasswordRule::kLength));
+  EXPECT_TRUE(ok("Passw0rd!", PasswordRule::kComplex));
+  EXPECT_FALSE(ok("passw0rd!", PasswordRule::kComplex));
+  EXPECT_FALSE(ok("Password!", PasswordRule::kComplex));
+  EXPECT_FALSE(ok("Passw0rdd", PasswordRule::kComplex));
+  EXPECT_FALSE(ok("Passw0rd\xc3\xa4", PasswordRule::kComplex));
+}
+
+}  // namespace
+}  // namespace nb::management
