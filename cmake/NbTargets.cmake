@@ -42,11 +42,15 @@ if(NB_MOLD)
 endif()
 
 # Precompiled Asio, fmt and the usual standard headers for the modules that are built on them.
-file(WRITE ${CMAKE_BINARY_DIR}/nb_pch.cc "")
+# Written once: a newer file would have everything built again at each configuration.
+foreach(name nb_pch.cc nb_pch_test.cc)
+  if(NOT EXISTS ${CMAKE_BINARY_DIR}/${name})
+    file(WRITE ${CMAKE_BINARY_DIR}/${name} "")
+  endif()
+endforeach()
 add_library(nb_pch OBJECT ${CMAKE_BINARY_DIR}/nb_pch.cc)
 target_link_libraries(nb_pch PUBLIC nb_options)
 target_precompile_headers(nb_pch PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch.h)
-file(WRITE ${CMAKE_BINARY_DIR}/nb_pch_test.cc "")
 if(NB_BUILD_TESTS)
   add_library(nb_pch_test OBJECT ${CMAKE_BINARY_DIR}/nb_pch_test.cc)
   target_link_libraries(nb_pch_test PUBLIC nb_options GTest::gmock)
