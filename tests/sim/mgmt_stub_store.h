@@ -26,6 +26,12 @@ class StubStore : public Store {
   Task<AccountSnapshotPtr> snapshot(Instant, AccountId) override {
     return none<AccountSnapshotPtr>();
   }
+  Task<std::optional<SnapshotDelta>> changes(Instant, AccountId, std::uint64_t) override {
+    return none<std::optional<SnapshotDelta>>();
+  }
+  Task<std::size_t> prune_changes(Instant, std::chrono::milliseconds, std::size_t) override {
+    return none<std::size_t>();
+  }
   Task<std::vector<AccountSerial>> serials(Instant, std::vector<AccountId>) override {
     return none<std::vector<AccountSerial>>();
   }
@@ -49,6 +55,11 @@ class StubStore : public Store {
   Task<MetaUpdated> update_meta(Instant, MetaUpdate) override { return none<MetaUpdated>(); }
   Task<DeletedPeer> delete_peer(Instant, PeerKey, std::string) override {
     return none<DeletedPeer>();
+  }
+  Task<Swept> expire_logins(Instant, std::size_t) override { return none<Swept>(); }
+  Task<Swept> expire_inactive(Instant, std::size_t) override { return none<Swept>(); }
+  Task<Swept> delete_ephemeral(Instant, std::chrono::milliseconds, std::size_t) override {
+    return none<Swept>();
   }
   Task<> heartbeat(Instant, InstanceId, std::int64_t, std::chrono::milliseconds) override {
     return none<>();

@@ -35,6 +35,7 @@ struct NetworkRouter {
   bool masquerade = false;
   std::int64_t metric = 0;
   bool enabled = false;
+  std::int64_t order = 0;  // of insertion
 };
 
 struct NetworkResource {

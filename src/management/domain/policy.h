@@ -56,7 +56,8 @@ struct Policy {
   std::string description;
   bool enabled = false;
   std::vector<PostureCheckId> source_posture_checks;
-  std::vector<PolicyRule> rules;
+  std::vector<PolicyRule> rules;  // as they were inserted
+  std::int64_t order = 0;         // of insertion
 };
 
 }  // namespace nb::management

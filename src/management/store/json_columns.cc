@@ -1,8 +1,7 @@
 #include "management/store/json_columns.h"
 
 #include "crypto/encoding.h"
-
-#include <boost/json.hpp>
+#include "management/store/json_read.h"
 
 #include <array>
 
@@ -10,55 +9,6 @@ namespace nb::management::columns {
 namespace {
 
 namespace json = boost::json;
-
-constexpr std::size_t kFieldBytesMax = 4 * 1024 * 1024;
-
-/// Null for everything that stands for "nothing": NULL, '', null and damaged text.
-json::value parsed(std::string_view text, Damage& damage) {
-  if (text.empty() || text == "null" || text == "[]" || text == "{}") return nullptr;
-  json::error_code error;
-  json::parse_options options;
-  options.max_depth = 16;
-  json::value value;
-  if (text.size() <= kFieldBytesMax)
-    value = json::parse({text.data(), text.size()}, error, {}, options);
-  if (error || text.size() > kFieldBytesMax) {
-    ++damage.fields;
-    return nullptr;
-  }
-  return value;
-}
-
-/// The elements of a list, or none.
-const json::array& elements(const json::value& value, Damage& damage) {
-  static const json::array kNone;
-  if (value.is_array()) return value.get_array();
-  if (!value.is_null()) ++damage.fields;
-  return kNone;
-}
-
-const json::object& members(const json::value& value, Damage& damage) {
-  static const json::object kNone;
-  if (value.is_object()) return value.get_object();
-  if (!value.is_null()) ++damage.fields;
-  return kNone;
-}
-
-std::string text_of(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains({key.data(), key.size()});
-  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string{};
-}
-
-bool flag_of(const json::object& object, std::string_view key) {
-  const auto* value = object.if_contains({key.data(), key.size()});
-  return value != nullptr && value->is_bool() && value->get_bool();
-}
-
-std::int64_t number_of(const json::value& value) {
-  json::error_code error;
-  const auto number = value.to_number<std::int64_t>(error);
-  return error ? 0 : number;
-}
 
 std::string unquoted(std::string_view text, Damage& damage) {
   // By far the most frequent fields: no parser for "100.64.0.1".
@@ -304,8 +254,8 @@ std::vector<PortRange> read_port_ranges(std::string_view text, Damage& damage) {
   std::vector<PortRange> out;
   for (const json::value& item : elements(value, damage)) {
     const json::object& object = members(item, damage);
-    const auto* start = object.if_contains("Start");
-    const auto* end = object.if_contains("End");
+    const auto* start = member(object, "Start");
+    const auto* end = member(object, "End");
     out.push_back({static_cast<std::uint16_t>(start == nullptr ? 0 : number_of(*start)),
                    static_cast<std::uint16_t>(end == nullptr ? 0 : number_of(*end))});
   }
@@ -331,6 +281,32 @@ std::map<GroupId, std::vector<std::string>> read_authorized_groups(std::string_v
   return out;
 }
 
+std::string name_servers(const std::vector<NameServer>& servers) {
+  json::array out;
+  for (const NameServer& server : servers)
+    out.push_back(json::object{
+        {"IP", server.ip.to_string()}, {"NSType", server.type}, {"Port", server.port}});
+  return json::serialize(out);
+}
+
+std::vector<NameServer> read_name_servers(std::string_view text, Damage& damage) {
+  const json::value value = parsed(text, damage);
+  std::vector<NameServer> out;
+  for (const json::value& item : elements(value, damage)) {
+    const json::object& object = members(item, damage);
+    const auto ip = IpAddress::parse(text_of(object, "IP"));
+    if (!ip) {
+      ++damage.fields;
+      continue;
+    }
+    const auto* const type = member(object, "NSType");
+    const auto* const port = member(object, "Port");
+    out.push_back({*ip, type == nullptr ? 0 : number_of(*type),
+                   port == nullptr ? 0 : number_of(*port)});
+  }
+  return out;
+}
+
 std::string event_meta(const Event& event) {
   return json::serialize(meta_object(event));
 }
@@ -348,14 +324,14 @@ Event read_event(std::string_view text, Damage& damage) {
   const json::value value = parsed(text, damage);
   const json::object& object = members(value, damage);
   Event out;
-  if (const auto* at = object.if_contains("at"))
+  if (const auto* at = member(object, "at"))
     out.at = WallTime(std::chrono::nanoseconds(number_of(*at)));
-  if (const auto* activity = object.if_contains("activity"))
+  if (const auto* activity = member(object, "activity"))
     out.activity = static_cast<Activity>(number_of(*activity));
   out.initiator_id = text_of(object, "initiator");
   out.target_id = text_of(object, "target");
   out.account_id = AccountId(text_of(object, "account"));
-  if (const auto* meta = object.if_contains("meta"))
+  if (const auto* meta = member(object, "meta"))
     for (const auto& [key, item] : members(*meta, damage)) {
       EventValue field;
       if (item.is_bool())

@@ -3,10 +3,12 @@
 #pragma once
 
 #include "management/domain/address.h"
+#include "management/domain/dns.h"
 #include "management/domain/event.h"
 #include "management/domain/group.h"
 #include "management/domain/peer_meta.h"
 #include "management/domain/policy.h"
+#include "management/domain/posture_check.h"
 
 #include <string>
 #include <string_view>
@@ -66,6 +68,13 @@ std::vector<PortRange> read_port_ranges(std::string_view text, Damage& damage);
 std::string authorized_groups(const std::map<GroupId, std::vector<std::string>>& groups);
 std::map<GroupId, std::vector<std::string>> read_authorized_groups(std::string_view text,
                                                                    Damage& damage);
+
+/// [{"IP":"1.1.1.1","NSType":1,"Port":53}]
+std::string name_servers(const std::vector<NameServer>& servers);
+std::vector<NameServer> read_name_servers(std::string_view text, Damage& damage);
+/// {"NBVersionCheck":{"MinVersion":"0.50.0"}, …}; only configured kinds.
+std::string posture_checks(const PostureChecks& checks);
+PostureChecks read_posture_checks(std::string_view text, Damage& damage);
 
 /// The meta object of an event.
 std::string event_meta(const Event& event);

@@ -1,6 +1,6 @@
 #include "management/store/rows.h"
 
-#include <fmt/format.h>
+#include "management/store/rows_text.h"
 
 namespace nb::management::rows {
 namespace {
@@ -10,9 +10,12 @@ using sql::Param;
 using sql::RowReader;
 
 // Names in the order of the readers and writers below.
-constexpr std::string_view kAccount =
-    "id created_by created_at domain domain_category is_domain_primary_account "
-    "network_identifier network_net network_net_v6 network_dns network_serial "
+constexpr std::string_view kAccountHead = "id created_by created_at ";
+constexpr std::string_view kAccountDomain = "domain domain_category is_domain_primary_account ";
+constexpr std::string_view kAccountNetwork =
+    "network_identifier network_net network_net_v6 network_dns ";
+constexpr std::string_view kAccountSerial = "network_serial ";
+constexpr std::string_view kAccountSettings =
     "dns_settings_disabled_management_groups settings_peer_login_expiration_enabled "
     "settings_peer_login_expiration settings_peer_inactivity_expiration_enabled "
     "settings_peer_inactivity_expiration settings_regular_users_view_blocked "
@@ -45,62 +48,12 @@ constexpr std::string_view kUser =
     "id account_id role is_service_user non_deletable service_user_name auto_groups "
     "blocked pending_approval last_login created_at issued integration_ref_id "
     "integration_ref_integration_type name email ";
-constexpr std::string_view kGroup =
-    "id account_id public_id name issued resources integration_ref_id "
-    "integration_ref_integration_type ";
-constexpr std::string_view kPolicy =
-    "id public_id account_id name description enabled source_posture_checks ";
-constexpr std::string_view kRule =
-    "id policy_id name description enabled action destinations destination_resource "
-    "sources source_resource bidirectional protocol ports port_ranges authorized_groups "
-    "authorized_user ";
 constexpr std::string_view kSetupKey =
     "id account_id key key_secret name type created_at expires_at updated_at revoked "
     "used_times last_used auto_groups usage_limit ephemeral allow_extra_dns_labels ";
 
-std::vector<std::string_view> names(std::string_view list) {
-  std::vector<std::string_view> out;
-  while (!list.empty()) {
-    const auto blank = list.find(' ');
-    if (blank != 0) out.push_back(list.substr(0, blank));
-    list = blank == list.npos ? std::string_view{} : list.substr(blank + 1);
-  }
-  return out;
-}
-
-std::string select_list(std::string_view alias, std::initializer_list<std::string_view> lists) {
-  std::string out;
-  for (const std::string_view list : lists)
-    for (const std::string_view name : names(list)) {
-      if (!out.empty()) out += ", ";
-      out += fmt::format("{}.{}", alias, name);
-    }
-  return out;
-}
-
-std::string insert_text(std::string_view table, std::initializer_list<std::string_view> lists) {
-  std::string columns;
-  std::string values;
-  int count = 0;
-  for (const std::string_view list : lists)
-    for (const std::string_view name : names(list)) {
-      if (count > 0) {
-        columns += ", ";
-        values += ", ";
-      }
-      columns += name;
-      values += fmt::format("${}", ++count);
-    }
-  return fmt::format("INSERT INTO {} ({}) VALUES ({})", table, columns, values);
-}
-
 std::chrono::nanoseconds read_duration(RowReader& row) {
   return std::chrono::nanoseconds(row.integer());
-}
-
-/// A JSON list, or NULL when it is empty and was never set (upstream: nil).
-Param list_or_null(std::string text) {
-  return text == "[]" ? Param(nullptr) : Param(std::move(text));
 }
 
 void add_meta(std::vector<Param>& out, const PeerMeta& m) {
@@ -217,7 +170,8 @@ void add_settings(std::vector<Param>& out, const AccountSettings& s) {
 }  // namespace
 
 const std::string& account_columns() {
-  static const std::string kList = select_list("a", {kAccount});
+  static const std::string kList = 
+      select_list("a", {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial, kAccountSettings});
   return kList;
 }
 const std::string& peer_columns() {
@@ -227,18 +181,6 @@ const std::string& peer_columns() {
 }
 const std::string& user_columns() {
   static const std::string kList = select_list("u", {kUser});
-  return kList;
-}
-const std::string& group_columns() {
-  static const std::string kList = select_list("g", {kGroup});
-  return kList;
-}
-const std::string& policy_columns() {
-  static const std::string kList = select_list("o", {kPolicy});
-  return kList;
-}
-const std::string& rule_columns() {
-  static const std::string kList = select_list("r", {kRule});
   return kList;
 }
 const std::string& setup_key_columns() {
@@ -265,23 +207,48 @@ Account read_account(RowReader& row, Damage& damage) {
   return a;
 }
 
-Insert insert_account(const Account& a) {
-  static const std::string kText = insert_text("accounts", {kAccount});
-  Insert out{kText, {}};
-  out.values = {Param(a.id.value()),
-                Param(a.created_by.value()),
-                Param(a.created_at),
-                Param(a.domain),
-                Param(a.domain_category),
-                Param(a.is_domain_primary),
-                Param(a.network.identifier),
-                Param(columns::network(a.network.net)),
-                Param(columns::network(a.network.net_v6)),
-                Param(a.network.dns),
-                Param(a.serial),
-                Param(columns::ids(a.dns_disabled_management_groups))};
-  add_settings(out.values, a.settings);
-  out.values.emplace_back(a.reverse_proxy_free_domain_nonce);
+namespace {
+
+void add_domain(std::vector<Param>& out, const Account& a) {
+  out.emplace_back(a.domain);
+  out.emplace_back(a.domain_category);
+  out.emplace_back(a.is_domain_primary);
+}
+
+void add_network(std::vector<Param>& out, const AccountNetwork& network) {
+  out.emplace_back(network.identifier);
+  out.emplace_back(columns::network(network.net));
+  out.emplace_back(columns::network(network.net_v6));
+  out.emplace_back(network.dns);
+}
+
+void add_account_settings(std::vector<Param>& out, const Account& a) {
+  out.emplace_back(columns::ids(a.dns_disabled_management_groups));
+  add_settings(out, a.settings);
+  out.emplace_back(a.reverse_proxy_free_domain_nonce);
+}
+
+}  // namespace
+
+Write insert_account(const Account& a) {
+  static const std::string kText =
+      insert_text("accounts", {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial,
+                               kAccountSettings});
+  Write out{kText, {Param(a.id.value()), Param(a.created_by.value()), Param(a.created_at)}};
+  add_domain(out.values, a);
+  add_network(out.values, a.network);
+  out.values.emplace_back(a.serial);
+  add_account_settings(out.values, a);
+  return out;
+}
+
+Write update_account(const Account& a) {
+  static const std::string kText = update_text(
+      "accounts", {"id ", kAccountDomain, kAccountNetwork, kAccountSettings});
+  Write out{kText, {Param(a.id.value())}};
+  add_domain(out.values, a);
+  add_network(out.values, a.network);
+  add_account_settings(out.values, a);
   return out;
 }
 
@@ -316,10 +283,10 @@ Peer read_peer(RowReader& row, Damage& damage) {
   return p;
 }
 
-Insert insert_peer(const Peer& p) {
+Write insert_peer(const Peer& p) {
   static const std::string kText =
       insert_text("peers", {kPeerHead, kPeerMeta, kPeerLocation, kPeerRest});
-  Insert out{kText, {}};
+  Write out{kText, {}};
   out.values = {Param(p.id.value()), Param(p.account_id.value()), Param(p.key.value()),
                 Param(columns::address(p.ip)), Param(columns::address(p.ipv6))};
   add_meta(out.values, p.meta);
@@ -336,21 +303,11 @@ Insert insert_peer(const Peer& p) {
   return out;
 }
 
-Insert update_peer_meta(const Peer& peer) {
-  static const std::string kText = [] {
-    std::string text = "UPDATE peers SET ";
-    int count = 0;
-    for (const std::string_view list : {kPeerMeta, kPeerLocation})
-      for (const std::string_view name : names(list)) {
-        if (count > 0) text += ", ";
-        text += fmt::format("{} = ${}", name, ++count);
-      }
-    return text + fmt::format(" WHERE id = ${}", count + 1);
-  }();
-  Insert out{kText, {}};
+Write update_peer_meta(const Peer& peer) {
+  static const std::string kText = update_text("peers", {"id ", kPeerMeta, kPeerLocation});
+  Write out{kText, {Param(peer.id.value())}};
   add_meta(out.values, peer.meta);
   add_location(out.values, peer.location);
-  out.values.emplace_back(peer.id.value());
   return out;
 }
 
@@ -375,92 +332,25 @@ User read_user(RowReader& row, const FieldCodec& codec, Damage& damage) {
   return u;
 }
 
-Insert insert_user(const User& u, const FieldCodec& codec) {
+namespace {
+std::vector<Param> user_values(const User& u, const FieldCodec& codec) {
+  return {Param(u.id.value()), Param(u.account_id.value()), Param(u.role), Param(u.is_service_user),
+          Param(u.non_deletable), Param(u.service_user_name), Param(columns::ids(u.auto_groups)),
+          Param(u.blocked), Param(u.pending_approval), Param(u.last_login), Param(u.created_at),
+          Param(u.issued), Param(u.integration_ref_id), Param(u.integration_ref_type),
+          Param(codec.seal(u.name, {"users", "name", u.id.value()})),
+          Param(codec.seal(u.email, {"users", "email", u.id.value()}))};
+}
+}  // namespace
+
+Write insert_user(const User& u, const FieldCodec& codec) {
   static const std::string kText = insert_text("users", {kUser});
-  return {
-      kText,
-      {Param(u.id.value()), Param(u.account_id.value()), Param(u.role), Param(u.is_service_user),
-       Param(u.non_deletable), Param(u.service_user_name), Param(columns::ids(u.auto_groups)),
-       Param(u.blocked), Param(u.pending_approval), Param(u.last_login), Param(u.created_at),
-       Param(u.issued), Param(u.integration_ref_id), Param(u.integration_ref_type),
-       Param(codec.seal(u.name, {"users", "name", u.id.value()})),
-       Param(codec.seal(u.email, {"users", "email", u.id.value()}))}};
+  return {kText, user_values(u, codec)};
 }
 
-Group read_group(RowReader& row, Damage& damage) {
-  Group g;
-  g.id = GroupId(row.string());
-  g.account_id = AccountId(row.string());
-  g.public_id = PublicId(row.string());
-  g.name = row.string();
-  g.issued = row.string();
-  g.resources = columns::read_resources(row.text(), damage);
-  g.integration_ref_id = row.integer();
-  g.integration_ref_type = row.string();
-  return g;
-}
-
-Insert insert_group(const Group& g) {
-  static const std::string kText = insert_text("groups", {kGroup});
-  return {kText,
-          {Param(g.id.value()), Param(g.account_id.value()), Param(g.public_id.value()),
-           Param(g.name), Param(g.issued), Param(columns::resources(g.resources)),
-           Param(g.integration_ref_id), Param(g.integration_ref_type)}};
-}
-
-Policy read_policy(RowReader& row, Damage& damage) {
-  Policy o;
-  o.id = PolicyId(row.string());
-  o.public_id = PublicId(row.string());
-  o.account_id = AccountId(row.string());
-  o.name = row.string();
-  o.description = row.string();
-  o.enabled = row.boolean();
-  o.source_posture_checks = columns::read_ids<PostureCheckId>(row.text(), damage);
-  return o;
-}
-
-Insert insert_policy(const Policy& o, bool is_default) {
-  static const std::string kText = [] {
-    return insert_text("policies", {kPolicy, "nb_is_default"});
-  }();
-  return {
-      kText,
-      {Param(o.id.value()), Param(o.public_id.value()), Param(o.account_id.value()), Param(o.name),
-       Param(o.description), Param(o.enabled), list_or_null(columns::ids(o.source_posture_checks)),
-       is_default ? Param(true) : Param(nullptr)}};
-}
-
-PolicyRule read_rule(RowReader& row, Damage& damage) {
-  PolicyRule r;
-  r.id = RuleId(row.string());
-  r.policy_id = PolicyId(row.string());
-  r.name = row.string();
-  r.description = row.string();
-  r.enabled = row.boolean();
-  r.action = row.string();
-  r.destinations = columns::read_ids<GroupId>(row.text(), damage);
-  r.destination_resource = columns::read_resource(row.text(), damage);
-  r.sources = columns::read_ids<GroupId>(row.text(), damage);
-  r.source_resource = columns::read_resource(row.text(), damage);
-  r.bidirectional = row.boolean();
-  r.protocol = row.string();
-  r.ports = columns::read_strings(row.text(), damage);
-  r.port_ranges = columns::read_port_ranges(row.text(), damage);
-  r.authorized_groups = columns::read_authorized_groups(row.text(), damage);
-  r.authorized_user = row.string();
-  return r;
-}
-
-Insert insert_rule(const PolicyRule& r) {
-  static const std::string kText = insert_text("policy_rules", {kRule});
-  return {kText,
-          {Param(r.id.value()), Param(r.policy_id.value()), Param(r.name), Param(r.description),
-           Param(r.enabled), Param(r.action), Param(columns::ids(r.destinations)),
-           Param(columns::resource(r.destination_resource)), Param(columns::ids(r.sources)),
-           Param(columns::resource(r.source_resource)), Param(r.bidirectional), Param(r.protocol),
-           Param(columns::strings(r.ports)), Param(columns::port_ranges(r.port_ranges)),
-           Param(columns::authorized_groups(r.authorized_groups)), Param(r.authorized_user)}};
+Write update_user(const User& u, const FieldCodec& codec) {
+  static const std::string kText = update_text("users", {kUser});
+  return {kText, user_values(u, codec)};
 }
 
 SetupKey read_setup_key(RowReader& row, Damage& damage) {
@@ -484,7 +374,7 @@ SetupKey read_setup_key(RowReader& row, Damage& damage) {
   return k;
 }
 
-Insert insert_setup_key(const SetupKey& k) {
+Write insert_setup_key(const SetupKey& k) {
   static const std::string kText = insert_text("setup_keys", {kSetupKey});
   return {kText,
           {Param(k.id.value()), Param(k.account_id.value()), Param(k.key.value()),

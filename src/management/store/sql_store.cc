@@ -1,5 +1,6 @@
 #include "management/store/sql_store.h"
 
+#include "management/store/change_log.h"
 #include "management/store/migrations.h"
 #include "management/store/store_work.h"
 
@@ -89,6 +90,22 @@ class SqlStore final : public Store {
                                    [id = std::move(id)](Session& session, const Context& context) {
                                      return work::snapshot(session, context, id);
                                    });
+  }
+
+  Task<std::optional<SnapshotDelta>> changes(Instant deadline, AccountId id,
+                                             std::uint64_t since) override {
+    return run<std::optional<SnapshotDelta>>(
+        deadline, kReadMany,
+        [id = std::move(id), since](Session& session, const Context& context) {
+          return work::changes_since(session, context, id, since);
+        });
+  }
+
+  Task<std::size_t> prune_changes(Instant deadline, std::chrono::milliseconds age,
+                                  std::size_t limit) override {
+    return run<std::size_t>(deadline, kWrite, [age, limit](Session& session, const Context&) {
+      return work::prune_changes(session, age, limit);
+    });
   }
 
   Task<std::vector<AccountSerial>> serials(Instant deadline, std::vector<AccountId> ids) override {
@@ -210,6 +227,25 @@ class SqlStore final : public Store {
                                 Session& session, const Context& context) {
                               return work::delete_peer(session, context, key, initiator);
                             });
+  }
+
+  Task<Swept> expire_logins(Instant deadline, std::size_t limit) override {
+    return run<Swept>(deadline, kWrite, [limit](Session& session, const Context& context) {
+      return work::expire_logins(session, context, limit);
+    });
+  }
+
+  Task<Swept> expire_inactive(Instant deadline, std::size_t limit) override {
+    return run<Swept>(deadline, kWrite, [limit](Session& session, const Context& context) {
+      return work::expire_inactive(session, context, limit);
+    });
+  }
+
+  Task<Swept> delete_ephemeral(Instant deadline, std::chrono::milliseconds lifetime,
+                               std::size_t limit) override {
+    return run<Swept>(deadline, kWrite, [lifetime, limit](Session& session, const Context& context) {
+      return work::delete_ephemeral(session, context, lifetime, limit);
+    });
   }
 
   Task<> heartbeat(Instant deadline, InstanceId instance, std::int64_t incarnation,

@@ -106,6 +106,12 @@ struct ReapedPeer {
   bool ephemeral = false;
 };
 
+/// What one round of a scheduled job did, all in one transaction.
+struct Swept {
+  std::vector<Peer> peers;              // expired: as they are now; deleted: as they were
+  std::vector<AccountSerial> accounts;  // of these peers, with their new serials
+};
+
 struct DeletedPeer {
   Peer peer;
   std::uint64_t serial = 0;
@@ -159,6 +165,16 @@ class Store {
   virtual Task<AccountId> account_of_peer(Instant deadline, PeerKey key) = 0;
   /// One consistent picture (REPEATABLE READ READ ONLY); its serial is the map's serial.
   virtual Task<AccountSnapshotPtr> snapshot(Instant deadline, AccountId id) = 0;
+  /// What changed since a snapshot with this serial, as it is now, read in one transaction; apply it
+  /// with applied(). Nothing: take a whole snapshot, because not every serial in between says what
+  /// it changed (another server wrote it, or it is too long ago), or it would be too much.
+  /// Not every write raises the serial: see peers' `last_seen` and the like (decision 0060).
+  virtual Task<std::optional<SnapshotDelta>> changes(Instant deadline, AccountId id,
+                                                     std::uint64_t since) = 0;
+  /// Forgets what changes() would tell about times longer ago than `age`. Returns how many rows, at
+  /// most about `limit`.
+  virtual Task<std::size_t> prune_changes(Instant deadline, std::chrono::milliseconds age,
+                                          std::size_t limit) = 0;
   /// Serials of those accounts that exist, in one query; for anti-entropy. At most 10,000 ids.
   virtual Task<std::vector<AccountSerial>> serials(Instant deadline,
                                                    std::vector<AccountId> ids) = 0;
@@ -207,6 +223,18 @@ class Store {
 
   /// Errors   kNotFound "peer not found: <key>".
   virtual Task<DeletedPeer> delete_peer(Instant deadline, PeerKey key, std::string initiator) = 0;
+
+  // --- scheduled jobs (network-map.md §5) -------------------------------------------------------
+  // At most `limit` peers a call, of all accounts; fewer came back: none is left. By the database's
+  // clock. Each peer is taken once, with one event, whichever instances sweep at the same time.
+
+  /// Connected peers whose login is too old become expired and disconnected; close their streams.
+  virtual Task<Swept> expire_logins(Instant deadline, std::size_t limit) = 0;
+  /// Peers that were away for too long have to log in again.
+  virtual Task<Swept> expire_inactive(Instant deadline, std::size_t limit) = 0;
+  /// Ephemeral peers without a session for `lifetime` are deleted, unless something depends on them.
+  virtual Task<Swept> delete_ephemeral(Instant deadline, std::chrono::milliseconds lifetime,
+                                       std::size_t limit) = 0;
 
   // --- sessions -------------------------------------------------------------------------------
 

@@ -7,6 +7,12 @@
 #include "management/store/sql_store.h"
 #include "sql/session.h"
 
+#include <atomic>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
 namespace nb::management::work {
 
 using sql::Session;
@@ -19,6 +25,10 @@ struct Context {
   SqlStoreOptions options;
   Logger log;
   mutable crypto::XidGenerator ids;
+  /// Since the start, over all reads.
+  mutable std::atomic<std::uint64_t> damaged_fields{0};
+  mutable std::mutex reported_mutex;
+  mutable std::set<std::pair<std::string, std::string>> reported;  // said once per process
 
   Context(const SqlStoreParts& parts, SqlStoreOptions options_in)
       : codec(parts.cipher, parts.random),
@@ -29,7 +39,7 @@ struct Context {
         ids(parts.clock, parts.random) {}
 
   [[nodiscard]] RandomFn random_fn() const;
-  /// Logs damaged fields once per read.
+  /// Counts damaged fields, and logs them once per object.
   void report(const columns::Damage& damage, std::string_view what, std::string_view id) const;
 };
 
@@ -44,11 +54,13 @@ std::string locking(const Session& session, std::string_view clause);
 /// "(SELECT value FROM …)" over a JSON list of texts in parameter `number`.
 std::string json_list(const Session& session, int number);
 
-Result<sql::Rows> insert(Session& session, const rows::Insert& row, std::string_view suffix = {});
+/// Runs a statement of rows.h; the suffix follows it.
+Result<sql::Rows> insert(Session& session, const rows::Write& row, std::string_view suffix = {});
 
 // --- common -----------------------------------------------------------------------------------
 
-/// The last statement of a transaction; also announces the change.
+/// A serial that nobody describes: every instance reads the whole account. Transactions that know
+/// what they changed use the one in change_log.h.
 Result<std::uint64_t> bump_serial(Session& session, const Context& context, const AccountId& id);
 Result<> add_event(Session& session, const Context& context, const Event& event);
 Result<Account> account(Session& session, const Context& context, const AccountId& id);
@@ -103,6 +115,11 @@ Result<bool> disconnect(Session& session, const Context& context, const PeerId& 
                         std::int64_t epoch);
 Result<std::vector<ReapedPeer>> disconnect_dead(Session& session, const Context& context,
                                                 std::size_t limit);
+
+Result<Swept> expire_logins(Session& session, const Context& context, std::size_t limit);
+Result<Swept> expire_inactive(Session& session, const Context& context, std::size_t limit);
+Result<Swept> delete_ephemeral(Session& session, const Context& context,
+                               std::chrono::milliseconds lifetime, std::size_t limit);
 
 Result<std::string> installation_id(Session& session, const Context& context);
 Result<ServerKeys> server_keys(Session& session, const Context& context,

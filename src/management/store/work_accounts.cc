@@ -1,3 +1,4 @@
+#include "management/store/object_reader.h"
 #include "management/store/store_work.h"
 
 namespace nb::management::work {
@@ -12,40 +13,6 @@ std::vector<T> read_all(const sql::Rows& rows, Read read) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     sql::RowReader reader(rows[i]);
     out.push_back(read(reader));
-  }
-  return out;
-}
-
-template <class T>
-void sort_by_id(std::vector<T>& items) {
-  // Here and not in SQL: the database may sort text by the rules of a language.
-  std::sort(items.begin(), items.end(), [](const T& a, const T& b) { return a.id < b.id; });
-}
-
-Result<std::vector<Policy>> policies(Session& session, const AccountId& id, columns::Damage& damage,
-                                     std::size_t& skipped) {
-  static const std::string kPolicies =
-      fmt::format("SELECT {} FROM policies o WHERE o.account_id = $1", rows::policy_columns());
-  static const std::string kRules = fmt::format(
-      "SELECT {} FROM policy_rules r JOIN policies o ON o.id = r.policy_id WHERE "
-      "o.account_id = $1",
-      rows::rule_columns());
-  NB_LET(const sql::Rows policy_rows, session.query(kPolicies, {id.value()}));
-  NB_LET(const sql::Rows rule_rows, session.query(kRules, {id.value()}));
-  auto out = read_all<Policy>(policy_rows,
-                              [&](sql::RowReader& row) { return rows::read_policy(row, damage); });
-  auto rules = read_all<PolicyRule>(
-      rule_rows, [&](sql::RowReader& row) { return rows::read_rule(row, damage); });
-  sort_by_id(out);
-  sort_by_id(rules);
-  for (PolicyRule& rule : rules) {
-    const auto it =
-        std::lower_bound(out.begin(), out.end(), rule.policy_id,
-                         [](const Policy& p, const PolicyId& wanted) { return p.id < wanted; });
-    if (it != out.end() && it->id == rule.policy_id)
-      it->rules.push_back(std::move(rule));
-    else
-      ++skipped;
   }
   return out;
 }
@@ -87,30 +54,30 @@ Result<std::pair<Account, bool>> ensure_account(Session& session, const Context&
 }
 
 Result<AccountSnapshotPtr> snapshot(Session& session, const Context& context, const AccountId& id) {
-  static const std::string kUsers =
-      fmt::format("SELECT {} FROM users u WHERE u.account_id = $1", rows::user_columns());
-  static const std::string kPeers =
-      fmt::format("SELECT {} FROM peers p WHERE p.account_id = $1", rows::peer_columns());
   auto out = std::make_shared<AccountSnapshot>();
   // First: in one snapshot of the database the order does not matter, but a reader should see that
   // data is never older than the serial.
   NB_LET(out->account, account(session, context, id));
-  NB_LET(const sql::Rows users, session.query(kUsers, {id.value()}));
-  NB_LET(const sql::Rows peers, session.query(kPeers, {id.value()}));
-  NB_LET(auto group_list, groups(session, context, id));
-  columns::Damage damage;
-  NB_LET(auto policy_list, policies(session, id, damage, out->skipped_rows));
-  auto peer_list =
-      read_all<Peer>(peers, [&](sql::RowReader& row) { return rows::read_peer(row, damage); });
-  // A peer without key or address can be nobody's neighbour.
-  out->skipped_rows += std::erase_if(
-      peer_list, [](const Peer& peer) { return peer.key.empty() || !peer.ip.is_v4(); });
-  out->users = EntityTable<User>(read_all<User>(
-      users, [&](sql::RowReader& row) { return rows::read_user(row, context.codec, damage); }));
-  out->peers = EntityTable<Peer>(std::move(peer_list));
-  out->groups = EntityTable<Group>(std::move(group_list));
-  out->policies = EntityTable<Policy>(std::move(policy_list));
-  context.report(damage, "account", id.value());
+  ObjectReader reader(session, context, id);
+  const auto take = [&]<class T>(EntityTable<T>& table, Result<std::vector<T>> items) -> Result<> {
+    if (!items) return std::move(items).error();
+    table = EntityTable<T>(*std::move(items));
+    return {};
+  };
+  NB_TRY(take(out->users, reader.users()));
+  NB_TRY(take(out->peers, reader.peers()));
+  NB_TRY(take(out->groups, reader.groups()));
+  NB_TRY(take(out->policies, reader.policies()));
+  NB_TRY(take(out->posture_checks, reader.posture_checks()));
+  NB_TRY(take(out->routes, reader.routes()));
+  NB_TRY(take(out->networks, reader.networks()));
+  NB_TRY(take(out->routers, reader.routers()));
+  NB_TRY(take(out->resources, reader.resources()));
+  NB_TRY(take(out->name_server_groups, reader.name_server_groups()));
+  NB_TRY(take(out->zones, reader.zones()));
+  NB_TRY(take(out->services, reader.services()));
+  NB_TRY(take(out->proxy_domains, reader.proxy_domains()));
+  out->skipped_rows = reader.skipped();
   return AccountSnapshotPtr(std::move(out));
 }
 

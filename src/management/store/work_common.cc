@@ -1,4 +1,5 @@
 #include "base/log_keys.h"
+#include "management/store/object_reader.h"
 #include "management/store/store_work.h"
 
 #include <array>
@@ -18,7 +19,13 @@ RandomFn Context::random_fn() const {
 void Context::report(const columns::Damage& damage, std::string_view what,
                      std::string_view id) const {
   if (damage.fields == 0) return;
-  log.warn("damaged fields in the database read as empty",
+  damaged_fields.fetch_add(damage.fields, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(reported_mutex);
+    constexpr std::size_t kRememberedMax = 10'000;
+    if (reported.size() >= kRememberedMax || !reported.emplace(what, id).second) return;
+  }
+  log.warn("damaged fields in the database read as empty; netbird-mgmt doctor lists them",
            {log::f("what", what), log::f("id", id), log::f(log::kCount, damage.fields)});
 }
 
@@ -48,22 +55,9 @@ std::string json_list(const Session& session, int number) {
              : fmt::format("(SELECT value FROM json_each(${}))", number);
 }
 
-Result<sql::Rows> insert(Session& session, const rows::Insert& row, std::string_view suffix) {
+Result<sql::Rows> insert(Session& session, const rows::Write& row, std::string_view suffix) {
   if (suffix.empty()) return session.query(row.statement, row.values);
   return session.query(fmt::format("{} {}", row.statement, suffix), row.values);
-}
-
-Result<std::uint64_t> bump_serial(Session& session, const Context& context, const AccountId& id) {
-  NB_LET(const sql::Rows rows,
-         session.query(
-             "UPDATE accounts SET network_serial = COALESCE(network_serial, 0) + 1 WHERE id = "
-             "$1 RETURNING network_serial",
-             {id.value()}));
-  if (rows.empty()) return fail(Code::kNotFound, "account not found: {}", id.value());
-  const auto serial = static_cast<std::uint64_t>(rows[0].integer(0));
-  if (context.options.announce && context.options.announce())
-    NB_TRY(session.notify(kAccountChannel, fmt::format("{} {}", id.value(), serial)));
-  return serial;
 }
 
 Result<> add_event(Session& session, const Context& context, const Event& event) {
@@ -145,33 +139,7 @@ Result<PeerView> peer_by_id(Session& session, const Context& context, const Acco
 }
 
 Result<std::vector<Group>> groups(Session& session, const Context& context, const AccountId& id) {
-  static const std::string kText =
-      fmt::format("SELECT {} FROM groups g WHERE g.account_id = $1", rows::group_columns());
-  // The join leaves out memberships of groups and peers that are not there (any more).
-  static constexpr std::string_view kMembers =
-      "SELECT m.group_id, m.peer_id FROM group_peers m JOIN groups g ON g.id = m.group_id JOIN "
-      "peers p "
-      "ON p.id = m.peer_id WHERE g.account_id = $1 AND p.account_id = $1";
-  NB_LET(const sql::Rows rows, session.query(kText, {id.value()}));
-  NB_LET(const sql::Rows members, session.query(kMembers, {id.value()}));
-  columns::Damage damage;
-  std::vector<Group> out;
-  out.reserve(rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    sql::RowReader reader(rows[i]);
-    out.push_back(rows::read_group(reader, damage));
-  }
-  const auto by_id = [](const Group& a, const Group& b) { return a.id < b.id; };
-  std::sort(out.begin(), out.end(), by_id);
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    Group wanted;
-    wanted.id = GroupId(members[i].string(0));
-    const auto it = std::lower_bound(out.begin(), out.end(), wanted, by_id);
-    if (it != out.end() && it->id == wanted.id) it->peers.emplace_back(members[i].string(1));
-  }
-  for (Group& group : out) std::sort(group.peers.begin(), group.peers.end());
-  context.report(damage, "groups", id.value());
-  return out;
+  return ObjectReader(session, context, id).groups();
 }
 
 Event peer_event(const Context& context, Activity activity, std::string initiator, const Peer& peer,

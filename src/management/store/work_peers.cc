@@ -1,10 +1,54 @@
 #include "management/domain/login_rules.h"
+#include "management/store/peer_removal.h"
 #include "management/store/store_work.h"
 
 namespace nb::management::work {
 namespace {
 
-/// Lower levels refuse the deletion that would leave others without the peer.
+bool names_peer(std::string_view text, const PeerId& id) {
+  columns::Damage damage;
+  return columns::read_resource(text, damage).id == id.value();
+}
+
+/// Policies with a rule that has the peer itself as a side.
+Result<std::vector<PolicyId>> direct_policies(Session& session, const Peer& peer) {
+  NB_LET(const sql::Rows rows,
+         session.query(
+             "SELECT r.policy_id, r.source_resource, r.destination_resource FROM policy_rules r "
+             "JOIN policies o ON o.id = r.policy_id WHERE o.account_id = $1 AND "
+             "(r.source_resource LIKE $2 OR r.destination_resource LIKE $2)",
+             {peer.account_id.value(), "%" + peer.id.value() + "%"}));
+  std::vector<PolicyId> out;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (names_peer(rows[i].text(1), peer.id) || names_peer(rows[i].text(2), peer.id))
+      out.emplace_back(rows[i].string(0));
+  return out;
+}
+
+Result<> delete_policies(Session& session, const std::vector<PolicyId>& policies) {
+  if (policies.empty()) return {};
+  const std::string list = columns::ids(policies);
+  NB_TRY(session.exec(
+      fmt::format("DELETE FROM policy_rules WHERE policy_id IN {}", json_list(session, 1)),
+      {list}));
+  NB_TRY(session.exec(fmt::format("DELETE FROM policies WHERE id IN {}", json_list(session, 1)),
+                      {list}));
+  return {};
+}
+
+/// The ids that a DELETE or SELECT gives back in its first column.
+template <class Id>
+Result<std::vector<Id>> ids_of(Session& session, std::string_view statement,
+                               std::initializer_list<sql::Param> params) {
+  NB_LET(const sql::Rows rows, session.query(statement, params));
+  std::vector<Id> out;
+  for (std::size_t i = 0; i < rows.size(); ++i) out.emplace_back(rows[i].string(0));
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+}  // namespace
+
 Result<> check_unlinked(Session& session, const Peer& peer) {
   NB_LET(const sql::Rows routers,
          session.query("SELECT id FROM network_routers WHERE account_id = $1 AND peer = $2 LIMIT 1",
@@ -23,54 +67,22 @@ Result<> check_unlinked(Session& session, const Peer& peer) {
   return {};
 }
 
-bool names_peer(std::string_view text, const PeerId& id) {
-  columns::Damage damage;
-  return columns::read_resource(text, damage).id == id.value();
-}
-
-/// Policies with a rule that has the peer itself as a side.
-Result<> delete_direct_policies(Session& session, const Peer& peer) {
-  NB_LET(const sql::Rows rows,
-         session.query(
-             "SELECT r.policy_id, r.source_resource, r.destination_resource FROM policy_rules r "
-             "JOIN policies o ON o.id = r.policy_id WHERE o.account_id = $1 AND "
-             "(r.source_resource LIKE $2 OR r.destination_resource LIKE $2)",
-             {peer.account_id.value(), "%" + peer.id.value() + "%"}));
-  std::vector<std::string> policies;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    if (names_peer(rows[i].text(1), peer.id) || names_peer(rows[i].text(2), peer.id))
-      policies.push_back(rows[i].string(0));
-  if (policies.empty()) return {};
-  const std::string list = columns::strings(policies);
-  NB_TRY(session.exec(
-      fmt::format("DELETE FROM policy_rules WHERE policy_id IN {}", json_list(session, 1)),
-      {list}));
-  NB_TRY(session.exec(fmt::format("DELETE FROM policies WHERE id IN {}", json_list(session, 1)),
-                      {list}));
-  return {};
-}
-
-Result<> delete_rows(Session& session, const Peer& peer) {
-  NB_TRY(session.exec("DELETE FROM group_peers WHERE peer_id = $1", {peer.id.value()}));
-  NB_TRY(delete_direct_policies(session, peer));
+Result<std::vector<GroupId>> remove_peer(Session& session, const Peer& peer, Changes& changes) {
+  NB_LET(const auto groups,
+         ids_of<GroupId>(session, "DELETE FROM group_peers WHERE peer_id = $1 RETURNING group_id",
+                         {peer.id.value()}));
+  NB_LET(const auto policies, direct_policies(session, peer));
+  NB_TRY(delete_policies(session, policies));
   // Upstream leaves legacy routes that name the peer behind, dangling.
-  NB_TRY(session.exec("DELETE FROM routes WHERE account_id = $1 AND peer = $2",
-                      {peer.account_id.value(), peer.id.value()}));
+  NB_LET(const auto routes,
+         ids_of<RouteId>(session,
+                         "DELETE FROM routes WHERE account_id = $1 AND peer = $2 RETURNING id",
+                         {peer.account_id.value(), peer.id.value()}));
   NB_TRY(session.exec("DELETE FROM nb_peer_sessions WHERE peer_id = $1", {peer.id.value()}));
   NB_TRY(session.exec("DELETE FROM peers WHERE id = $1", {peer.id.value()}));
-  return {};
+  changes.touched(peer.id).touched_all(groups).touched_all(policies).touched_all(routes);
+  return groups;
 }
-
-Result<std::vector<GroupId>> groups_of(Session& session, const PeerId& id) {
-  NB_LET(const sql::Rows rows,
-         session.query("SELECT group_id FROM group_peers WHERE peer_id = $1 ORDER BY group_id",
-                       {id.value()}));
-  std::vector<GroupId> out;
-  for (std::size_t i = 0; i < rows.size(); ++i) out.emplace_back(rows[i].string(0));
-  return out;
-}
-
-}  // namespace
 
 // Source: contract/management-grpc.md §5.2.2.
 Result<bool> relogin_needs_write(const PeerView& view, const Relogin& request, WallTime now) {
@@ -110,7 +122,10 @@ Result<ReloggedIn> relogin(Session& session, const Context& context, const Relog
       session.exec("UPDATE peers SET ssh_key = $2, peer_status_login_expired = $3, last_login = $4 "
                    "WHERE id = $1",
                    {peer.id.value(), peer.ssh_key, peer.status.login_expired, peer.last_login}));
-  NB_LET(out.view.serial, bump_serial(session, context, peer.account_id));
+  Changes changes(peer.account_id);
+  changes.touched(peer.id);
+  if (out.renewed) changes.touched(peer.user_id);
+  NB_LET(out.view.serial, bump_serial(session, context, changes));
   return out;
 }
 
@@ -143,10 +158,12 @@ Result<MetaUpdated> update_meta(Session& session, const Context& context,
   NB_TRY(check_may_sync(view, context.clock.wall()));
   MetaUpdated out = apply_meta(std::move(view), update);
   if (!out.change.any && !out.location_changed) return out;
-  const rows::Insert row = rows::update_peer_meta(out.view.peer);
+  const rows::Write row = rows::update_peer_meta(out.view.peer);
   NB_TRY(session.exec(row.statement, row.values));
   if (out.change.map_relevant || out.location_changed) {
-    NB_LET(out.view.serial, bump_serial(session, context, out.view.peer.account_id));
+    const Peer& peer = out.view.peer;
+    NB_LET(out.view.serial,
+           bump_serial(session, context, Changes(peer.account_id).touched(peer.id)));
   }
   return out;
 }
@@ -160,13 +177,13 @@ Result<DeletedPeer> delete_peer(Session& session, const Context& context, const 
   DeletedPeer out;
   out.peer = std::move(view->peer);
   NB_TRY(check_unlinked(session, out.peer));
-  NB_LET(out.groups, groups_of(session, out.peer.id));
-  NB_TRY(delete_rows(session, out.peer));
+  Changes changes(out.peer.account_id);
+  NB_LET(out.groups, remove_peer(session, out.peer, changes));
   NB_TRY(add_event(
       session, context,
       peer_event(context, Activity::kPeerRemovedByUser,
                  initiator.empty() ? kSystemInitiator : initiator, out.peer, view->settings)));
-  NB_LET(out.serial, bump_serial(session, context, out.peer.account_id));
+  NB_LET(out.serial, bump_serial(session, context, changes));
   return out;
 }
 

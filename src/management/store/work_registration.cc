@@ -1,4 +1,5 @@
 // First registration of a machine. Source: contract/management-grpc.md §5.2.1, network-map.md §4.
+#include "management/store/change_log.h"
 #include "management/store/idna.h"
 #include "management/store/store_work.h"
 
@@ -247,7 +248,10 @@ Result<Registered> register_peer(Session& session, const Context& context,
     NB_TRY(add_event(session, context, registration_event(context, sponsor, out.peer, owner)));
   // Hot rows last, in the order every transaction takes them: key, then account.
   NB_TRY(book(session, context, sponsor));
-  NB_LET(out.serial, bump_serial(session, context, sponsor.account));
+  Changes changes(sponsor.account);
+  changes.touched(out.peer.id).touched_all(out.groups);
+  if (sponsor.user) changes.touched(sponsor.user->id);
+  NB_LET(out.serial, bump_serial(session, context, changes));
   return out;
 }
 

@@ -1,6 +1,9 @@
 // Which instance serves which peer, fenced by (peer, epoch).
 // Source   contract/management-grpc.md §5.5, network-map.md §5 "Session fencing".
+#include "management/store/change_log.h"
 #include "management/store/store_work.h"
+
+#include <map>
 
 namespace nb::management::work {
 
@@ -57,7 +60,7 @@ Result<SessionStarted> connect(Session& session, const Context& context, const P
       "excluded.instance_id, incarnation = excluded.incarnation, epoch = excluded.epoch",
       {peer.value(), account_id.value(), instance.value(), incarnation, out.epoch}));
   // Maps name embedded proxies only while they are connected.
-  if (row.boolean(3)) NB_TRY(bump_serial(session, context, account_id));
+  if (row.boolean(3)) NB_TRY(bump_serial(session, context, Changes(account_id).touched(peer)));
   return out;
 }
 
@@ -72,7 +75,8 @@ Result<bool> disconnect(Session& session, const Context& context, const PeerId& 
       now_time(session));
   NB_LET(const sql::Rows rows, session.query(text, {peer.value(), epoch}));
   if (rows.empty()) return false;
-  if (rows[0].boolean(1)) NB_TRY(bump_serial(session, context, AccountId(rows[0].string(0))));
+  if (rows[0].boolean(1))
+    NB_TRY(bump_serial(session, context, Changes(AccountId(rows[0].string(0))).touched(peer)));
   return true;
 }
 
@@ -96,15 +100,15 @@ Result<std::vector<ReapedPeer>> disconnect_dead(Session& session, const Context&
       now_time(session), now_ms(session));
   NB_LET(const sql::Rows rows, session.query(text, {static_cast<std::int64_t>(limit)}));
   std::vector<ReapedPeer> out;
-  std::vector<AccountId> changed;
+  std::map<AccountId, Changes> changed;  // in the order in which everybody locks accounts
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const sql::Row row = rows[i];
     out.push_back({PeerId(row.string(0)), AccountId(row.string(1)), row.boolean(2)});
-    if (row.boolean(3)) changed.push_back(out.back().account);
+    if (row.boolean(3))
+      changed.try_emplace(out.back().account, out.back().account)
+          .first->second.touched(out.back().peer);
   }
-  std::sort(changed.begin(), changed.end());
-  changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
-  for (const AccountId& account_id : changed) NB_TRY(bump_serial(session, context, account_id));
+  for (const auto& [id, changes] : changed) NB_TRY(bump_serial(session, context, changes));
   return out;
 }
 

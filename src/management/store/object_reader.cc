@@ -1,0 +1,190 @@
+#include "management/store/object_reader.h"
+
+#include <algorithm>
+
+namespace nb::management::work {
+namespace {
+
+template <class T>
+void sort_by_id(std::vector<T>& items) {
+  // Here and not in SQL: the database may sort text by the rules of a language.
+  std::sort(items.begin(), items.end(), [](const T& a, const T& b) { return a.id < b.id; });
+}
+
+/// In a list sorted by id; null: none.
+template <class T, class Id>
+T* find(std::vector<T>& sorted, const Id& id) {
+  const auto it = std::lower_bound(sorted.begin(), sorted.end(), id,
+                                   [](const T& item, const Id& wanted) { return item.id < wanted; });
+  return it != sorted.end() && it->id == id ? &*it : nullptr;
+}
+
+}  // namespace
+
+std::string row_order(const Session& session, std::string_view alias) {
+  return fmt::format("{}.{}", alias, session.postgres() ? "nb_order" : "rowid");
+}
+
+Result<sql::Rows> ObjectReader::query(const Source& source, Ids ids) {
+  std::string text = fmt::format("SELECT {} FROM {} WHERE {} = $1", source.columns, source.from,
+                                 source.account);
+  if (ids != nullptr) text += fmt::format(" AND {} IN {}", source.id, json_list(session_, 2));
+  if (!source.order.empty()) text += fmt::format(" ORDER BY {}", source.order);
+  if (ids == nullptr) return session_.query(text, {account_.value()});
+  return session_.query(text, {account_.value(), columns::strings(*ids)});
+}
+
+template <class T, class Read>
+Result<std::vector<T>> ObjectReader::read(const Source& source, Ids ids, Read read_row) {
+  NB_LET(const sql::Rows rows, query(source, ids));
+  columns::Damage damage;
+  std::vector<T> out;
+  out.reserve(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    sql::RowReader row(rows[i]);
+    out.push_back(read_row(row, damage));
+  }
+  context_.report(damage, source.what, account_.value());
+  return out;
+}
+
+template <class T, class Keep>
+void ObjectReader::keep(std::vector<T>& items, Keep wanted) {
+  skipped_ += std::erase_if(items, [&](const T& item) { return !wanted(item); });
+}
+
+Result<std::vector<User>> ObjectReader::users(Ids ids) {
+  return read<User>({"users", rows::user_columns(), "users u", "u.account_id", "u.id"}, ids,
+                    [this](sql::RowReader& row, columns::Damage& damage) {
+                      return rows::read_user(row, context_.codec, damage);
+                    });
+}
+
+Result<std::vector<Peer>> ObjectReader::peers(Ids ids) {
+  NB_LET(auto out, read<Peer>({"peers", rows::peer_columns(), "peers p", "p.account_id", "p.id"},
+                              ids, rows::read_peer));
+  // A peer without key or address can be nobody's neighbour.
+  keep(out, [](const Peer& peer) { return !peer.key.empty() && peer.ip.is_v4(); });
+  return out;
+}
+
+Result<std::vector<Group>> ObjectReader::groups(Ids ids) {
+  NB_LET(auto out,
+         read<Group>({"groups", rows::group_columns(), "groups g", "g.account_id", "g.id"}, ids,
+                     rows::read_group));
+  sort_by_id(out);
+  // The join leaves out memberships of groups and peers that are not there (any more).
+  NB_LET(const sql::Rows members,
+         query({"group members", "m.group_id, m.peer_id",
+                "group_peers m JOIN groups g ON g.id = m.group_id JOIN peers p ON p.id = m.peer_id "
+                "AND p.account_id = g.account_id",
+                "g.account_id", "m.group_id"},
+               ids));
+  for (std::size_t i = 0; i < members.size(); ++i)
+    if (Group* const group = find(out, GroupId(members[i].string(0))))
+      group->peers.emplace_back(members[i].string(1));
+  for (Group& group : out) std::sort(group.peers.begin(), group.peers.end());
+  return out;
+}
+
+Result<std::vector<Policy>> ObjectReader::policies(Ids ids) {
+  const std::string policy_columns =
+      rows::policy_columns() + ", " + row_order(session_, "o");
+  NB_LET(auto out,
+         read<Policy>({"policies", policy_columns, "policies o", "o.account_id", "o.id"}, ids,
+                      [](sql::RowReader& row, columns::Damage& damage) {
+                        Policy policy = rows::read_policy(row, damage);
+                        policy.order = row.integer();
+                        return policy;
+                      }));
+  sort_by_id(out);
+  const std::string order = row_order(session_, "r");
+  NB_LET(auto rules,
+         read<PolicyRule>({"policy rules", rows::rule_columns(),
+                           "policy_rules r JOIN policies o ON o.id = r.policy_id", "o.account_id",
+                           "r.policy_id", order},
+                          ids, rows::read_rule));
+  for (PolicyRule& rule : rules)
+    if (Policy* const policy = find(out, rule.policy_id)) policy->rules.push_back(std::move(rule));
+  return out;
+}
+
+Result<std::vector<PostureCheck>> ObjectReader::posture_checks(Ids ids) {
+  return read<PostureCheck>({"posture checks", rows::posture_check_columns(), "posture_checks c",
+                             "c.account_id", "c.id"},
+                            ids, rows::read_posture_check);
+}
+
+Result<std::vector<Route>> ObjectReader::routes(Ids ids) {
+  return read<Route>({"routes", rows::route_columns(), "routes t", "t.account_id", "t.id"}, ids,
+                     rows::read_route);
+}
+
+Result<std::vector<Network>> ObjectReader::networks(Ids ids) {
+  return read<Network>({"networks", rows::network_columns(), "networks n", "n.account_id", "n.id"},
+                       ids, rows::read_network);
+}
+
+Result<std::vector<NetworkRouter>> ObjectReader::routers(Ids ids) {
+  const std::string router_columns = rows::router_columns() + ", " + row_order(session_, "w");
+  return read<NetworkRouter>(
+      {"network routers", router_columns, "network_routers w", "w.account_id", "w.id"}, ids,
+      [](sql::RowReader& row, columns::Damage& damage) {
+        NetworkRouter router = rows::read_router(row, damage);
+        router.order = row.integer();
+        return router;
+      });
+}
+
+Result<std::vector<NetworkResource>> ObjectReader::resources(Ids ids) {
+  return read<NetworkResource>({"network resources", rows::resource_columns(),
+                                "network_resources e", "e.account_id", "e.id"},
+                               ids, rows::read_resource);
+}
+
+Result<std::vector<NameServerGroup>> ObjectReader::name_server_groups(Ids ids) {
+  return read<NameServerGroup>({"nameserver groups", rows::name_server_group_columns(),
+                                "name_server_groups s", "s.account_id", "s.id"},
+                               ids, rows::read_name_server_group);
+}
+
+Result<std::vector<DnsZone>> ObjectReader::zones(Ids ids) {
+  NB_LET(auto out, read<DnsZone>({"zones", rows::zone_columns(), "zones z", "z.account_id", "z.id"},
+                                 ids, rows::read_zone));
+  sort_by_id(out);
+  NB_LET(auto records,
+         read<DnsZoneRecord>({"zone records", rows::record_columns(),
+                              "records d JOIN zones z ON z.id = d.zone_id", "z.account_id",
+                              "d.zone_id"},
+                             ids, rows::read_record));
+  sort_by_id(records);
+  for (DnsZoneRecord& record : records)
+    if (DnsZone* const zone = find(out, record.zone_id)) zone->records.push_back(std::move(record));
+  return out;
+}
+
+Result<std::vector<ProxyService>> ObjectReader::services(Ids ids) {
+  NB_LET(auto out,
+         read<ProxyService>(
+             {"services", rows::service_columns(), "services v", "v.account_id", "v.id"}, ids,
+             rows::read_service));
+  sort_by_id(out);
+  using Target = std::pair<ServiceId, ServiceTarget>;
+  NB_LET(auto targets,
+         read<Target>({"service targets", rows::target_columns(),
+                       "targets x JOIN services v ON v.id = x.service_id", "v.account_id",
+                       "x.service_id", "x.id"},
+                      ids, rows::read_target));
+  for (auto& [service_id, target] : targets)
+    if (ProxyService* const service = find(out, service_id))
+      service->targets.push_back(std::move(target));
+  return out;
+}
+
+Result<std::vector<ProxyDomain>> ObjectReader::proxy_domains(Ids ids) {
+  return read<ProxyDomain>({"proxy domains", rows::proxy_domain_columns(), "domains y",
+                            "y.account_id", "y.id"},
+                           ids, rows::read_proxy_domain);
+}
+
+}  // namespace nb::management::work
