@@ -99,8 +99,7 @@ class Writer {
         if (const auto peer = any_peer()) change_meta(*peer);
         return true;
       case 4:
-        if (const auto peer = any_peer())
-          EXPECT_TRUE(get(instance_.store->relogin(soon(), {peer->key, {}, "key " + next(), false})));
+        if (const auto peer = any_peer()) change_ssh_key(*peer);
         return true;
       case 5:
         if (const auto peer = any_peer()) remove(*peer);
@@ -145,14 +144,21 @@ class Writer {
     update.meta->wt_version = "0.7" + next();
     EXPECT_TRUE(get(instance_.store->update_meta(soon(), update)));
   }
+  void change_ssh_key(const Peer& peer) {
+    EXPECT_TRUE(get(instance_.store->relogin(soon(), {peer.key, {}, "key " + next(), false})));
+  }
   void remove(const Peer& peer) {
     EXPECT_TRUE(get(instance_.store->delete_peer(soon(), peer.key, "")));
   }
   void come_and_go(const Peer& peer) {
     const auto session = get(instance_.store->connect(soon(), peer.id, InstanceId("i"), 1));
     ASSERT_TRUE(session);
-    if (below(2) == 0) EXPECT_TRUE(get(instance_.store->disconnect(soon(), peer.id, session->epoch)));
-    if (below(2) == 0) EXPECT_TRUE(get(instance_.store->disconnect_dead(soon(), 100)));
+    if (below(2) == 0) {
+      EXPECT_TRUE(get(instance_.store->disconnect(soon(), peer.id, session->epoch)));
+    }
+    if (below(2) == 0) {
+      EXPECT_TRUE(get(instance_.store->disconnect_dead(soon(), 100)));
+    }
   }
 
   using Statements = std::vector<rows::Write>;
@@ -214,44 +220,46 @@ class Writer {
   std::vector<ServiceId> services_;
 };
 
+template <class T, class Fill>
+T made(Fill fill) {
+  T out;
+  fill(out);
+  return out;
+}
+
 void Writer::change_object() {
   using namespace rows;
   const std::string name = "n" + next();
+  const auto named = [&](auto& object) { object.name = name; };
   switch (below(11)) {
     case 0:
-      save<Group>(groups_, {.name = name}, insert_group, update_group, "groups");
-      return;
+      return save(groups_, made<Group>(named), insert_group, update_group, "groups");
     case 1:
-      change_policy();
-      return;
+      return change_policy();
     case 2:
-      save<PostureCheck>(checks_, {.name = name, .checks = {.nb_version_min = "0." + next()}},
-                         insert_posture_check, update_posture_check, "posture_checks");
-      return;
+      return save(checks_, made<PostureCheck>([&](PostureCheck& check) {
+                    check.name = name;
+                    check.checks.nb_version_min = "0." + next();
+                  }),
+                  insert_posture_check, update_posture_check, "posture_checks");
     case 3:
-      save<Route>(routes_, {.net_id = name}, insert_route, update_route, "routes");
-      return;
+      return save(routes_, made<Route>([&](Route& route) { route.net_id = name; }), insert_route,
+                  update_route, "routes");
     case 4:
-      save<Network>(networks_, {.name = name}, insert_network, update_network, "networks");
-      return;
+      return save(networks_, made<Network>(named), insert_network, update_network, "networks");
     case 5:
-      save<NetworkRouter>(routers_, {.metric = ++counter_}, insert_router, update_router,
-                          "network_routers");
-      return;
+      return save(routers_, made<NetworkRouter>([&](NetworkRouter& r) { r.metric = ++counter_; }),
+                  insert_router, update_router, "network_routers");
     case 6:
-      save<NetworkResource>(resources_, {.name = name}, insert_resource, update_resource,
-                            "network_resources");
-      return;
+      return save(resources_, made<NetworkResource>(named), insert_resource, update_resource,
+                  "network_resources");
     case 7:
-      save<NameServerGroup>(nameservers_, {.name = name}, insert_name_server_group,
-                            update_name_server_group, "name_server_groups");
-      return;
+      return save(nameservers_, made<NameServerGroup>(named), insert_name_server_group,
+                  update_name_server_group, "name_server_groups");
     case 8:
-      change_zone();
-      return;
+      return change_zone();
     case 9:
-      change_service();
-      return;
+      return change_service();
     default: {
       Account account = *get(instance_.store->account(soon(), account_.id));
       account.settings.dns_domain = name + ".example";
@@ -262,36 +270,47 @@ void Writer::change_object() {
 
 void Writer::change_policy() {
   const auto [id, fresh] = pick(policies_);
-  Policy policy{.id = id, .account_id = account_.id, .name = "p" + next()};
+  Policy policy;
+  policy.id = id;
+  policy.account_id = account_.id;
+  policy.name = "p" + next();
   Statements statements{fresh ? rows::insert_policy(policy, false) : rows::update_policy(policy)};
   if (!fresh)
-    statements.push_back({"DELETE FROM policy_rules WHERE policy_id = $1", {sql::Param(id.value())}});
-  for (std::uint32_t i = below(3); i > 0; --i)
-    statements.push_back(rows::insert_rule(
-        {.id = RuleId(new_id()), .policy_id = id, .name = "r" + next(), .ports = {next()}}));
+    statements.push_back(
+        {"DELETE FROM policy_rules WHERE policy_id = $1", {sql::Param(id.value())}});
+  for (std::uint32_t i = below(3); i > 0; --i) {
+    PolicyRule rule;
+    rule.id = RuleId(new_id());
+    rule.policy_id = id;
+    rule.ports = {next()};
+    statements.push_back(rows::insert_rule(rule));
+  }
   run(statements, Changes(account_.id).touched(id));
 }
 
 void Writer::change_zone() {
   const auto [id, fresh] = pick(zones_);
-  DnsZone zone{.id = id, .account_id = account_.id, .name = "z" + next(), .domain = "z.example"};
-  Statements statements{fresh ? rows::insert_zone(zone) : rows::update_zone(zone)};
-  statements.push_back(rows::insert_record({.id = RecordId(new_id()),
-                                            .account_id = account_.id,
-                                            .zone_id = id,
-                                            .name = "r" + next(),
-                                            .type = "A",
-                                            .content = "192.0.2.1",
-                                            .ttl = 300}));
-  run(statements, Changes(account_.id).touched(id));
+  DnsZone zone;
+  zone.id = id;
+  zone.account_id = account_.id;
+  zone.name = "z" + next();
+  DnsZoneRecord record;
+  record.id = RecordId(new_id());
+  record.account_id = account_.id;
+  record.zone_id = id;
+  record.name = "r" + next();
+  run({fresh ? rows::insert_zone(zone) : rows::update_zone(zone), rows::insert_record(record)},
+      Changes(account_.id).touched(id));
 }
 
 void Writer::change_service() {
   const auto [id, fresh] = pick(services_);
   Statements statements;
   if (fresh)
-    statements.push_back({"INSERT INTO services (id, account_id, name, domain) VALUES ($1, $2, $3, $1)",
-                          {sql::Param(id.value()), sql::Param(account_.id.value()), sql::Param("s")}});
+    statements.push_back(
+        {"INSERT INTO services (id, account_id, name, domain) VALUES ($1, $2, $3, $4)",
+         {sql::Param(id.value()), sql::Param(account_.id.value()), sql::Param("s"),
+          sql::Param(id.value())}});
   statements.push_back(
       {"INSERT INTO targets (account_id, service_id, target_id, port) VALUES ($1, $2, $3, $4)",
        {sql::Param(account_.id.value()), sql::Param(id.value()), sql::Param("t"),
@@ -335,7 +354,9 @@ TEST_P(ChangeLogTest, SnapshotAndDeltasAreAFreshSnapshot) {
     for (std::uint32_t n = random() % 4; n > 0; --n) described_all = writer.write() && described_all;
     const auto delta = since(kept->account.serial);
     const AccountSnapshotPtr now = fresh();
-    if (!described_all) EXPECT_FALSE(delta);
+    if (!described_all) {
+      EXPECT_FALSE(delta);
+    }
     if (delta) {
       ++deltas;
       kept = applied(*kept, *delta);
