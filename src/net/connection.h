@@ -52,6 +52,7 @@ class Connection final : public Mortal,
                        std::span<const std::uint8_t> rest) override;
   [[nodiscard]] const PeerAddress& peer() const override { return peer_; }
   [[nodiscard]] bool tls() const override { return ssl_ != nullptr; }
+  [[nodiscard]] bool blocked() const override { return !pending_.empty(); }
 
  private:
   friend class ConnectionList;

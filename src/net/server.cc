@@ -375,6 +375,10 @@ Result<> Server::start() {
     probe = Descriptor();
     for (auto& server : impl_->servers) {
       NB_LET(auto fd, listen_on(listener, port, true));
+      if (const int unsent = static_cast<int>(impl_->config.unsent_bytes_max); unsent > 0) {
+        // Accepted sockets inherit it.
+        setsockopt(fd.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+      }
       server->add_listener(std::move(fd), listener.tls);
     }
     impl_->ports.push_back(port);

@@ -66,6 +66,8 @@ struct ServerConfig {
   unsigned trusted_proxy_count = 0;                 // >0: index from the right instead
   std::vector<std::string>
       grpc_tunnel_paths{};  // WebSocket paths that carry a raw HTTP/2 connection
+  /// What a socket may hold that has not left yet (TCP_NOTSENT_LOWAT); 0: the system's limit.
+  std::size_t unsent_bytes_max = 0;
   /// What no route takes is a gRPC call made wrongly (505, 405, 415) instead of 404.
   bool unmatched_is_grpc = false;
 };

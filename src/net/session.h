@@ -33,6 +33,8 @@ class Carrier {
                                std::span<const std::uint8_t> rest) = 0;
   [[nodiscard]] virtual const PeerAddress& peer() const = 0;
   [[nodiscard]] virtual bool tls() const = 0;
+  /// The peer has not taken all of what was produced.
+  [[nodiscard]] virtual bool blocked() const { return false; }
 
  protected:
   ~Carrier() = default;

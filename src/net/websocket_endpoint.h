@@ -52,6 +52,8 @@ class WebSocketChannel {
   virtual void want_flush() = 0;
   /// WebSocketEndpoint::on_timer() no later than `at`.
   virtual void wake_at(Instant at) = 0;
+  /// The socket has not taken all of what produce() gave.
+  [[nodiscard]] virtual bool blocked() const = 0;
   /// Sends what produce() still has, the close frame, and ends. No message is handed on any more.
   virtual void close(websocket::CloseCode code) = 0;
   /// Ends now; what the socket has not taken is lost.

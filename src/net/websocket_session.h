@@ -41,6 +41,7 @@ class WebSocketSession final : public Session,
   [[nodiscard]] EventLoop& loop() const override { return context_.loop; }
   [[nodiscard]] const ClientAddress& client() const override { return client_; }
   void want_flush() override { carrier_.want_flush(); }
+  [[nodiscard]] bool blocked() const override { return carrier_.blocked(); }
   void wake_at(Instant at) override { carrier_.wake_at(at); }
   void close(websocket::CloseCode code) override;
   void abort() override;
