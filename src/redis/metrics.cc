@@ -1,33 +1,24 @@
 #include "redis/metrics.h"
 
-#include <string>
+#include "base/plain_metrics.h"
 
 namespace nb::redis {
 
 namespace {
 
-prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
-}
-
-prometheus::Counter& counter(prometheus::Registry& registry, const char* name, const char* help,
-                             const prometheus::Labels& labels = {}) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add(labels);
-}
-
 prometheus::Counter& commands(prometheus::Registry& registry, const char* result) {
-  return counter(registry, "nb_redis_commands_total", "Commands to Redis by result",
-                 {{"result", result}});
+  return plain_counter(registry, "nb_redis_commands_total", "Commands to Redis by result",
+                       {{"result", result}});
 }
 
 }  // namespace
 
 Metrics::Metrics(prometheus::Registry& registry)
-    : up(gauge(registry, "nb_redis_up", "1 while every Redis client is connected")),
-      reconnects_total(counter(registry, "nb_redis_reconnects_total",
-                               "Connections to Redis after the first of each client")),
-      connect_errors_total(counter(registry, "nb_redis_connect_errors_total",
-                                   "Attempts to connect to Redis that failed")),
+    : up(plain_gauge(registry, "nb_redis_up", "1 while every Redis client is connected")),
+      reconnects_total(plain_counter(registry, "nb_redis_reconnects_total",
+                                     "Connections to Redis after the first of each client")),
+      connect_errors_total(plain_counter(registry, "nb_redis_connect_errors_total",
+                                         "Attempts to connect to Redis that failed")),
       commands_ok_total(commands(registry, "ok")),
       commands_error_total(commands(registry, "error")),
       commands_lost_total(commands(registry, "lost")),
@@ -40,19 +31,20 @@ Metrics::Metrics(prometheus::Registry& registry)
               .Add({},
                    prometheus::Histogram::BucketBoundaries{0.0001, 0.00025, 0.0005, 0.001, 0.0025,
                                                            0.005, 0.01, 0.05, 0.25, 1, 5})),
-      pending_commands(
-          gauge(registry, "nb_redis_pending_commands", "Commands waiting to be sent or answered")),
-      breaker_state(gauge(registry, "nb_redis_breaker_state",
-                          "Circuit breaker of the client: 0 closed, 1 half-open, 2 open")),
-      breaker_opened_total(
-          counter(registry, "nb_redis_breaker_opened_total", "Times the circuit breaker opened")),
-      pubsub_up(gauge(registry, "nb_redis_pubsub_up", "1 while every subscriber is live")),
-      pubsub_channels(
-          gauge(registry, "nb_redis_pubsub_channels", "Channels subscribed or to be subscribed")),
-      pubsub_messages_total(
-          counter(registry, "nb_redis_pubsub_messages_total", "Messages received from channels")),
-      pubsub_gaps_total(counter(registry, "nb_redis_pubsub_gaps_total",
-                                "Times a subscriber became live, each after a possible gap")) {}
+      pending_commands(plain_gauge(registry, "nb_redis_pending_commands",
+                                   "Commands waiting to be sent or answered")),
+      breaker_state(plain_gauge(registry, "nb_redis_breaker_state",
+                                "Circuit breaker of the client: 0 closed, 1 half-open, 2 open")),
+      breaker_opened_total(plain_counter(registry, "nb_redis_breaker_opened_total",
+                                         "Times the circuit breaker opened")),
+      pubsub_up(plain_gauge(registry, "nb_redis_pubsub_up", "1 while every subscriber is live")),
+      pubsub_channels(plain_gauge(registry, "nb_redis_pubsub_channels",
+                                  "Channels subscribed or to be subscribed")),
+      pubsub_messages_total(plain_counter(registry, "nb_redis_pubsub_messages_total",
+                                          "Messages received from channels")),
+      pubsub_gaps_total(
+          plain_counter(registry, "nb_redis_pubsub_gaps_total",
+                        "Times a subscriber became live, each after a possible gap")) {}
 
 void Metrics::refresh_up() {
   up.Set(clients > 0 && clients_up == clients ? 1 : 0);
