@@ -22,7 +22,6 @@ constexpr std::size_t kResponseTableBytes = 256;
 /// A header block this many times over the limit is not read to its end.
 constexpr std::size_t kHeaderAbuse = 4;
 constexpr std::size_t kHeldMessages = 4;
-constexpr std::size_t kFrameHeaderBytes = 9;
 
 /// Control frames that one DATA frame of either side justifies: Go clients answer each with a PING,
 /// and with a WINDOW_UPDATE or two (contract/signal-relay-ops.md §1.4).
@@ -65,43 +64,6 @@ struct CallbacksDeleter {
   }
 };
 }  // namespace
-
-void HeaderBlock::clear() {
-  text_.clear();
-  spans_.clear();
-  too_large = false;
-}
-
-void HeaderBlock::add(std::string_view name, std::string_view value) {
-  spans_.push_back({static_cast<std::uint32_t>(text_.size()),
-                    static_cast<std::uint32_t>(name.size()),
-                    static_cast<std::uint32_t>(value.size())});
-  text_.append(name);
-  text_.append(value);
-}
-
-HeaderBlock::Field HeaderBlock::at(std::size_t index) const {
-  const Span& span = spans_[index];
-  const std::string_view all = text_;
-  return {all.substr(span.at, span.name), all.substr(span.at + span.name, span.value)};
-}
-
-std::string_view HeaderBlock::find(std::string_view name) const {
-  for (std::size_t i = 0; i < spans_.size(); ++i) {
-    if (spans_[i].name == name.size() && at(i).name == name) return at(i).value;
-  }
-  return {};
-}
-
-std::string HeaderBlock::joined(std::string_view name) const {
-  std::string all;
-  for (std::size_t i = 0; i < spans_.size(); ++i) {
-    if (spans_[i].name != name.size() || at(i).name != name) continue;
-    if (!all.empty()) all += ", ";
-    all += at(i).value;
-  }
-  return all;
-}
 
 /// nghttp2 calls back through C functions; each finds its session and goes on there.
 struct Http2Callbacks {
@@ -237,42 +199,6 @@ bool Http2Session::upgrade(std::string_view settings_payload, HeaderBlock reques
   return true;
 }
 
-/// Finds DATA frames of streams that are over: nghttp2 has no callback for those.
-void Http2Session::walk_frames(std::span<const std::uint8_t> bytes) {
-  while (!bytes.empty()) {
-    if (walk_skip_ > 0) {
-      const std::size_t part = std::min<std::size_t>(walk_skip_, bytes.size());
-      walk_skip_ -= static_cast<std::uint32_t>(part);
-      bytes = bytes.subspan(part);
-      continue;
-    }
-    const std::uint8_t* head = bytes.data();
-    if (walk_head_size_ > 0 || bytes.size() < kFrameHeaderBytes) {
-      const std::size_t part = std::min(kFrameHeaderBytes - walk_head_size_, bytes.size());
-      std::copy_n(bytes.begin(), part, walk_head_.begin() + walk_head_size_);
-      walk_head_size_ = static_cast<std::uint8_t>(walk_head_size_ + part);
-      bytes = bytes.subspan(part);
-      if (walk_head_size_ < kFrameHeaderBytes) return;
-      walk_head_size_ = 0;
-      head = walk_head_.data();
-    } else {
-      bytes = bytes.subspan(kFrameHeaderBytes);
-    }
-    walk_skip_ = static_cast<std::uint32_t>(head[0] << 16 | head[1] << 8 | head[2]);
-    if (head[3] != NGHTTP2_DATA && head[3] != NGHTTP2_RST_STREAM) continue;
-    const auto id =
-        static_cast<std::int32_t>((head[5] & 0x7fU) << 24 | static_cast<unsigned>(head[6] << 16) |
-                                  static_cast<unsigned>(head[7] << 8) | head[8]);
-    if (head[3] == NGHTTP2_RST_STREAM) {
-      walk_reset_ = id;
-    } else if (id == walk_reset_) {
-      fail(NGHTTP2_STREAM_CLOSED);  // reset by the peer earlier in the same bytes
-    } else if (id > 0 && id % 2 == 1 && id <= last_id_) {
-      check_closed_stream(id);
-    }
-  }
-}
-
 void Http2Session::prefetch() const {
   if (session_ != nullptr) prefetch_bytes(session_, kLibrarySessionBytes);
   if (waiting_ != nullptr) prefetch_bytes(waiting_, sizeof(GrpcStream));
@@ -280,7 +206,7 @@ void Http2Session::prefetch() const {
 
 void Http2Session::receive(std::span<const std::uint8_t> bytes) {
   if (dead_) return;
-  walk_frames(bytes);
+  fail_on(history_.walk(bytes, session_));
   received_ = context_.loop.now();
   ping_sent_ = Instant{};
   const ssize_t used = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
@@ -442,30 +368,8 @@ void Http2Session::end_of_request(Http2Stream& stream) {
 // --- callbacks of nghttp2 ----------------------------------------------------------------------
 
 void Http2Session::on_begin_frame(const nghttp2_frame_hd& header) {
-  const std::int32_t id = header.stream_id;
-  if (header.type != NGHTTP2_HEADERS || id <= 0 || id % 2 == 0) return;
-  if (id > last_id_) {
-    const auto steps = static_cast<std::uint32_t>(id - last_id_) / 2;
-    opened_ = (steps < 64 ? opened_ << steps : 0) | 1;
-    reset_by_us_ = steps < 64 ? reset_by_us_ << steps : 0;
-    last_id_ = id;
-    return;
-  }
-  check_closed_stream(id);
-}
-
-/// nghttp2 ignores frames on streams that are over. RFC 9113 §5.1 wants to tell apart who ended it:
-/// after our RST_STREAM they may still be on their way; after the peer's own end they are its
-/// error.
-void Http2Session::check_closed_stream(std::int32_t id) {
-  const auto age = static_cast<std::uint32_t>(last_id_ - id) / 2;
-  if (age >= 64 || nghttp2_session_find_stream(session_, id) != nullptr) return;
-  if ((opened_ >> age & 1) == 0) {
-    // RFC 9113 §5.1.1: a lower identifier than one already used.
-    fail(NGHTTP2_PROTOCOL_ERROR);
-  } else if ((reset_by_us_ >> age & 1) == 0) {
-    fail(NGHTTP2_STREAM_CLOSED);
-  }
+  if (header.type != NGHTTP2_HEADERS) return;
+  fail_on(history_.headers(header.stream_id, session_));
 }
 
 int Http2Session::on_begin_headers(const nghttp2_frame& frame) {
@@ -543,11 +447,7 @@ void Http2Session::on_stream_close(std::int32_t id) {
 }
 
 void Http2Session::on_sent(const nghttp2_frame& frame) {
-  if (frame.hd.type == NGHTTP2_RST_STREAM && frame.hd.stream_id <= last_id_) {
-    const auto age = static_cast<std::uint32_t>(last_id_ - frame.hd.stream_id) / 2;
-    if (age < 64) reset_by_us_ |= std::uint64_t{1} << age;
-    return;
-  }
+  if (frame.hd.type == NGHTTP2_RST_STREAM) return history_.reset_by_us(frame.hd.stream_id);
   if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
   if (frame.hd.type != NGHTTP2_HEADERS && frame.hd.type != NGHTTP2_DATA) return;
   // RFC 9113 §8.1: the answer is complete; the rest of the request is not needed.
@@ -575,7 +475,7 @@ ssize_t Http2Session::on_read(Http2Stream& stream, std::size_t length, std::uint
 
 void Http2Session::on_send_data(Http2Stream& stream, const std::uint8_t* frame_header,
                                 std::size_t length) {
-  out_->append(frame_header, kFrameHeaderBytes);
+  out_->append(frame_header, StreamHistory::kFrameHeaderBytes);
   stream.take(*out_, length);
   justify_control();
   if (stream.unconsumed_ > 0) note_writable(stream);
@@ -614,6 +514,10 @@ void Http2Session::fail(std::uint32_t error) {
   if (nghttp2_session_terminate_session(session_, error) != 0) dead_ = true;
   state_ = State::kGone;
   carrier_.want_flush();
+}
+
+void Http2Session::fail_on(std::uint32_t error) {
+  if (error != NGHTTP2_NO_ERROR) fail(error);
 }
 
 void Http2Session::drain() {

@@ -7,10 +7,10 @@
 #include "net/context.h"
 #include "net/http2_stream.h"
 #include "net/session.h"
+#include "net/stream_history.h"
 
 #include <nghttp2/nghttp2.h>
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -75,8 +75,6 @@ class Http2Session final : public Session {
   enum class State : std::uint8_t { kOpen, kDraining, kGone };
 
   void on_begin_frame(const nghttp2_frame_hd& header);
-  void check_closed_stream(std::int32_t id);
-  void walk_frames(std::span<const std::uint8_t> bytes);
   int on_begin_headers(const nghttp2_frame& frame);
   int on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value);
   int on_frame(const nghttp2_frame& frame);
@@ -97,6 +95,7 @@ class Http2Session final : public Session {
   void justify_control();
   void flooded(std::string_view what);
   void fail(std::uint32_t error);
+  void fail_on(std::uint32_t error);  // unless it is NO_ERROR
   void end_all_streams();
   Http2Stream* find(std::int32_t id) const;
 
@@ -116,15 +115,8 @@ class Http2Session final : public Session {
   Instant headers_began_;
   Instant ping_sent_{};  // epoch: none outstanding
   Instant draining_since_{};
-  Instant window_began_;                                // of the two counters below
-  std::uint32_t walk_skip_ = NGHTTP2_CLIENT_MAGIC_LEN;  // bytes until the next frame header
-  std::int32_t walk_reset_ = 0;                         // stream of the peer's last RST_STREAM
-  std::array<std::uint8_t, 9> walk_head_{};
-  std::uint8_t walk_head_size_ = 0;
-  // The newest 64 streams, bit 0 is last_id_: were they opened, and did we reset them?
-  std::uint64_t opened_ = 0;
-  std::uint64_t reset_by_us_ = 0;
-  std::int32_t last_id_ = -1;
+  Instant window_began_;  // of the two counters below
+  StreamHistory history_;
   std::uint32_t resets_ = 0;
   std::int32_t control_ = 0;  // control frames received less frames that justify them
   std::uint32_t stream_count_ = 0;

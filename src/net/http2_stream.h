@@ -1,6 +1,7 @@
 // One HTTP/2 stream of a session: a gRPC call (grpc_stream.h) or a plain request (http2_request.h).
 #pragma once
 
+#include "net/header_block.h"
 #include "net/output.h"
 
 #include <cstddef>
@@ -11,36 +12,6 @@
 #include <vector>
 
 namespace nb::net {
-
-/// Request headers of the block being received; recycled, so that none is allocated per request.
-class HeaderBlock {
- public:
-  struct Field {
-    std::string_view name;
-    std::string_view value;
-  };
-  void clear();
-  void add(std::string_view name, std::string_view value);
-  /// As RFC 9113 §10.5.1 counts: 32 bytes more for each field.
-  [[nodiscard]] std::size_t bytes() const { return text_.size() + 32 * spans_.size(); }
-  [[nodiscard]] std::size_t size() const { return spans_.size(); }
-  [[nodiscard]] Field at(std::size_t index) const;
-  /// First value, or empty.
-  [[nodiscard]] std::string_view find(std::string_view name) const;
-  /// Values of fields of the same name, joined by ", " (RFC 9110 §5.3).
-  [[nodiscard]] std::string joined(std::string_view name) const;
-
-  bool too_large = false;
-
- private:
-  struct Span {
-    std::uint32_t at;
-    std::uint32_t name;
-    std::uint32_t value;
-  };
-  std::string text_;
-  std::vector<Span> spans_;
-};
 
 class Http2Session;
 
