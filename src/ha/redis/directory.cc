@@ -14,7 +14,12 @@ constexpr std::size_t kChunk = 1000;
 
 // The rules of directory_table.cc in Lua; a property test compares the two.
 // KEYS registry, epoch; ARGV peer, ttl ms, instance, …
+// A key that an outsider made something else of goes: it is ours, and our peers are the truth.
 constexpr std::string_view kPrelude = R"(
+for _, key in ipairs(KEYS) do
+  local kind = redis.call('TYPE', key).ok
+  if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', key) end
+end
 local peer, ttl, instance = ARGV[1], ARGV[2], ARGV[3]
 local field = redis.call('HGET', KEYS[1], peer)
 local epoch = redis.call('HGET', KEYS[2], peer)
@@ -97,6 +102,11 @@ return 1
   return script;
 }
 
+// What an outsider made something else of holds no entries; the next script deletes it.
+bool wrong_type(const redis::Reply& reply) {
+  return reply.error_word() == "WRONGTYPE";
+}
+
 }  // namespace
 
 RedisDirectory::RedisDirectory(redis::Client& client, DirectoryConfig config)
@@ -173,8 +183,12 @@ asio::awaitable<Result<std::optional<Holder>>> RedisDirectory::find(PeerKey peer
   redis::Batch batch;
   batch.add("HGET", registry_, peer.value()).add("HGET", epoch_, peer.value());
   NB_CO_LET(auto replies, co_await client_.run(std::move(batch)));
+  if (wrong_type(replies[0])) co_return std::optional<Holder>{};
   NB_CO_LET(const auto field, std::move(replies[0]).as_optional());
-  NB_CO_LET(const auto epoch, std::move(replies[1]).as_optional());
+  std::optional<std::string> epoch;
+  if (!wrong_type(replies[1])) {
+    NB_CO_LET(epoch, std::move(replies[1]).as_optional());
+  }
   if (!field) co_return std::optional<Holder>{};
   co_return std::optional<Holder>(make_holder(*field, epoch ? &*epoch : nullptr));
 }
@@ -217,6 +231,7 @@ asio::awaitable<Result<std::vector<Reasserted>>> RedisDirectory::reassert(
 asio::awaitable<Result<DirectoryPage>> RedisDirectory::scan(std::string cursor, std::size_t limit) {
   const std::string from = cursor.empty() ? "0" : cursor;
   NB_CO_LET(auto reply, co_await client_.command("HSCAN", registry_, from, "COUNT", limit));
+  if (wrong_type(reply)) co_return DirectoryPage{};
   NB_CO_LET(auto parts, std::move(reply).as_array());
   if (parts.size() != 2) co_return fail(Code::kInternal, "HSCAN: malformed answer");
   DirectoryPage page;
@@ -227,7 +242,10 @@ asio::awaitable<Result<DirectoryPage>> RedisDirectory::scan(std::string cursor, 
   std::vector<std::string> words{"HMGET", epoch_};
   for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) words.push_back(pairs[i].value_or(""));
   NB_CO_LET(auto epoch_reply, co_await client_.command_args(words));
-  NB_CO_LET(const auto epochs, std::move(epoch_reply).as_texts());
+  std::vector<std::optional<std::string>> epochs(pairs.size() / 2);
+  if (!wrong_type(epoch_reply)) {
+    NB_CO_LET(epochs, std::move(epoch_reply).as_texts());
+  }
   for (std::size_t i = 0; i + 1 < pairs.size() && i / 2 < epochs.size(); i += 2) {
     const auto& epoch = epochs[i / 2];
     page.entries.push_back({PeerKey{pairs[i].value_or("")},
@@ -238,6 +256,7 @@ asio::awaitable<Result<DirectoryPage>> RedisDirectory::scan(std::string cursor, 
 
 asio::awaitable<Result<std::size_t>> RedisDirectory::count() {
   NB_CO_LET(const auto reply, co_await client_.command("HLEN", registry_));
+  if (wrong_type(reply)) co_return std::size_t{0};
   NB_CO_LET(const auto count, reply.as_integer());
   co_return static_cast<std::size_t>(count);
 }

@@ -200,6 +200,23 @@ TEST_F(RedisFailure, BeatsSayThatTheStoreForgot) {
   EXPECT_TRUE(beat->store_lost);
 }
 
+TEST_F(RedisFailure, DirectoryKeysOfAnotherTypeReadAsEmptyAndHeal) {
+  const auto directory = this->directory();
+  for (const char* key : {"nb:signal:registry", "nb:signal:registry:epoch"}) {
+    ASSERT_TRUE(get(directory->claim(PeerKey{"p"}, mine)));
+    server.cli({"SET", key, "something else"});
+    const auto found = get(directory->find(PeerKey{"p"}));
+    ASSERT_TRUE(found) << found.error().text;
+    EXPECT_TRUE(get(directory->count()));
+    EXPECT_TRUE(get(directory->scan("", 10)));
+    const auto kept = get(directory->reassert({{PeerKey{"p"}, mine}}));
+    ASSERT_TRUE(kept) << kept.error().text;
+    EXPECT_EQ(kept->front().kept, Kept::kRestored);
+    EXPECT_EQ(server.cli({"HGET", "nb:signal:registry", "p"}), "a");
+    EXPECT_EQ(server.cli({"HGET", "nb:signal:registry:epoch", "p"}), "a/b1/1");
+  }
+}
+
 TEST_F(RedisFailure, KeysAreAsDocumentedAndExpire) {
   const auto directory = this->directory();
   ASSERT_TRUE(get(directory->claim(PeerKey{"p"}, mine)));

@@ -10,10 +10,14 @@ namespace asio = boost::asio;
 namespace {
 
 // KEYS alive, instances, info; ARGV id, nonce, ttl ms, metadata, 1 to only watch.
+// A key that an outsider made something else of goes; each beat writes it again.
 const redis::Script& beat_script() {
   static const redis::Script script(R"(
-local previous = redis.pcall('GET', KEYS[1])
-if type(previous) == 'table' then previous = '' end
+for i, wanted in ipairs({'string', 'zset', 'hash'}) do
+  local kind = redis.call('TYPE', KEYS[i]).ok
+  if kind ~= wanted and kind ~= 'none' then redis.call('DEL', KEYS[i]) end
+end
+local previous = redis.call('GET', KEYS[1])
 if ARGV[5] ~= '1' then
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
