@@ -36,6 +36,7 @@ ha::SealOptions seal_options(const HaConfig& config) {
 signal::Router::Options router_options(const SignalConfig& config) {
   signal::Router::Options options;
   options.channel_prefix = config.channel_prefix;
+  options.arrivals_channel = config.registry_key + ":arrivals";
   options.negative_ttl = config.limits.absent_cache;
   options.cache_max = config.limits.absent_cache_entries;
   options.send_timeout = config.limits.send_timeout;

@@ -84,6 +84,13 @@ std::optional<BusRecord> read_record(Reader& in) {
       record.token = *token;
       return record;
     }
+    case static_cast<std::uint8_t>(RecordKind::kArrived): {
+      record.kind = RecordKind::kArrived;
+      const auto peer = in.text();
+      if (!peer || peer->empty() || record.id != 0) return std::nullopt;
+      record.peer = *peer;
+      return record;
+    }
     default:
       return std::nullopt;
   }
@@ -120,6 +127,13 @@ void BusWriter::evict(std::uint64_t id, std::string_view peer, std::string_view 
   put_number(out_, id);
   put_text(out_, peer);
   put_text(out_, token);
+}
+
+void BusWriter::arrived(std::string_view peer) {
+  begin();
+  out_.push_back(static_cast<char>(RecordKind::kArrived));
+  put_number(out_, 0);
+  put_text(out_, peer);
 }
 
 std::string BusWriter::take() {

@@ -1,4 +1,4 @@
-// What signal instances say to each other over the bus: forward, answer, evict.
+// What signal instances say to each other over the bus: forward, answer, evict, arrived.
 #pragma once
 
 #include "base/result.h"
@@ -21,15 +21,15 @@ enum class Outcome : std::uint8_t {
   kGone = 5,      // the peer's stream ended while the message waited
 };
 
-enum class RecordKind : std::uint8_t { kForward = 1, kAnswer = 2, kEvict = 3 };
+enum class RecordKind : std::uint8_t { kForward = 1, kAnswer = 2, kEvict = 3, kArrived = 4 };
 
 /// One thing said. Views end with the decoded payload.
 struct BusRecord {
   RecordKind kind = RecordKind::kForward;
-  std::uint64_t id = 0;        // the sender's number; answers repeat it
+  std::uint64_t id = 0;        // the sender's number; answers repeat it; kArrived has none
   Outcome outcome{};           // kAnswer
   std::string_view message{};  // kForward: a serialized EncryptedMessage
-  std::string_view peer{};     // kEvict
+  std::string_view peer{};     // kEvict, kArrived
   std::string_view token{};    // kEvict: the fencing token of the registration that is superseded
 };
 
@@ -50,6 +50,7 @@ class BusWriter {
   void forward(std::uint64_t id, std::string_view message);
   void answer(std::uint64_t id, Outcome outcome);
   void evict(std::uint64_t id, std::string_view peer, std::string_view token);
+  void arrived(std::string_view peer);
   [[nodiscard]] bool empty() const { return records_ == 0; }
   [[nodiscard]] std::size_t bytes() const { return out_.size(); }
   /// True when another record of `bytes` should go into the next payload.

@@ -21,6 +21,7 @@ Exchange::Exchange(asio::any_io_executor home, ExchangePorts ports, Registrar::O
     : home_(std::move(home)),
       ports_(ports),
       channel_(router.channel_prefix + ports.membership.self().value()),
+      arrivals_channel_(router.arrivals_channel),
       metrics_(metrics),
       clock_(clock),
       log_(std::move(log)),
@@ -30,7 +31,7 @@ Exchange::Exchange(asio::any_io_executor home, ExchangePorts ports, Registrar::O
                  {.on_claimed = [this](const std::string& peer,
                                        const ha::Claimed& now) { claimed(peer, now); },
                   .on_lost = [this](const std::string& peer) { lost(peer); },
-                  .on_repaired = [this](std::size_t entries) { metrics_.repairs.add(entries); }}),
+                  .on_restored = [this](const std::string& peer) { restored(peer); }}),
       tasks_(home_) {}
 
 Exchange::~Exchange() = default;
@@ -40,12 +41,16 @@ void Exchange::start(ExchangeHost& host) {
   subscription_ =
       ports_.bus.subscribe(channel_, {.on_message = [this](const ha::Delivery& d) { on_bus(d); },
                                       .on_gap = [this] { store_back(); }});
+  arrivals_ = ports_.bus.subscribe(
+      arrivals_channel_,
+      {.on_message = [this](const ha::Delivery& d) { router_.heard(d.payload); }, .on_gap = {}});
   registrar_.start();
 }
 
 asio::awaitable<void> Exchange::stop() {
   stopped_ = true;
   subscription_ = {};
+  arrivals_ = {};
   co_await registrar_.stop();
   co_await tasks_.stop();
 }
@@ -99,10 +104,19 @@ void Exchange::detach(const DetachMail& mail) {
 // ---- from the directory
 
 void Exchange::claimed(const std::string& peer, const ha::Claimed& claimed) {
-  if (!claimed.previous || claimed.previous->instance == ports_.membership.self()) return;
+  if (claimed.previous && claimed.previous->instance == ports_.membership.self()) return;
+  router_.arrived(peer);
+  schedule();
+  if (!claimed.previous) return;
   if (claimed.previous->claim && ports_.membership.alive(*claimed.previous->claim))
     host_->flapped(peer);
   router_.displaced(peer, *claimed.previous, clock_.now());
+}
+
+// While the entry was away others may have found nobody.
+void Exchange::restored(const std::string& peer) {
+  metrics_.repairs.add();
+  router_.arrived(peer);
   schedule();
 }
 

@@ -59,6 +59,7 @@ class Exchange {
   void detach(const DetachMail& mail);
   void on_bus(const ha::Delivery& delivery);
   void claimed(const std::string& peer, const ha::Claimed& claimed);
+  void restored(const std::string& peer);
   void lost(const std::string& peer);
   void evict(const RouterEffects::Evict& evict);
   void schedule();
@@ -74,6 +75,7 @@ class Exchange {
   const boost::asio::any_io_executor home_;
   ExchangePorts ports_;
   const std::string channel_;
+  const std::string arrivals_channel_;
   SignalMetrics& metrics_;
   Clock& clock_;
   Logger log_;
@@ -82,6 +84,7 @@ class Exchange {
   TaskGroup tasks_;
   ExchangeHost* host_ = nullptr;
   ha::Subscription subscription_;
+  ha::Subscription arrivals_;
   std::unordered_map<std::string, std::uint64_t> local_;  // peer -> its newest stream
   RouterCounts counted_;
   std::int64_t pending_shown_ = 0;

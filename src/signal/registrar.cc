@@ -295,10 +295,12 @@ asio::awaitable<std::optional<std::size_t>> Registrar::assert_all(std::vector<st
     const std::string& peer = asked[i].peer.value();
     const ha::Reasserted& answer = (*answers)[i];
     if (answer.kept == ha::Kept::kLost) lost(peer, streams[i], answer.holder);
-    if (answer.kept == ha::Kept::kRestored) ++repaired;
+    if (answer.kept == ha::Kept::kRestored) {
+      ++repaired;
+      events_.on_restored(peer);
+    }
     settle(peer);
   }
-  if (repaired > 0 && events_.on_repaired) events_.on_repaired(repaired);
   co_return repaired;
 }
 

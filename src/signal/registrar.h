@@ -45,7 +45,8 @@ class Registrar {
     std::function<void(const std::string& peer, const ha::Claimed& claimed)> on_claimed;
     /// A newer registration of somebody else stands. The peer is forgotten here.
     std::function<void(const std::string& peer)> on_lost;
-    std::function<void(std::size_t entries)> on_repaired;
+    /// An entry of ours was missing or damaged for a while.
+    std::function<void(const std::string& peer)> on_restored;
   };
 
   Registrar(boost::asio::any_io_executor home, ha::PeerDirectory& directory,

@@ -21,7 +21,8 @@ Router::Router(ha::InstanceId self, std::uint64_t first_id, Options options, Ali
     : self_(std::move(self)),
       options_(std::move(options)),
       alive_(std::move(alive)),
-      next_id_(first_id == 0 ? 1 : first_id) {}
+      next_id_(first_id == 0 ? 1 : first_id),
+      arrivals_(self_.value()) {}
 
 void Router::send(Ticket ticket, std::string_view peer, std::string message, Instant now) {
   if (pending_.size() >= options_.pending_max ||
@@ -82,16 +83,41 @@ void Router::send_eviction(std::uint64_t id, Eviction& eviction, Instant now) {
 
 void Router::find(std::uint64_t id, Pending& pending, Instant now) {
   wait(id, pending, State::kFinding, now + options_.store_patience);
-  auto& waiting = finding_[pending.peer];
+  auto& waiting = finding_[pending.peer].ids;
   if (waiting.empty()) effects_.find.push_back(pending.peer);
   waiting.push_back(id);
+}
+
+void Router::arrived(std::string_view peer) {
+  make_room(arrivals_, peer.size() + kRecordOverhead);
+  arrivals_.writer.arrived(peer);
+}
+
+void Router::heard(std::string_view payload) {
+  const auto batch = decode_bus(payload);
+  if (!batch) {
+    ++counts_.invalid;
+    return;
+  }
+  if (batch->from == self_.value()) return;
+  for (const BusRecord& record : batch->records) {
+    if (record.kind != RecordKind::kArrived) {
+      ++counts_.invalid;
+      continue;
+    }
+    if (const auto known = absent_.find(record.peer); known != absent_.end()) absent_.erase(known);
+    if (const auto known = routes_.find(record.peer); known != routes_.end()) routes_.erase(known);
+    if (const auto asked = finding_.find(record.peer); asked != finding_.end())
+      asked->second.arrived = true;
+  }
 }
 
 void Router::found(const std::string& peer, const Result<std::optional<ha::Holder>>& holder,
                    Instant now) {
   const auto at = finding_.find(peer);
   if (at == finding_.end()) return;
-  const std::vector<std::uint64_t> ids = std::move(at->second);
+  const std::vector<std::uint64_t> ids = std::move(at->second.ids);
+  const bool arrived = at->second.arrived;
   finding_.erase(at);
   bool forgotten = false;
   for (const std::uint64_t id : ids) {
@@ -100,7 +126,11 @@ void Router::found(const std::string& peer, const Result<std::optional<ha::Holde
     if (!holder) {
       strand(id, now);
     } else if (!*holder) {
-      absent(id, now);
+      if (arrived) {
+        find(id, pending->second, now);
+      } else {
+        absent(id, now);
+      }
     } else if ((*holder)->instance == self_) {
       wait(id, pending->second, State::kDelivering,
            now + options_.send_timeout + options_.evict_interval);
@@ -133,29 +163,36 @@ Router::Outbox& Router::outbox(const std::string& instance) {
 
 Router::Outbox& Router::outbox_for(const std::string& instance, std::size_t bytes) {
   Outbox& box = outbox(instance);
-  if (box.writer.full(bytes)) {
-    if (box.closed.size() >= kOutboxPayloadsMax) box.closed.erase(box.closed.begin());
-    box.closed.emplace_back(box.writer.take(), std::exchange(box.ids, {}));
-  }
+  make_room(box, bytes);
   return box;
+}
+
+void Router::make_room(Outbox& box, std::size_t bytes) {
+  if (!box.writer.full(bytes)) return;
+  if (box.closed.size() >= kOutboxPayloadsMax) box.closed.erase(box.closed.begin());
+  box.closed.emplace_back(box.writer.take(), std::exchange(box.ids, {}));
 }
 
 RouterEffects Router::take_effects() {
   if (!publishing_) {
-    for (auto& [instance, box] : outboxes_) {
-      for (auto& [payload, ids] : box.closed) {
-        effects_.publish.push_back({options_.channel_prefix + instance, std::move(payload)});
-        publishing_batch_.push_back({instance, std::move(ids)});
-      }
-      box.closed.clear();
-      if (box.writer.empty()) continue;
-      effects_.publish.push_back({options_.channel_prefix + instance, box.writer.take()});
-      publishing_batch_.push_back({instance, std::exchange(box.ids, {})});
-    }
+    for (auto& [instance, box] : outboxes_)
+      publish(instance, options_.channel_prefix + instance, box);
+    publish({}, options_.arrivals_channel, arrivals_);
     if (outboxes_.size() > kInstancesMax) outboxes_.clear();
     publishing_ = !effects_.publish.empty();
   }
   return std::exchange(effects_, {});
+}
+
+void Router::publish(const std::string& instance, const std::string& channel, Outbox& box) {
+  for (auto& [payload, ids] : box.closed) {
+    effects_.publish.push_back({channel, std::move(payload)});
+    publishing_batch_.push_back({instance, std::move(ids)});
+  }
+  box.closed.clear();
+  if (box.writer.empty()) return;
+  effects_.publish.push_back({channel, box.writer.take()});
+  publishing_batch_.push_back({instance, std::exchange(box.ids, {})});
 }
 
 void Router::published(const Result<std::vector<std::size_t>>& receivers, Instant now) {
@@ -274,6 +311,9 @@ void Router::received(std::string_view payload, Instant now) {
       case RecordKind::kAnswer:
         answered(batch->from, record.id, record.outcome, now);
         break;
+      case RecordKind::kArrived:
+        ++counts_.invalid;  // has a channel of its own
+        break;
       case RecordKind::kEvict:
         ++counts_.evictions_received;
         routes_.erase(std::string(record.peer));
@@ -352,9 +392,9 @@ void Router::answered(std::string_view from, std::uint64_t id, Outcome outcome, 
     case Outcome::kOverflow:
       ++counts_.overflow;
       return finish(at, Code::kResourceExhausted, "the peer does not keep up with its messages");
-    case Outcome::kTimeout:
+    case Outcome::kTimeout:  // dropped and counted, its stream is cut off (§1.3)
       ++counts_.timeouts;
-      return finish(at, Code::kUnavailable, "the peer does not read its messages");
+      return finish(at, Code::kOk, {});
   }
 }
 
@@ -402,6 +442,7 @@ void Router::overdue(std::uint64_t id, Instant now) {
       if (pending.sends < 2 && now < end && !suspected(instance)) {
         ++counts_.resent;
         routes_.erase(pending.peer);
+        pending.had_owner = true;       // should the entry be purged meanwhile, that is a loss
         return find(id, pending, now);  // it may have moved meanwhile
       }
       if (suspects_.size() < kInstancesMax) suspects_.insert_or_assign(instance, now);
@@ -411,7 +452,7 @@ void Router::overdue(std::uint64_t id, Instant now) {
     case State::kWaiting:
     case State::kDelivering:
       ++counts_.timeouts;
-      return finish(at, Code::kUnavailable, "the peer does not read its messages");
+      return finish(at, Code::kOk, {});
     case State::kStranded:
       return finish(at, Code::kOk, {});
   }

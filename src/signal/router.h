@@ -83,9 +83,10 @@ class Router {
  public:
   struct Options {
     std::string channel_prefix = "nb:signal:instance:";
+    std::string arrivals_channel = "nb:signal:registry:arrivals";  // every instance listens
     std::chrono::milliseconds recheck{150};  // reconnect gap of an absent peer
-    std::chrono::milliseconds negative_ttl{
-        1'000};  // how long an absent peer is not looked up again
+    /// How long an absent peer is not looked up again, unless its arrival is heard of.
+    std::chrono::milliseconds negative_ttl{1'000};
     std::chrono::milliseconds route_ttl{5'000};
     std::chrono::milliseconds store_patience{400};     // Redis silent this long: answer the sender
     std::chrono::milliseconds answer_patience{1'000};  // then look up and send once more
@@ -112,9 +113,13 @@ class Router {
   void send(Ticket ticket, std::string_view peer, std::string message, Instant now);
   /// This instance just took the peer over from `previous`.
   void displaced(std::string_view peer, const ha::Holder& previous, Instant now);
+  /// This instance registered the peer: whoever knows it as absent, or elsewhere, hears of it.
+  void arrived(std::string_view peer);
   void found(const std::string& peer, const Result<std::optional<ha::Holder>>& holder, Instant now);
   void published(const Result<std::vector<std::size_t>>& receivers, Instant now);
   void received(std::string_view payload, Instant now);
+  /// From the channel of arrivals.
+  void heard(std::string_view payload);
   /// Outcome of a Deliver effect. kWaiting may be followed by another one.
   void delivered(const Origin& origin, std::string_view peer, Outcome outcome, Instant now);
   /// Redis is known to be away: nobody waits for it any longer.
@@ -156,6 +161,11 @@ class Router {
     std::uint8_t silences = 0;
   };
   using PendingMap = std::unordered_map<std::uint64_t, Pending>;
+  /// Messages that wait for one look-up.
+  struct Finding {
+    std::vector<std::uint64_t> ids;
+    bool arrived = false;  // the peer registered since: an answer of before says nothing
+  };
   struct Absent {
     Instant until{};
     bool owner_dead = false;
@@ -210,6 +220,8 @@ class Router {
   [[nodiscard]] std::optional<Outcome>* seen(const SeenKey& key);
   [[nodiscard]] Outbox& outbox(const std::string& instance);
   [[nodiscard]] Outbox& outbox_for(const std::string& instance, std::size_t bytes);
+  static void make_room(Outbox& box, std::size_t bytes);
+  void publish(const std::string& instance, const std::string& channel, Outbox& box);
   [[nodiscard]] bool suspected(const std::string& instance) const;
 
   const ha::InstanceId self_;
@@ -221,10 +233,11 @@ class Router {
   std::size_t pending_bytes_ = 0;
   using Due = std::pair<Instant, std::uint64_t>;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> dues_;  // stale entries are skipped
-  std::unordered_map<std::string, std::vector<std::uint64_t>, TextHash, std::equal_to<>> finding_;
+  std::unordered_map<std::string, Finding, TextHash, std::equal_to<>> finding_;
   std::unordered_map<std::string, Absent, TextHash, std::equal_to<>> absent_;
   std::unordered_map<std::string, Route, TextHash, std::equal_to<>> routes_;
-  std::map<std::string, Outbox, std::less<>> outboxes_;
+  std::map<std::string, Outbox, std::less<>> outboxes_;  // by instance
+  Outbox arrivals_;
   std::map<std::string, Instant, std::less<>> suspects_;  // stopped answering
   std::unordered_map<std::uint64_t, Eviction> evictions_;
   std::array<Seen, 2> seen_;  // this generation, the one before

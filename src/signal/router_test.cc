@@ -60,6 +60,11 @@ struct Fixture {
     writer.answer(id, outcome);
     router.received(writer.take(), now);
   }
+  void arrival(const std::string& at, const std::string& peer) {
+    BusWriter writer(at);
+    writer.arrived(peer);
+    router.heard(writer.take());
+  }
   std::uint64_t forwarded_id(const RouterEffects& effects) {
     const auto batch = decode_bus(effects.publish.at(0).payload);
     return batch->records.at(0).id;
@@ -263,6 +268,75 @@ TEST(SignalRouter, S10_UnansweredMessageIsSentOnceMoreThenTheSenderIsTold) {
   EXPECT_THAT(f.take().reply, testing::ElementsAre(ReplyIs(1U, Code::kUnavailable)));
   EXPECT_EQ(f.router.counts().timeouts, 1U);
   EXPECT_EQ(f.router.counts().resent, 1U);
+}
+
+TEST(SignalRouter, PurgeOfAnInstanceThatDidNotAnswerIsALossAndNoAbsence) {
+  Fixture f;
+  f.sent(1);
+  f.pass(1'000ms);
+  f.take();
+  for (int look = 0; look < 3; ++look) {
+    f.found("bob", std::nullopt);
+    f.pass(300ms);
+  }
+  EXPECT_THAT(f.take().reply, testing::ElementsAre(ReplyIs(1U, Code::kUnavailable)));
+}
+
+TEST(SignalRouter, PeerThatDoesNotReadOnTheOtherInstanceIsNoErrorOfTheSender) {
+  Fixture f;
+  const auto id = f.sent(1);
+  f.answer("b", id, Outcome::kWaiting);
+  f.answer("b", id, Outcome::kTimeout);
+  EXPECT_THAT(f.take().reply, testing::ElementsAre(ReplyIs(1U, Code::kOk)));
+  EXPECT_EQ(f.router.counts().timeouts, 1U);
+}
+
+TEST(SignalRouter, ArrivalEndsRememberedAbsenceAtOnce) {
+  Fixture f;
+  f.send(1, "bob");
+  f.found("bob", std::nullopt);
+  f.pass(150ms);
+  f.found("bob", std::nullopt);
+  f.take();
+  f.arrival("b", "bob");
+  f.send(2, "bob");
+  EXPECT_THAT(f.take().find, testing::ElementsAre("bob"));
+  f.found("bob", holder("b"));
+  EXPECT_THAT(f.take().publish, SizeIs(1));
+}
+
+TEST(SignalRouter, ArrivalDuringTheLookUpMakesItsAnswerVoid) {
+  Fixture f;
+  f.send(1, "bob");
+  f.found("bob", std::nullopt);
+  f.pass(150ms);
+  f.take();
+  f.arrival("b", "bob");
+  f.found("bob", std::nullopt);  // read before the registration
+  const auto effects = f.take();
+  EXPECT_THAT(effects.find, testing::ElementsAre("bob"));
+  EXPECT_THAT(effects.reply, IsEmpty());
+}
+
+TEST(SignalRouter, ArrivalEndsARememberedRoute) {
+  Fixture f;
+  f.answer("b", f.sent(1), Outcome::kAccepted);
+  f.arrival("c", "bob");
+  f.send(2, "bob");
+  EXPECT_THAT(f.take().find, SizeIs(1)) << "it moved";
+}
+
+TEST(SignalRouter, ArrivalsAreAnnouncedToEverybodyInOneMessage) {
+  Fixture f;
+  f.router.arrived("bob");
+  f.router.arrived("carol");
+  const auto effects = f.take();
+  ASSERT_THAT(effects.publish, SizeIs(1));
+  EXPECT_EQ(effects.publish[0].channel, "nb:signal:registry:arrivals");
+  EXPECT_THAT(decode_bus(effects.publish[0].payload)->records, SizeIs(2));
+  f.router.heard(effects.publish[0].payload);  // we listen there too
+  f.router.heard("ping");
+  EXPECT_EQ(f.router.counts().invalid, 1U);
 }
 
 TEST(SignalRouter, InstanceThatStoppedAnsweringDelaysLaterSendersLess) {

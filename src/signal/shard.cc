@@ -29,19 +29,18 @@ struct Answer {
   Code code = Code::kOk;
   std::string_view text;
 };
-/// What a waiting sender is told. kNotHere: nobody has the peer, which is no error (§1.3).
+/// What a waiting sender is told. A peer that is absent, has left or does not read is no error: the
+/// message is dropped and counted (contract/signal-relay-ops.md §1.3). Overload is told.
 Answer answer_for(Outcome outcome) {
   switch (outcome) {
     case Outcome::kAccepted:
     case Outcome::kNotHere:
     case Outcome::kWaiting:
+    case Outcome::kTimeout:
+    case Outcome::kGone:
       return {};
     case Outcome::kOverflow:
       return {Code::kResourceExhausted, "the peer does not keep up with its messages"};
-    case Outcome::kTimeout:
-      return {Code::kUnavailable, "the peer does not read its messages"};
-    case Outcome::kGone:
-      return {Code::kUnavailable, "the peer left before it read the message"};
   }
   return {};
 }

@@ -24,6 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Router router(nb::ha::InstanceId("a"), 1, {}, [](const nb::ha::Holder&) { return true; });
   const nb::Instant now = nb::Instant{} + std::chrono::hours(1);
   router.received(payload, now);
+  router.heard(payload);
   const auto effects = router.take_effects();
   for (const auto& deliver : effects.deliver)
     router.delivered(deliver.origin, deliver.peer, Outcome::kAccepted, now);
@@ -42,6 +43,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       case RecordKind::kEvict:
         writer.evict(record.id, record.peer, record.token);
+        break;
+      case RecordKind::kArrived:
+        writer.arrived(record.peer);
         break;
     }
   }
