@@ -57,7 +57,5 @@ run_tests() {
   build_preset dev
   say "running the tests"
   # Half of them wait for servers, so two at once keep two cores busy.
-  # A few integration tests still fail about once in a hundred runs (docs/testing.md): repeated, and
-  # each repetition shows in the output.
-  ctest --preset dev -j "${NB_TEST_JOBS:-2}" --output-on-failure --repeat until-pass:3 ${1:+-R "$1"}
+  ctest --preset dev -j "${NB_TEST_JOBS:-2}" --output-on-failure ${1:+-R "$1"}
 }

@@ -81,8 +81,8 @@ TEST(SignalHa, S1_ConfiguredNamesAreUsedAndChecked) {
   ASSERT_TRUE(peer.registered());
   EXPECT_TRUE(eventually([&] { return redis.cli({"HGET", "my:reg", "p"}) == "s"; }));
   EXPECT_EQ(redis.cli({"PUBLISH", "my:chan:s", "ping"}), "1");
-  const auto refused = run({.argv = {NB_BINARY_DIR "/netbird-signal", "run", "--log-file",
-                                     "console", "--signal-registry-key", "with blank"}});
+  const auto refused = run({.argv = {SignalServer::program(), "run", "--log-file", "console",
+                                     "--signal-registry-key", "with blank"}});
   EXPECT_NE(refused.status, 0);
   EXPECT_NE(refused.output.find("signal-registry-key"), std::string::npos);
 }
@@ -111,10 +111,10 @@ TEST(SignalHa, S3_SenderToADeadInstanceIsToldQuicklyAndTheEntryGoes) {
   pair.one.kill();
   const auto first = send(sender.channel(), message("sender", "victim", "x"));
   EXPECT_EQ(first.status.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_LT(first.took, 1500ms);
+  EXPECT_LT(first.took, patient(1500ms));
   EXPECT_TRUE(pair.owned_by("victim", "", 1s));
   const auto later = send(sender.channel(), message("sender", "victim", "x"));
-  EXPECT_LT(later.took, 100ms);
+  EXPECT_LT(later.took, patient(100ms));
 }
 
 TEST(SignalHa, S4_OldStreamsEndNeverDeletesTheNewRegistration) {
@@ -257,13 +257,25 @@ TEST(SignalHa, S6_AbsentPeersCostNoTime) {
   ASSERT_TRUE(send(channel, message("x", "dummy", "")).ok());
   const auto first = send(channel, message("x", "nobody", "m"));
   EXPECT_TRUE(first.ok());
-  EXPECT_LT(first.took, 400ms) << "one look-up and one more for a reconnect gap";
+  EXPECT_LT(first.took, patient(400ms)) << "one look-up and one more for a reconnect gap";
   const auto before = commands(pair.redis);
   const auto start = Clock::now();
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(send(channel, message("x", "nobody", "m")).ok());
-  EXPECT_LT(Clock::now() - start, 500ms);
+  EXPECT_LT(Clock::now() - start, patient(500ms));
   EXPECT_LT(commands(pair.redis) - before, 50) << "absence is remembered";
-  EXPECT_LT(send(channel, message("x", "dummy", "")).took, 100ms);
+  EXPECT_LT(send(channel, message("x", "dummy", "")).took, patient(100ms));
+}
+
+TEST(SignalHa, S6_ArrivalOfAPeerKnownAsAbsentIsSeenAtOnce) {
+  SignalPair pair({.env = {{"NB_SIGNAL_ABSENT_CACHE", "60s"}}});
+  const auto channel = signal_channel(pair.one.address());
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(send(channel, message("x", "late", "lost")).ok());
+  SignalPeer late(pair.two.address(), "late");
+  ASSERT_TRUE(late.registered());
+  ASSERT_TRUE(pair.owned_by("late", "signal-2"));
+  EXPECT_TRUE(eventually(
+      [&] { return send(channel, message("x", "late", "m")).ok() && late.got("m", 100ms); }, 2s));
+  EXPECT_FALSE(late.got("lost", 0ms));
 }
 
 TEST(SignalHa, S7_IdlePeersCostRedisNothingEach) {
@@ -381,7 +393,7 @@ TEST(SignalHa, S11_StalledPeerDelaysNobodyElse) {
   for (int i = 0; i < 50; ++i) {
     const auto result = send(sender.channel(), message("sender", "quick", std::to_string(i)));
     ASSERT_TRUE(result.ok());
-    ASSERT_LT(result.took, 500ms);
+    ASSERT_LT(result.took, patient(500ms));
   }
   EXPECT_TRUE(quick_one.received(50));
   stop = true;
@@ -409,11 +421,12 @@ TEST(SignalHa, S13_EntryThatNamesUsForAnAbsentPeerIsRepaired) {
   pair.redis.cli({"HSET", kRegistry, "ghost", "signal-1"});
   const auto channel = signal_channel(pair.one.address());
   const auto result = send(channel, message("x", "ghost", "m"));
-  EXPECT_LT(result.took, 1s);
+  EXPECT_LT(result.took, patient(1s));
   EXPECT_TRUE(pair.owned_by("ghost", "", 2s));
   // The same seen from another instance.
   pair.redis.cli({"HSET", kRegistry, "ghost-2", "signal-1"});
-  EXPECT_LT(send(signal_channel(pair.two.address()), message("x", "ghost-2", "m")).took, 1500ms);
+  EXPECT_LT(send(signal_channel(pair.two.address()), message("x", "ghost-2", "m")).took,
+            patient(1500ms));
   EXPECT_TRUE(pair.owned_by("ghost-2", "", 2s));
 }
 
@@ -476,7 +489,7 @@ TEST(SignalHa, S16_OneSendTimeoutWhereverItIsSet) {
           static_cast<void>(send(channel, message("x", "slow", std::string(60'000, 'x'))));
       });
     for (auto& sender : senders) sender.join();
-    EXPECT_LT(Clock::now() - start, 20s);
+    EXPECT_LT(Clock::now() - start, patient(20s));
     EXPECT_TRUE(eventually([&] { return server.metric("active_peers") == 0; }, 6s))
         << "the slow stream is cut off";
     EXPECT_GE(server.metric("message_forward_failures_total{type=\"timeout\"}"), 1);
@@ -540,7 +553,7 @@ TEST(SignalHa, S19_TermTakesEverythingOutOfRedisAndPeersElsewhere) {
   ASSERT_TRUE(eventually([&] { return pair.redis.cli({"HLEN", kRegistry}) == "51"; }));
   pair.one.process().signal(SIGTERM);
   for (auto& peer : peers) {
-    const auto status = peer->ended(8s);
+    const auto status = peer->ended(patient(8s));
     ASSERT_TRUE(status);
     EXPECT_EQ(status->error_code(), grpc::StatusCode::UNAVAILABLE);
   }
@@ -616,7 +629,7 @@ TEST(SignalHa, S20_SentinelFailoverHeals) {
 
 TEST(SignalHa, S21_HeartbeatAboveHalfTheTtlIsRefused) {
   const auto refused =
-      run({.argv = {NB_BINARY_DIR "/netbird-signal", "run", "--log-file", "console", "--ha-enabled",
+      run({.argv = {SignalServer::program(), "run", "--log-file", "console", "--ha-enabled",
                     "--signal-peer-ttl", "10s", "--signal-heartbeat-interval", "6s"}});
   EXPECT_NE(refused.status, 0);
   EXPECT_NE(refused.output.find("heartbeat"), std::string::npos) << refused.output;
@@ -669,6 +682,9 @@ TEST(SignalFaults, EveryKeyDeletedOrExpiredComesBackWithinTwoSeconds) {
                                                          {"DEL", kEpoch},
                                                          {"HDEL", kRegistry, "a"},
                                                          {"HDEL", kEpoch, "b"},
+                                                         {"SET", kRegistry, "no hash"},
+                                                         {"SET", kEpoch, "no hash"},
+                                                         {"SET", "nb:signal:instances", "no set"},
                                                          {"PEXPIRE", kRegistry, "1"},
                                                          {"DEL", "nb:signal:alive:signal-1"}};
   for (const auto& attack : attacks) {
@@ -710,11 +726,11 @@ TEST(SignalFaults, HungRedisDelaysNoLocalMessageAndOthersHalfASecond) {
   for (int i = 0; i < 20; ++i) {
     const auto local = send(a.channel(), message("a", "b", "x"));
     ASSERT_TRUE(local.ok());
-    ASSERT_LT(local.took, 200ms);
+    ASSERT_LT(local.took, patient(200ms));
   }
   const auto cross = send(a.channel(), message("a", "c", "hung"));
   EXPECT_TRUE(cross.ok());
-  EXPECT_LE(cross.took, 550ms);
+  EXPECT_LE(cross.took, patient(550ms));
   pair.redis.process().resume();
   EXPECT_TRUE(eventually(
       [&] { return send(a.channel(), message("a", "c", "after")).ok() && c.got("after", 200ms); },
@@ -730,7 +746,7 @@ TEST(SignalFaults, StoppedInstanceIsNoticedAndComesBackClean) {
   pair.two.process().pause();
   const auto told = send(a.channel(), message("a", "b", "x"));
   EXPECT_EQ(told.status.error_code(), grpc::StatusCode::UNAVAILABLE) << "the sender is told";
-  EXPECT_LT(told.took, 3s);
+  EXPECT_LT(told.took, patient(3s));
   // Its peer comes back on the living instance; the sleeper wakes and must not take it back.
   SignalPeer moved(pair.one.address(), "b");
   ASSERT_TRUE(moved.registered());
@@ -738,7 +754,7 @@ TEST(SignalFaults, StoppedInstanceIsNoticedAndComesBackClean) {
   pair.two.process().resume();
   const auto until = Clock::now() + 3s;
   while (Clock::now() < until) ASSERT_EQ(pair.owner("b"), "signal-1");
-  EXPECT_TRUE(b.ended(5s)) << "the superseded stream ends";
+  EXPECT_TRUE(b.ended(patient(5s))) << "the superseded stream ends";
   EXPECT_TRUE(eventually(
       [&] { return send(a.channel(), message("a", "b", "home")).ok() && moved.got("home", 300ms); },
       5s));

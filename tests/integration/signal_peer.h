@@ -20,8 +20,10 @@ namespace nb::test {
 using signalexchange::EncryptedMessage;
 using std::chrono::milliseconds;
 
-/// A channel of its own (connection), or one that is shared.
-[[nodiscard]] std::shared_ptr<grpc::Channel> signal_channel(const std::string& address);
+/// A channel with a connection of its own; in clear text without credentials.
+[[nodiscard]] std::shared_ptr<grpc::Channel> signal_channel(
+    const std::string& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials = {},
+    grpc::ChannelArguments arguments = {});
 
 [[nodiscard]] EncryptedMessage message(const std::string& from, const std::string& to,
                                        const std::string& body);
@@ -35,7 +37,8 @@ struct SendResult {
 SendResult send(const std::shared_ptr<grpc::Channel>& channel, const EncryptedMessage& message,
                 milliseconds deadline = std::chrono::seconds(10));
 
-/// One ConnectStream and what came over it. Thread-safe.
+/// One ConnectStream and what came over it. Thread-safe. Limits of waiting are made patient(), but
+/// for ended(), which tests also use to see that a stream lasts.
 class SignalPeer {
  public:
   struct Options {
@@ -69,10 +72,10 @@ class SignalPeer {
   void close();
 
  private:
-  class Reactor;
+  class Stream;
   std::string id_;
   std::shared_ptr<grpc::Channel> channel_;
-  std::shared_ptr<Reactor> reactor_;
+  std::unique_ptr<Stream> stream_;
 };
 
 }  // namespace nb::test

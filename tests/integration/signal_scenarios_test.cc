@@ -59,7 +59,7 @@ TEST(SignalScenario, S01_CrossInstanceMessagesBothWaysWithoutLossDuplicateOrReor
   EXPECT_EQ(b.messages()[7].remotekey(), b.id());
   for (auto& times : took) {
     std::sort(times.begin(), times.end());
-    EXPECT_LT(times[times.size() * 99 / 100], 50ms);
+    EXPECT_LT(times[times.size() * 99 / 100], patient(50ms));
   }
   EXPECT_EQ(pair.one.metric("message_forward_cross_instance_total"), kMessages);
 }
@@ -99,7 +99,7 @@ TEST(SignalScenario, S03_KilledInstanceIsPurgedAndNobodyElseNotices) {
   // The sender to its peers is told, and does not wait.
   const auto told = send(c.channel(), message("c", "bystander", "lost"), 5s);
   EXPECT_EQ(told.status.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_LT(told.took, 1500ms);
+  EXPECT_LT(told.took, patient(1500ms));
   // A peer that comes back on the other instance is reached at once.
   SignalPeer again(pair.two.address(), "a");
   ASSERT_TRUE(again.registered());
@@ -108,7 +108,7 @@ TEST(SignalScenario, S03_KilledInstanceIsPurgedAndNobodyElseNotices) {
   EXPECT_TRUE(again.got("hello", 5s));
   // The third peer is untouched, the dead instance's entries go within the TTL (and a beat).
   EXPECT_TRUE(pair.owned_by("bystander", "", 8s));
-  EXPECT_LT(Clock::now() - killed, 8s);
+  EXPECT_LT(Clock::now() - killed, patient(8s));
   EXPECT_EQ(pair.owner("c"), "signal-2");
   EXPECT_FALSE(c.ended(0ms));
 }
@@ -124,12 +124,12 @@ TEST(SignalScenario, S04_RedisOutageLeavesLocalTrafficAloneAndHealsWithoutReconn
   for (int i = 0; i < 50; ++i) {
     const auto result = send(a.channel(), message("a", "b", "m" + std::to_string(i)), 5s);
     ASSERT_TRUE(result.ok());
-    ASSERT_LT(result.took, 200ms);
+    ASSERT_LT(result.took, patient(200ms));
   }
   EXPECT_TRUE(b.received(50));
   const auto cross = send(a.channel(), message("a", "remote", "x"), 5s);
   EXPECT_TRUE(cross.ok());
-  EXPECT_LE(cross.took, 500ms);
+  EXPECT_LE(cross.took, patient(500ms));
   EXPECT_GE(pair.one.metric("redis_unavailable_errors_total"), 1);
   EXPECT_TRUE(pair.one.ready()) << "degraded, but serving";
 
@@ -186,15 +186,20 @@ TEST(SignalScenario, S05_ChannelsAreIsolatedAndForeignPayloadsDoNoHarm) {
   SignalPeer b(pair.two.address(), "b");
   ASSERT_TRUE(a.registered() && b.registered());
   ASSERT_TRUE(pair.owned_by("a", "signal-1") && pair.owned_by("b", "signal-2"));
+  const auto refused = [](const SignalServer& server) {
+    return server.metric("nb_signal_bus_refused_total") +
+           server.metric("nb_signal_bus_invalid_total");
+  };
+  const double one = refused(pair.one);
+  const double two = refused(pair.two);
   EXPECT_EQ(pair.redis.cli({"PUBLISH", "nb:signal:instance:signal-1", "ping"}), "1");
   EXPECT_EQ(pair.redis.cli({"PUBLISH", "nb:signal:instance:signal-2", "ping"}), "1");
-  const double received = pair.two.metric("nb_redis_pubsub_messages_total");
   for (int i = 0; i < 20; ++i)
     EXPECT_EQ(pair.redis.cli({"PUBLISH", "nb:signal:instance:signal-1",
                               "{\"to_peer\":\"a\",\"from_instance\":\"x\"}"}),
               "1");
-  EXPECT_EQ(pair.two.metric("nb_redis_pubsub_messages_total"), received)
-      << "signal-2 saw what was meant for signal-1";
+  EXPECT_TRUE(eventually([&] { return refused(pair.one) == one + 21; }));
+  EXPECT_EQ(refused(pair.two), two + 1) << "signal-2 saw what was meant for signal-1";
   ASSERT_TRUE(send(b.channel(), message("b", "a", "alive")).ok());
   EXPECT_TRUE(a.got("alive"));
   EXPECT_EQ(a.count(), 1U);

@@ -21,17 +21,12 @@ SignalServerOptions with(SignalServerOptions options, const std::string& instanc
 
 SignalServer::SignalServer(SignalServerOptions options)
     : options_(std::move(options)), port_(free_port()), metrics_port_(free_port()) {
-  std::vector<std::string> argv = {NB_BINARY_DIR "/netbird-signal",
-                                   "run",
-                                   "--port",
-                                   std::to_string(port_),
-                                   "--metrics-port",
-                                   std::to_string(metrics_port_),
-                                   "--listen-address",
-                                   "127.0.0.1",
-                                   "--disable-legacy-port",
-                                   "--log-file",
-                                   "console"};
+  std::vector<std::string> argv = {program(),          "run",
+                                   "--port",           std::to_string(port_),
+                                   "--metrics-port",   std::to_string(metrics_port_),
+                                   "--listen-address", options_.listen,
+                                   "--log-file",       "console"};
+  if (!options_.legacy_port) argv.push_back("--disable-legacy-port");
   argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
   std::map<std::string, std::string> env = {{"NB_DRAIN_DELAY", "100ms"}};
   if (!options_.redis.empty()) {
@@ -45,15 +40,20 @@ SignalServer::SignalServer(SignalServerOptions options)
 }
 
 SignalServer::~SignalServer() {
+  EXPECT_EQ(process_->sanitizer_report(), "");
   if (!testing::Test::HasFailure()) return;
   std::printf("---- output of %s\n%s\n", options_.instance.c_str(), process_->output().c_str());
-  std::istringstream page(http_get(metrics_port_, "/metrics").body);
+  std::istringstream page(http_get(metrics_port_, "/metrics", options_.listen).body);
   for (std::string line; std::getline(page, line);) {
     // What moved, without the histograms.
     if (line.starts_with("#") || line.ends_with(" 0") || line.find("_bucket") != std::string::npos)
       continue;
     std::printf("  %s\n", line.c_str());
   }
+}
+
+std::string SignalServer::program() {
+  return our_program(NB_BINARY_DIR, "netbird-signal");
 }
 
 void SignalServer::start() {
@@ -67,15 +67,15 @@ void SignalServer::await_ready() {
 }
 
 bool SignalServer::ready() const {
-  return http_get(metrics_port_, "/readyz").status == 200;
+  return http_get(metrics_port_, "/readyz", options_.listen).status == 200;
 }
 
 bool SignalServer::becomes_ready(milliseconds limit) const {
-  return eventually([&] { return ready() && accepts(port_); }, limit);
+  return eventually([&] { return ready() && accepts(port_, options_.listen); }, limit);
 }
 
 double SignalServer::metric(const std::string& line) const {
-  const std::string page = "\n" + http_get(metrics_port_, "/metrics").body;
+  const std::string page = "\n" + http_get(metrics_port_, "/metrics", options_.listen).body;
   const auto at = page.find("\n" + line + " ");
   if (at == std::string::npos) return -1;
   return std::stod(page.substr(at + line.size() + 2));

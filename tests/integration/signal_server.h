@@ -18,7 +18,9 @@ struct SignalServerOptions {
   std::string redis{};  // address; empty: HA is off
   std::vector<std::string> arguments{};
   std::map<std::string, std::string> env{};
-  bool wait = true;  // until it is ready
+  std::string listen = "127.0.0.1";
+  bool legacy_port = false;  // 10000, on `listen`
+  bool wait = true;          // until it is ready
 };
 
 class SignalServer {
@@ -27,9 +29,13 @@ class SignalServer {
   ~SignalServer();
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::uint16_t metrics_port() const { return metrics_port_; }
-  [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string address() const {
+    return options_.listen + ":" + std::to_string(port_);
+  }
   [[nodiscard]] const std::string& instance() const { return options_.instance; }
   Process& process() { return *process_; }
+  /// Path of netbird-signal.
+  [[nodiscard]] static std::string program();
   void start();
   void kill() { process_->kill(); }
   void restart() { start(); }

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -26,11 +27,12 @@ namespace {
 using namespace std::chrono_literals;
 using SteadyClock = std::chrono::steady_clock;
 
-int loopback_socket(std::uint16_t port, sockaddr_in& address) {
+int loopback_socket(std::uint16_t port, sockaddr_in& address,
+                    const std::string& host = "127.0.0.1") {
   address = {};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ::inet_pton(AF_INET, host.c_str(), &address.sin_addr);
   return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
@@ -113,8 +115,17 @@ std::uint16_t free_port() {
   throw std::runtime_error("no free port on 127.0.0.1");
 }
 
+std::chrono::milliseconds patient(std::chrono::milliseconds limit) {
+  constexpr double kMost = 10;
+  double load = 0;
+  if (::getloadavg(&load, 1) != 1) return limit;
+  const double per_core = load / std::max(1U, std::thread::hardware_concurrency());
+  return std::chrono::milliseconds(static_cast<std::int64_t>(static_cast<double>(limit.count()) *
+                                                             std::clamp(per_core, 1.0, kMost)));
+}
+
 bool eventually(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
-  const auto end = SteadyClock::now() + limit;
+  const auto end = SteadyClock::now() + patient(limit);
   for (auto pause = 1ms;; pause = std::min(pause * 2, 50ms)) {
     if (condition()) return true;
     if (SteadyClock::now() >= end) return false;
@@ -122,17 +133,17 @@ bool eventually(const std::function<bool()>& condition, std::chrono::millisecond
   }
 }
 
-bool accepts(std::uint16_t port) {
+bool accepts(std::uint16_t port, const std::string& host) {
   sockaddr_in address{};
-  const int fd = loopback_socket(port, address);
+  const int fd = loopback_socket(port, address, host);
   const bool ok = ::connect(fd, as_sockaddr(address), sizeof address) == 0;
   ::close(fd);
   return ok;
 }
 
-HttpAnswer http_get(std::uint16_t port, std::string_view path) {
+HttpAnswer http_get(std::uint16_t port, std::string_view path, const std::string& host) {
   sockaddr_in address{};
-  const int fd = loopback_socket(port, address);
+  const int fd = loopback_socket(port, address, host);
   const timeval limit{.tv_sec = 2, .tv_usec = 0};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
@@ -154,6 +165,11 @@ HttpAnswer http_get(std::uint16_t port, std::string_view path) {
   if (const auto end = answer.find("\r\n\r\n"); end != std::string::npos)
     result.body = answer.substr(end + 4);
   return result;
+}
+
+std::string our_program(const std::string& built_in, const std::string& name) {
+  const char* other = std::getenv("NB_TEST_BIN_DIR");
+  return (other != nullptr ? std::string(other) : built_in) + "/" + name;
 }
 
 Process::Process(Command command) : command_(std::move(command)) {
@@ -206,8 +222,14 @@ void Process::terminate(std::chrono::milliseconds limit) {
   if (!wait(limit)) kill();
 }
 
-void Process::pause() const {
+void Process::pause() {
   signal(SIGSTOP);
+  if (pid_ <= 0 || status_) return;
+  // Until then its other threads may run on for as long as the one that got the signal waits for a
+  // core.
+  int raw = 0;
+  if (::waitpid(pid_, &raw, WUNTRACED) == pid_ && !WIFSTOPPED(raw))
+    status_ = exit_status(raw).value_or(-1);
 }
 void Process::resume() const {
   signal(SIGCONT);
@@ -230,6 +252,14 @@ std::string Process::output() const {
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
+}
+
+std::string Process::sanitizer_report() const {
+  const std::string text = output();
+  for (const char* sign : {"ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
+                           "WARNING: ThreadSanitizer", "runtime error: "})
+    if (const auto at = text.find(sign); at != std::string::npos) return text.substr(at, 8'000);
+  return {};
 }
 
 bool Process::wait_for_output(std::string_view text, std::chrono::milliseconds limit) const {

@@ -35,19 +35,24 @@ class TempDir {
 /// A TCP port that was free on 127.0.0.1 a moment ago; no port is given out twice by one process.
 [[nodiscard]] std::uint16_t free_port();
 
-/// True once `condition` holds; polls with short pauses until `limit` is over.
+/// `limit`, and in proportion more on a machine that has more to run than cores. Upper bounds in
+/// tests are those of a machine of its own; without this they would measure its other users.
+[[nodiscard]] std::chrono::milliseconds patient(std::chrono::milliseconds limit);
+
+/// True once `condition` holds; polls with short pauses until `limit`, made patient(), is over.
 [[nodiscard]] bool eventually(const std::function<bool()>& condition,
                               std::chrono::milliseconds limit = std::chrono::seconds(10));
 
-/// True when something accepts on 127.0.0.1:port.
-[[nodiscard]] bool accepts(std::uint16_t port);
+/// True when something accepts on host:port (an IPv4 address).
+[[nodiscard]] bool accepts(std::uint16_t port, const std::string& host = "127.0.0.1");
 
 /// GET over HTTP/1.1 on loopback. Status 0: no answer within 2 s.
 struct HttpAnswer {
   int status = 0;
   std::string body;
 };
-[[nodiscard]] HttpAnswer http_get(std::uint16_t port, std::string_view path);
+[[nodiscard]] HttpAnswer http_get(std::uint16_t port, std::string_view path,
+                                  const std::string& host = "127.0.0.1");
 
 struct Command {
   std::vector<std::string> argv;
@@ -55,6 +60,10 @@ struct Command {
   std::string user{};                        // run as this user (root only)
   std::string working_dir{};
 };
+
+/// Path of one of our programs: of the same build as the test, or of the one NB_TEST_BIN_DIR names
+/// (a sanitizer's), so that instrumented servers need no instrumented gRPC client.
+[[nodiscard]] std::string our_program(const std::string& built_in, const std::string& name);
 
 /// One child; killed by the destructor and by the kernel if the test itself dies.
 class Process {
@@ -70,14 +79,16 @@ class Process {
   void kill();  // SIGKILL and reap
   void terminate(
       std::chrono::milliseconds limit = std::chrono::seconds(30));  // SIGTERM, then SIGKILL
-  void pause() const;                                               // SIGSTOP
-  void resume() const;                                              // SIGCONT
+  void pause();         // SIGSTOP; returns when every thread has stopped
+  void resume() const;  // SIGCONT
   [[nodiscard]] bool running();
   /// Exit status (128 + signal when killed), or nothing after `limit`.
   [[nodiscard]] std::optional<int> wait(std::chrono::milliseconds limit);
   [[nodiscard]] pid_t pid() const { return pid_; }
   /// Everything written to stdout and stderr so far.
   [[nodiscard]] std::string output() const;
+  /// A sanitizer's report in the output; empty: none.
+  [[nodiscard]] std::string sanitizer_report() const;
   [[nodiscard]] bool wait_for_output(std::string_view text, std::chrono::milliseconds limit) const;
 
  private:
