@@ -66,6 +66,8 @@ void add_management(CLI::App& app, ManagementOptions& o) {
   sub->add_option("--agents", o.plan.agents, "agents with Sync and Job streams");
   sub->add_option("--concurrency", o.plan.concurrency, "logins or first Syncs at once");
   sub->add_option("--burst", o.plan.burst, "joins without a pause");
+  sub->add_option("--churn", o.plan.churn, "agents that reconnect all the time, for ten seconds");
+  sub->add_flag("--all-at-once", o.plan.all_at_once, "everybody reconnects at the same moment");
 }
 
 int run_management_mode(ManagementOptions& o) {

@@ -91,9 +91,12 @@ class Run final : public H2Client::Owner {
     NB_TRY(sync_agents());
     settle();
     out_.rss_idle = read_processes(plan_.pids).rss_bytes;
+    out_.idle_cpu_percent = cpu_percent([this] { wait(plan_.idle_time); });
     NB_TRY(storm(1, out_.one));
     NB_TRY(storm(plan_.burst, out_.burst));
     NB_TRY(reconnect());
+    if (plan_.churn > 0) NB_TRY(churn());
+    closing_ = true;
     out_.failures = failures_;
     out_.first_failure = first_failure_;
     return std::move(out_);
@@ -124,7 +127,7 @@ class Run final : public H2Client::Owner {
       }
       case Call::kLogin:
         if (!open(agent, message)) return failed(agent, "Login: answer does not open");
-        out_.login.add(since_ns(agent.step_began));
+        login_latency_->add(since_ns(agent.step_began));
         return step_done(agent);
       case Call::kSync:
         return on_map(agent, message);
@@ -267,7 +270,7 @@ class Run final : public H2Client::Owner {
     const std::uint64_t failures_before = failures_;
     const auto deadline = Clock::now() + plan_.step_max;
     for (std::uint32_t next = from; done_ < to - from;) {
-      while (next < to && active_ < plan_.concurrency) {
+      while (next < to && active_ < concurrency_) {
         Agent& agent = *agents_[next++];
         agent.in_step = true;
         agent.step_began = Clock::now();
@@ -306,12 +309,14 @@ class Run final : public H2Client::Owner {
     return static_cast<double>(ns) / 1e6 / std::max(1U, agents);
   }
 
+  Result<> open(Agent& agent) {
+    start(agent, Call::kKeyBeforeSync, 0, {}, true);
+    start(agent, Call::kKeyBeforeJob, 0, {}, true);
+    return {};
+  }
+
   Result<> sync_all() {
-    return for_agents(0, plan_.agents, [this](Agent& agent) -> Result<> {
-      start(agent, Call::kKeyBeforeSync, 0, {}, true);
-      start(agent, Call::kKeyBeforeJob, 0, {}, true);
-      return {};
-    });
+    return for_agents(0, plan_.agents, [this](Agent& agent) { return open(agent); });
   }
 
   Result<> sync_agents() {
@@ -322,6 +327,20 @@ class Run final : public H2Client::Owner {
     for (const auto& agent : agents_) bytes += static_cast<double>(agent->first_map_bytes);
     out_.first_map_kib = bytes / 1024 / std::max(1U, plan_.agents);
     return {};
+  }
+
+  void wait(milliseconds time) {
+    for (const auto until = Clock::now() + time; Clock::now() < until;) turn();
+  }
+
+  /// Of one core, while `work` runs.
+  template <class Work>
+  double cpu_percent(const Work& work) {
+    const auto began = Clock::now();
+    const std::int64_t before = read_cpu_ns(plan_.pids);
+    work();
+    const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
+    return static_cast<double>(read_cpu_ns(plan_.pids) - before) / 1e7 / seconds;
   }
 
   /// Turns until nothing was received for `quiet`.
@@ -366,7 +385,9 @@ class Run final : public H2Client::Owner {
     probe_latency_ = {};
     const std::int64_t cpu = read_cpu_ns(plan_.pids);
     storm_began_ = Clock::now();
+    login_latency_ = &out.join;
     NB_TRY(register_agents(from, from + joins));
+    login_latency_ = &out_.login;
     const auto deadline = Clock::now() + plan_.step_max;
     last_received_ = Clock::now();
     // The probe's answers are bytes too: quiet is measured by maps.
@@ -403,11 +424,38 @@ class Run final : public H2Client::Owner {
     closing_ = false;
     settle();
     const std::int64_t before = read_cpu_ns(plan_.pids);
+    const auto began = Clock::now();
+    if (plan_.all_at_once) concurrency_ = plan_.agents;
     for (std::uint32_t i = 0; i < plan_.agents; ++i) NB_TRY(connect(*agents_[i]));
     NB_TRY(sync_all());
+    concurrency_ = plan_.concurrency;
+    out_.reconnect_seconds = std::chrono::duration<double>(Clock::now() - began).count();
     out_.reconnect_cpu_ms = per_agent_ms(read_cpu_ns(plan_.pids) - before, plan_.agents);
-    closing_ = true;
     return {};
+  }
+
+  /// Some agents lose their connection and come back, one after the other, all the time.
+  Result<> churn() {
+    settle();
+    const std::uint32_t agents = std::min(plan_.churn, plan_.agents);
+    std::uint64_t reconnects = 0;
+    Result<> outcome;
+    const auto began = Clock::now();
+    out_.churn_cpu_percent = cpu_percent([&] {
+      while (outcome && Clock::now() - began < plan_.churn_time) {
+        const auto at = static_cast<std::uint32_t>(reconnects++ % agents);
+        closing_ = true;
+        agents_[at]->client->close("churn");
+        closing_ = false;
+        outcome = connect(*agents_[at]);
+        if (outcome) outcome = for_agents(at, at + 1, [this](Agent& agent) { return open(agent); });
+        // Each comes back about every other second.
+        wait(std::max(milliseconds(2'000) / agents, milliseconds(1)));
+      }
+    });
+    out_.churn_per_second = static_cast<double>(reconnects) /
+                            std::chrono::duration<double>(Clock::now() - began).count();
+    return outcome;
   }
 
   const ManagementPlan& plan_;
@@ -415,6 +463,8 @@ class Run final : public H2Client::Owner {
   std::vector<EncodedCall> calls_;
   std::vector<std::unique_ptr<Agent>> agents_;
   ManagementResult out_;
+  Histogram* login_latency_ = &out_.login;
+  std::uint32_t concurrency_ = plan_.concurrency;
   std::uint32_t done_ = 0;
   std::uint32_t active_ = 0;
   std::uint32_t expected_peers_ = 0;

@@ -24,6 +24,10 @@ struct ManagementPlan {
   std::uint32_t agents = 100;
   std::uint32_t concurrency = 8;           // logins or first Syncs at once
   std::uint32_t burst = 10;                // joins without a pause, after the single one
+  std::uint32_t churn = 0;                 // agents that reconnect all the time, for churn_time
+  std::chrono::milliseconds churn_time{10'000};
+  std::chrono::milliseconds idle_time{5'000};  // in which only pings happen
+  bool all_at_once = false;                    // reconnects do not wait for each other
   std::chrono::milliseconds quiet{2'500};  // nothing received for so long: the server has settled
   std::chrono::milliseconds step_max{120'000};
 };
@@ -37,6 +41,7 @@ struct StormResult {
   std::uint64_t last_ns = 0;   // … until the last one does
   std::uint32_t stale = 0;     // agents that never learnt of every join
   Histogram server_key;        // GetServerKey of a bystander meanwhile
+  Histogram join;              // a write meanwhile: key and Login of each new agent
   std::int64_t rss_peak = 0;
 };
 
@@ -48,7 +53,11 @@ struct ManagementResult {
   double sync_cpu_ms = 0;  // GetServerKey, Sync with its first map, GetServerKey, Job
   Histogram first_map;
   double first_map_kib = 0;
+  double idle_cpu_percent = 0;
   double reconnect_cpu_ms = 0;
+  double reconnect_seconds = 0;  // until everybody has a map again
+  double churn_cpu_percent = 0;
+  double churn_per_second = 0;
   std::int64_t rss_idle = 0;
   StormResult one;
   StormResult burst;

@@ -35,10 +35,12 @@ std::string describe_storm(std::string_view name, const StormResult& s) {
   return fmt::format(
       "{:<10} {:.2f} s CPU, {:.1f} MiB, {:.2f} rounds of maps; first agent knew after {}, last "
       "after "
-      "{}; stale {}; GetServerKey meanwhile p50 {}, max {} ({} calls); server {:.1f} MiB at most\n",
+      "{}; stale {}; GetServerKey meanwhile p50 {}, max {} ({} calls); joins p50 {}, max {}; "
+      "server {:.1f} MiB at most\n",
       name, s.cpu_seconds, s.mib, s.rounds, milliseconds_text(s.first_ns),
       milliseconds_text(s.last_ns), s.stale, milliseconds_text(s.server_key.quantile(0.5)),
       milliseconds_text(s.server_key.max()), s.server_key.total(),
+      milliseconds_text(s.join.quantile(0.5)), milliseconds_text(s.join.max()),
       static_cast<double>(s.rss_peak) / 1048576.0);
 }
 
@@ -49,15 +51,20 @@ std::string describe(const ManagementResult& r) {
       "agents     {}\n"
       "login      {:.2f} ms CPU each; p50 {}, p99 {}, max {}\n"
       "first Sync {:.2f} ms CPU each; first map p50 {}, p99 {}, max {}; {:.1f} KiB\n"
-      "reconnect  {:.2f} ms CPU each\n"
+      "reconnect  {:.2f} ms CPU each, everybody back after {:.2f} s\n"
+      "idle       {:.2f} % of a core\n"
       "memory     {:.1f} KiB per agent with Sync and Job, server {:.1f} MiB before\n",
       r.agents, r.login_cpu_ms, milliseconds_text(r.login.quantile(0.5)),
       milliseconds_text(r.login.quantile(0.99)), milliseconds_text(r.login.max()), r.sync_cpu_ms,
       milliseconds_text(r.first_map.quantile(0.5)), milliseconds_text(r.first_map.quantile(0.99)),
       milliseconds_text(r.first_map.max()), r.first_map_kib, r.reconnect_cpu_ms,
+      r.reconnect_seconds, r.idle_cpu_percent,
       r.idle_kib_per_agent(), static_cast<double>(r.baseline.rss_bytes) / 1048576.0);
   out += describe_storm("one join", r.one);
   out += describe_storm("burst", r.burst);
+  if (r.churn_per_second > 0)
+    out += fmt::format("churn      {:.1f} reconnects/s, {:.2f} % of a core\n", r.churn_per_second,
+                       r.churn_cpu_percent);
   out += fmt::format("serial     fell {} times\n", r.serial_fell);
   if (r.failures > 0) out += fmt::format("FAILED     {}: {}\n", r.failures, r.first_failure);
   return out;

@@ -15,6 +15,14 @@ using namespace management;
 
 constexpr auto kStep = 30s;  // one statement or migration at start
 
+/// Every component's tables, and what was done to them.
+Result<sql::MigrationReport> prepare(const SqlStoreParts& parts, Instant deadline) {
+  NB_LET(sql::MigrationReport report, prepare_main_database(parts, deadline));
+  NB_LET(const sql::MigrationReport agents, prepare_agent_tables(parts, deadline));
+  report.insert(report.end(), agents.begin(), agents.end());
+  return report;
+}
+
 }  // namespace
 
 MgmtCore::MgmtCore() : ids_(clock_, random_) {}
@@ -42,7 +50,7 @@ Result<std::unique_ptr<MgmtCore>> MgmtCore::open(MgmtConfig& config, std::functi
   const Instant give_up = core->clock_.now() + wait;
   Backoff backoff({.first = 100ms, .most = 2s}, 1);
   for (;;) {
-    auto prepared = prepare_main_database(parts, core->clock_.now() + kStep);
+    auto prepared = prepare(parts, core->clock_.now() + kStep);
     if (prepared) {
       for (const std::string& line : *prepared) log.info(line);
       break;
@@ -54,8 +62,9 @@ Result<std::unique_ptr<MgmtCore>> MgmtCore::open(MgmtConfig& config, std::functi
     log.warn("waiting for the database", {log::f(log::kError, prepared.error().text)});
     std::this_thread::sleep_for(backoff.next());
   }
-  core->store_ =
-      make_sql_store(parts, {.announce = std::move(announce), .dns_domain = config.dns_domain});
+  const SqlStoreOptions options{.announce = std::move(announce), .dns_domain = config.dns_domain};
+  core->store_ = make_sql_store(parts, options);
+  core->agents_ = make_sql_agent_store(parts, options);
   return core;
 }
 

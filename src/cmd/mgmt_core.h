@@ -9,6 +9,7 @@
 #include "crypto/field_cipher.h"
 #include "crypto/random.h"
 #include "crypto/xid.h"
+#include "management/store/agent_store.h"
 #include "management/store/sql_store.h"
 #include "sql/database.h"
 
@@ -31,6 +32,7 @@ class MgmtCore {
   MgmtCore& operator=(const MgmtCore&) = delete;
 
   management::Store& store() { return *store_; }
+  management::AgentStore& agents() { return *agents_; }
   sql::Database& database() { return *database_; }
   SystemClock& clock() { return clock_; }
   crypto::SystemRandom& random() { return random_; }
@@ -55,6 +57,7 @@ class MgmtCore {
   std::optional<crypto::FieldCipher> cipher_;
   std::unique_ptr<sql::Database> database_;
   std::unique_ptr<management::Store> store_;
+  std::unique_ptr<management::AgentStore> agents_;
 };
 
 }  // namespace nb::cmd

@@ -8,7 +8,10 @@
 #include "crypto/setup_key.h"
 #include "ha/local/adapters.h"
 #include "management/app/ephemeral.h"
+#include "management/app/expiry.h"
+#include "management/app/geo_database.h"
 #include "management/app/instance_keeper.h"
+#include "management/app/jobs.h"
 #include "management/app/map_pool.h"
 #include "management/app/peer_sessions.h"
 #include "management/app/presence.h"
@@ -37,7 +40,8 @@ using namespace std::chrono_literals;
 constexpr auto kDatabaseWait = 60s;  // at start; containers start in any order
 constexpr auto kStorePing = 1s;      // readiness follows the database this fast
 constexpr auto kStorePingDeadline = 3s;
-constexpr auto kKeyReload = 30s;         // a rotated server key is known everywhere after this
+constexpr int kKeyReloadPolls = 15;      // a rotated server key is known everywhere after so many
+constexpr auto kQuestion = 30s;          // to the database, in the background
 constexpr auto kEndStreamsIn = 3'000ms;  // after the drain delay; the process is gone after 10 s
 constexpr auto kEndCallsIn = 2'500ms;
 
@@ -55,6 +59,7 @@ struct MgmtServer::Impl {
         instance_health(health.add("instance")) {}
 
   Result<> build();
+  void open_geo_database();
   void build_service(grpc::NetbirdConfigs configs_in);
   void build_servers();
   void start_tasks();
@@ -78,6 +83,7 @@ struct MgmtServer::Impl {
   Health::Part instance_health;
 
   std::unique_ptr<MgmtCore> core;
+  std::unique_ptr<app::GeoDatabase> geo;         // null: none
   std::atomic<app::SyncHub*> hub_seen{nullptr};  // asked by the store's worker threads
   std::unique_ptr<net::LoopPool> control;        // one thread: hub, leases, everything of HA
   std::unique_ptr<net::LoopPool> loops;          // connections
@@ -94,6 +100,8 @@ struct MgmtServer::Impl {
   std::shared_ptr<app::Ephemeral> ephemeral;
   std::shared_ptr<app::SyncHub> hub;
   std::unique_ptr<app::PeerSessions> sessions;
+  std::shared_ptr<app::Jobs> jobs;
+  std::unique_ptr<app::Expiry> expiry;
   std::unique_ptr<app::InstanceKeeper> keeper;
   std::unique_ptr<sql::Listener> listener;
   grpc::ServerKeyRing keys;
@@ -120,6 +128,7 @@ Result<> MgmtServer::Impl::build() {
   // Before anybody can ask for it; the same on every instance.
   NB_LET(auto secrets, core->server_keys());
   NB_TRY(keys.set(std::move(secrets)));
+  open_geo_database();
   control = std::make_unique<net::LoopPool>(1);
   loops = std::make_unique<net::LoopPool>(config.service.loops);
   home = control->at(0).executor();
@@ -163,9 +172,24 @@ Result<> MgmtServer::Impl::build() {
   options.block_same_peers = config.limits.block_same_peers;
   options.log_blocked_peers = config.limits.log_blocked_peers;
   options.hash_setup_key = [](std::string_view plain) { return crypto::hash_setup_key(plain); };
-  sessions = std::make_unique<app::PeerSessions>(core->store(), *hub,
-                                                 cluster ? &cluster->filter() : local_filter.get(),
-                                                 home, core->clock(), std::move(options), log);
+  sessions = std::make_unique<app::PeerSessions>(
+      app::PeerSessionsPorts{.store = core->store(),
+                             .agents = core->agents(),
+                             .hub = *hub,
+                             .tokens = nullptr,
+                             .filter = cluster ? &cluster->filter() : local_filter.get(),
+                             .filter_home = home,
+                             .clock = core->clock(),
+                             .geo = geo.get()},
+      std::move(options), log);
+  expiry = std::make_unique<app::Expiry>(core->store(), *hub, core->clock(), app::ExpiryOptions{},
+                                         log);
+  jobs = std::make_shared<app::Jobs>(
+      home, core->agents(), core->store(), *hub, core->clock(),
+      app::JobsOptions{.instance = management::InstanceId(id),
+                       .incarnation = started,
+                       .poll = config.ha.anti_entropy_interval},
+      log);
   keeper = std::make_unique<app::InstanceKeeper>(
       core->store(), core->clock(),
       app::InstanceKeeperOptions{.instance = management::InstanceId(id),
@@ -200,13 +224,33 @@ Result<> MgmtServer::Impl::build() {
   return {};
 }
 
+/// Without one, or with a broken one, the server works: locations stay unknown.
+void MgmtServer::Impl::open_geo_database() {
+  if (config.limits.disable_geolocation) return;
+  const auto path = app::GeoDatabase::newest_in(config.datadir);
+  if (!path) return;
+  auto opened = app::GeoDatabase::open(*path);
+  if (!opened) {
+    log.warn("geolocation is off", {log::f(log::kError, opened.error().text)});
+    return;
+  }
+  geo = std::move(*opened);
+  log.info("geolocation database opened", {log::f("file", *path)});
+}
+
 void MgmtServer::Impl::build_service(grpc::NetbirdConfigs configs_in) {
   configs.emplace(std::move(configs_in));
   grpc_metrics = std::make_unique<grpc::MgmtMetrics>(*metrics);
-  watches = grpc::watch_app(*metrics, *hub, *sessions, *maps);
+  watches = grpc::watch_app(*metrics, {.hub = *hub,
+                                       .sessions = *sessions,
+                                       .maps = *maps,
+                                       .jobs = *jobs,
+                                       .ephemeral = *ephemeral,
+                                       .expiry = *expiry});
   service = std::make_unique<grpc::Service>(
       grpc::ServicePorts{.hub = *hub,
                          .sessions = *sessions,
+                         .jobs = *jobs,
                          .keys = keys,
                          .configs = *configs,
                          .random = core->random(),
@@ -228,7 +272,7 @@ grpc::PresenceHandlers MgmtServer::Impl::presence_handlers() {
 /// What a dead instance left behind of one peer.
 asio::awaitable<void> MgmtServer::Impl::reaped(management::ReapedPeer peer) {
   const auto view =
-      co_await core->store().peer_by_id(core->clock().now() + kKeyReload, peer.account, peer.peer);
+      co_await core->store().peer_by_id(core->clock().now() + kQuestion, peer.account, peer.peer);
   if (!view || view->peer.status.connected) co_return;
   const app::SessionPeer gone = app::session_peer(view->peer);
   if (gone.ephemeral) ephemeral->idle(gone);
@@ -267,11 +311,11 @@ asio::awaitable<void> MgmtServer::Impl::watch_store() {
 
 asio::awaitable<void> MgmtServer::Impl::watch_keys() {
   for (;;) {
-    co_await core->clock().sleep_for(kKeyReload);
+    co_await core->clock().sleep_for(kKeyReloadPolls * config.ha.anti_entropy_interval);
     const auto known = keys.keys();
     management::ServerKeyPair current{known->front().public_text, known->front().secret.base64()};
     const auto stored =
-        co_await core->store().server_keys(core->clock().now() + kKeyReload, std::move(current));
+        co_await core->store().server_keys(core->clock().now() + kQuestion, std::move(current));
     if (!stored || stored->current.public_key == known->front().public_text) continue;
     auto fresh = crypto::PrivateKey::parse(stored->current.private_key.reveal());
     if (!fresh) continue;
@@ -285,6 +329,7 @@ asio::awaitable<void> MgmtServer::Impl::watch_keys() {
 
 void MgmtServer::Impl::start_tasks() {
   hub->start();
+  jobs->start();
   asio::post(home, [this] {
     if (cluster) cluster->start();
     if (presence) presence->start();
@@ -292,6 +337,7 @@ void MgmtServer::Impl::start_tasks() {
     tasks->spawn(watch_store());
     tasks->spawn(watch_keys());
     tasks->spawn(keeper->run());
+    tasks->spawn(expiry->run());
     if (listener) tasks->spawn(listener->run());
   });
 }
@@ -299,6 +345,7 @@ void MgmtServer::Impl::start_tasks() {
 void MgmtServer::Impl::stop_tasks() {
   service->stop();
   on_home(tasks->stop());
+  on_home(jobs->stop());
   on_home(hub->stop());
   on_home(ephemeral->stop());
   if (presence) on_home(presence->stop());

@@ -110,6 +110,7 @@ grpc::ServiceOptions service_options(const MgmtConfig& config) {
     options.encoder.user_id_claim = config.http.auth_user_id_claim;
   if (!config.device_flow.client_id.empty()) options.device_flow = flow(config.device_flow);
   if (!config.pkce_flow.client_id.empty()) options.pkce_flow = flow(config.pkce_flow);
+  options.address_limits.logins_per_second = config.limits.logins_per_second_per_source;
   options.concurrent_syncs_max = config.limits.concurrent_syncs_max;
   return options;
 }
@@ -118,6 +119,7 @@ management::app::SyncHubOptions hub_options(const MgmtConfig& config, std::strin
                                             bool postgres) {
   management::app::SyncHubOptions options;
   options.self = std::move(self);
+  options.instance = config.service.ha.instance_id;
   options.channel_prefix = config.ha.account_channel_prefix;
   if (postgres && config.service.ha.enabled) options.fallback_channel = kFallbackChannel;
   options.poll_interval = config.ha.anti_entropy_interval;

@@ -57,16 +57,27 @@ class SimStore final : public management::StubStore {
                                                             management::AccountId) override {
     if (!co_await way()) co_return away();
     auto out = std::make_shared<management::AccountSnapshot>();
-    out->account.id = management::AccountId(kAccount);
-    out->account.serial = database_.serial;
+    out->account = account();
     std::vector<management::Peer> peers;
-    for (const auto& [id, content] : database_.content) {
-      management::Peer peer;
-      peer.id = management::PeerId(id);
-      peer.name = std::to_string(content);
-      peers.push_back(std::move(peer));
-    }
+    for (const auto& [id, content] : database_.content) peers.push_back(peer_of(id, content));
     out->peers = management::EntityTable<management::Peer>(std::move(peers));
+    if (!co_await way()) co_return away();
+    co_return out;
+  }
+
+  management::Task<std::optional<management::SnapshotDelta>> changes(Instant,
+                                                                     management::AccountId,
+                                                                     std::uint64_t since) override {
+    if (!co_await way()) co_return away();
+    std::optional<management::SnapshotDelta> out;
+    if (env_.random() % 4 != 0) {  // otherwise the log does not reach back so far
+      out.emplace();
+      out->account = account();
+      for (const auto& [id, content] : database_.content)
+        if (content > since)
+          out->peers.upserts.push_back(
+              std::make_shared<const management::Peer>(peer_of(id, content)));
+    }
     if (!co_await way()) co_return away();
     co_return out;
   }
@@ -86,6 +97,18 @@ class SimStore final : public management::StubStore {
   }
 
  private:
+  [[nodiscard]] management::Account account() const {
+    management::Account out;
+    out.id = management::AccountId(kAccount);
+    out.serial = database_.serial;
+    return out;
+  }
+  static management::Peer peer_of(const std::string& id, app::Serial content) {
+    management::Peer peer;
+    peer.id = management::PeerId(id);
+    peer.name = std::to_string(content);
+    return peer;
+  }
   static Error away() { return fail(Code::kUnavailable, "database away"); }
   NodeEnv& env_;
   Database& database_;
@@ -259,7 +282,7 @@ class Instance final : public Process {
     if (!co_await store_.way()) co_return;
     const app::Serial serial = cluster_.database.change(affected);
     co_await env_.clock.sleep_for(std::chrono::microseconds(env_.random() % 5'000));
-    hub_->announce(kAccount, serial, std::move(affected));
+    hub_->committed(management::AccountId(kAccount), serial);
   }
 
   asio::awaitable<void> deliver_task(std::shared_ptr<Stream> stream, app::Serial serial,

@@ -8,9 +8,8 @@
 namespace nb::management::app {
 namespace {
 
-// Lines: head, kind, account, origin, then the kind's own; a list is the rest of the lines.
+// Lines: head, kind, account, origin, then the kind's own.
 constexpr std::string_view kHead = "nbmgmt1";
-constexpr std::string_view kEveryone = "*";
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -58,23 +57,22 @@ class Lines {
 
 std::optional<Changed> decode_changed(Lines& lines) {
   const auto serial = lines.number<Serial>();
-  if (!serial || lines.done())
-    return serial ? std::optional(Changed{*serial, std::vector<std::string>{}}) : std::nullopt;
-  std::vector<std::string> peers;
-  while (!lines.done()) {
-    auto peer = lines.id();
-    if (!peer || peers.size() == kBusPeersMax) return std::nullopt;
-    peers.push_back(std::move(*peer));
-  }
-  if (peers.size() == 1 && peers.front() == kEveryone) return Changed{*serial, std::nullopt};
-  return Changed{*serial, std::move(peers)};
+  // Lines after the serial are for later versions.
+  return serial ? std::optional(Changed{*serial}) : std::nullopt;
 }
 
-std::optional<Superseded> decode_superseded(Lines& lines) {
+template <class Message>
+std::optional<Message> decode_epoch(Lines& lines) {
   auto peer = lines.id();
   const auto epoch = lines.number<std::int64_t>();
   if (!peer || !epoch || !lines.done()) return std::nullopt;
-  return Superseded{std::move(*peer), *epoch};
+  return Message{std::move(*peer), *epoch};
+}
+
+std::optional<JobWaiting> decode_waiting(Lines& lines) {
+  auto peer = lines.id();
+  if (!peer || !lines.done()) return std::nullopt;
+  return JobWaiting{std::move(*peer)};
 }
 
 std::optional<Ended> decode_ended(Lines& lines) {
@@ -98,13 +96,18 @@ std::string encode(const BusMessage& message) {
                  [&](const Changed& changed) {
                    head("changed");
                    line(out, std::to_string(changed.serial));
-                   if (!changed.affected || changed.affected->size() > kBusPeersMax)
-                     line(out, kEveryone);
-                   else
-                     for (const std::string& peer : *changed.affected) line(out, peer);
                  },
                  [&](const Superseded& superseded) {
                    head("superseded");
+                   line(out, superseded.peer);
+                   line(out, std::to_string(superseded.epoch));
+                 },
+                 [&](const JobWaiting& waiting) {
+                   head("job-waiting");
+                   line(out, waiting.peer);
+                 },
+                 [&](const JobSuperseded& superseded) {
+                   head("job-superseded");
                    line(out, superseded.peer);
                    line(out, std::to_string(superseded.epoch));
                  },
@@ -133,8 +136,10 @@ Result<BusMessage> decode_bus_message(std::string_view bytes) {
     return std::move(message);
   };
   if (*kind == "changed") return take(decode_changed(lines));
-  if (*kind == "superseded") return take(decode_superseded(lines));
+  if (*kind == "superseded") return take(decode_epoch<Superseded>(lines));
   if (*kind == "ended") return take(decode_ended(lines));
+  if (*kind == "job-waiting") return take(decode_waiting(lines));
+  if (*kind == "job-superseded") return take(decode_epoch<JobSuperseded>(lines));
   return bad();
 }
 

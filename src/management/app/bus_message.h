@@ -11,10 +11,9 @@
 
 namespace nb::management::app {
 
-/// A committed change; `affected` as in FanOut::changed.
+/// A committed change. Which peers it affects each instance works out by itself.
 struct Changed {
   Serial serial = 0;
-  FanOut::Affected affected{};
   friend bool operator==(const Changed&, const Changed&) = default;
 };
 
@@ -32,15 +31,26 @@ struct Ended {
   friend bool operator==(const Ended&, const Ended&) = default;
 };
 
+/// The peer has a job for the Job stream that the receiver may hold.
+struct JobWaiting {
+  std::string peer;
+  friend bool operator==(const JobWaiting&, const JobWaiting&) = default;
+};
+
+/// A newer Job stream of the peer exists; those with a lower epoch end.
+struct JobSuperseded {
+  std::string peer;
+  std::int64_t epoch = 0;
+  friend bool operator==(const JobSuperseded&, const JobSuperseded&) = default;
+};
+
 struct BusMessage {
   std::string account;
   std::string origin;  // instance and incarnation; the sender ignores its own
-  std::variant<Changed, Superseded, Ended> body;
+  std::variant<Changed, Superseded, Ended, JobWaiting, JobSuperseded> body;
   friend bool operator==(const BusMessage&, const BusMessage&) = default;
 };
 
-/// Peers a message may name; more are sent as "everyone".
-inline constexpr std::size_t kBusPeersMax = 200;
 inline constexpr std::size_t kBusIdBytesMax = 128;
 
 [[nodiscard]] std::string encode(const BusMessage& message);

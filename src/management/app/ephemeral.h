@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/task_group.h"
 #include "ha/deadlines.h"
-#include "management/app/peer_sessions.h"
-#include "management/app/sync_hub.h"
+#include "management/app/changes.h"
+#include "management/app/session_peer.h"
 #include "management/store/store.h"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -25,17 +25,20 @@ namespace nb::management::app {
 struct EphemeralOptions {
   std::chrono::milliseconds lifetime{std::chrono::minutes(10)};
   std::chrono::milliseconds sweep{std::chrono::seconds(30)};
+  /// The database is asked without a deadline that came due: the set may have lost some.
+  std::chrono::milliseconds full_sweep{std::chrono::seconds(120)};
   std::chrono::milliseconds claim{std::chrono::seconds(60)};  // to work on what is due
   std::size_t batch = 100;
 };
 
-/// Schedules and removes. The set of deadlines may be lost at any time: a peer is only removed when
-/// the database says that it has no session and was last seen long enough ago.
+/// The set of deadlines (nb:mgmt:ephemeral) says when to look; the database says who has no session
+/// and was last seen long enough ago, and gives each of them to one instance. So the set may be
+/// lost, forged or behind: a peer leaves a little later then, and never too early.
 /// Threads  idle() and busy() from anywhere, the rest on home, where the deadlines live.
 class Ephemeral : public std::enable_shared_from_this<Ephemeral> {
  public:
-  Ephemeral(boost::asio::any_io_executor home, ha::Deadlines& deadlines, Store& store, SyncHub& hub,
-            Clock& clock, EphemeralOptions options, Logger log);
+  Ephemeral(boost::asio::any_io_executor home, ha::Deadlines& deadlines, Store& store,
+            Changes& changes, Clock& clock, EphemeralOptions options, Logger log);
   void start();
   boost::asio::awaitable<void> stop();
   void idle(const SessionPeer& peer);
@@ -47,17 +50,16 @@ class Ephemeral : public std::enable_shared_from_this<Ephemeral> {
 
  private:
   boost::asio::awaitable<void> run();
-  /// The set may be empty or new: every ephemeral peer gets a deadline, unless it has one.
-  boost::asio::awaitable<void> rebuild();
-  boost::asio::awaitable<void> sweep();
-  boost::asio::awaitable<void> remove(ha::DueItem item);
+  /// Whether a deadline came due; takes those that did off the set.
+  boost::asio::awaitable<bool> take_due();
+  boost::asio::awaitable<void> remove_idle();
   boost::asio::awaitable<void> schedule(std::string id, std::chrono::milliseconds in);
   boost::asio::awaitable<void> unschedule(std::string id);
 
   const boost::asio::any_io_executor home_;
   ha::Deadlines& deadlines_;
   Store& store_;
-  SyncHub& hub_;
+  Changes& changes_;
   Clock& clock_;
   const EphemeralOptions options_;
   const Logger log_;

@@ -10,82 +10,70 @@ namespace nb::management::app {
 void FanOut::opened(StreamNumber number, std::string account_id, std::string peer,
                     std::int64_t epoch, Serial serial, Instant now) {
   Account& account = accounts_[account_id];
-  if (!account.known) {
-    account.known = true;
-    account.covered = serial;
-  }
   superseded(account_id, peer, epoch);
   account.peers[peer].push_back(number);
   Stream stream;
   stream.account = account_id;
   stream.peer = std::move(peer);
   stream.epoch = epoch;
-  // What was announced between that read and now is marked at nobody else's stream for us.
-  stream.owed = std::max(serial, account.covered);
+  stream.floor = serial;
+  account.wanted = std::max(account.wanted, serial);
   const auto [at, fresh] = streams_.emplace(number, std::move(stream));
   NB_ASSERT(fresh);
   serve(account_id, account, number, at->second);
   pump(now);
 }
 
-void FanOut::mark(Account& account, Stream& stream, Serial serial) {
-  // A map from a snapshot at least as new shows the change already.
-  if (stream.ending || (!stream.first && stream.sent >= serial)) return;
-  stream.dirty = std::max(stream.dirty, serial);
+void FanOut::mark(Account& account, const std::vector<StreamNumber>& numbers) {
+  for (const StreamNumber number : numbers) {
+    Stream& stream = streams_.at(number);
+    if (stream.first || stream.ending) continue;  // the first map will be of this snapshot anyway
+    stream.dirty = true;
+    account.pending = true;
+  }
+}
+
+void FanOut::mark_affected(Account& account, const Affected& affected) {
+  if (!affected) {
+    for (const auto& [peer, numbers] : account.peers) mark(account, numbers);
+    return;
+  }
+  for (const std::string& peer : *affected) {
+    const auto streams = account.peers.find(peer);
+    if (streams != account.peers.end()) mark(account, streams->second);
+  }
+}
+
+bool FanOut::changed(const std::string& id, Serial serial, Instant now) {
+  const auto found = accounts_.find(id);
+  if (found == accounts_.end()) return false;  // no stream here
+  Account& account = found->second;
+  if (serial <= account.wanted) return false;  // a repetition, or a poll was faster
+  account.wanted = serial;
   account.pending = true;
-}
-
-void FanOut::mark_all(Account& account, Serial serial) {
-  for (auto& [peer, numbers] : account.peers)
-    for (const StreamNumber number : numbers) mark(account, streams_.at(number), serial);
-}
-
-void FanOut::changed(const std::string& id, Serial serial, const Affected& affected, Instant now) {
-  const auto found = accounts_.find(id);
-  if (found == accounts_.end()) return;  // no stream here
-  Account& account = found->second;
-  if (serial <= account.covered) return;  // a repetition, or a poll was faster
-  const bool gap = serial != account.covered + 1;
-  account.covered = serial;
-  if (gap || !affected) {
-    mark_all(account, serial);
-  } else {
-    for (const std::string& peer : *affected) {
-      const auto streams = account.peers.find(peer);
-      if (streams == account.peers.end()) continue;
-      for (const StreamNumber number : streams->second) mark(account, streams_.at(number), serial);
-    }
-  }
-  if (account.pending && now >= account.next_round) start_round(id, account, now);
-  pump(now);
-}
-
-bool FanOut::polled(const std::string& id, Serial serial, bool certain, Instant now) {
-  const auto found = accounts_.find(id);
-  if (found == accounts_.end()) return false;
-  Account& account = found->second;
-  if (serial <= account.covered) return false;
-  // The message may still be on its way, and it knows who is affected: give it one more poll.
-  if (!certain && account.suspect <= account.covered) {
-    account.suspect = serial;
-    return false;
-  }
-  account.covered = serial;
-  mark_all(account, serial);
-  if (account.pending && now >= account.next_round) start_round(id, account, now);
+  advance(id, account, now);
   pump(now);
   return true;
 }
 
-void FanOut::start_round(const std::string& id, Account& account, Instant now) {
+void FanOut::advance(const std::string& id, Account& account, Instant now) {
+  if (account.pending && now >= account.next_round) {
+    // One load for everything that was announced; what it finds is let go at once.
+    if (account.wanted > account.loaded || !account.have_snapshot)
+      want_load(id, account, account.wanted);
+    else
+      release(id, account, now);
+  }
+  schedule(id, account);
+}
+
+void FanOut::release(const std::string& id, Account& account, Instant now) {
   account.pending = false;
   account.next_round = now + options_.window;
   for (auto& [peer, numbers] : account.peers) {
     for (const StreamNumber number : numbers) {
       Stream& stream = streams_.at(number);
-      if (stream.dirty == 0) continue;
-      stream.owed = std::max(stream.owed, stream.dirty);
-      stream.dirty = 0;
+      if (std::exchange(stream.dirty, false)) stream.owed = true;
     }
   }
   serve_all(id, account);
@@ -94,13 +82,14 @@ void FanOut::start_round(const std::string& id, Account& account, Instant now) {
 void FanOut::want_load(const std::string& id, Account& account, Serial at_least) {
   if (account.loading || account.retry_at) return;
   account.loading = true;
-  effects_.emplace_back(Load{id, std::max(at_least, account.covered)});
+  account.asked = std::max(at_least, account.wanted);
+  effects_.emplace_back(Load{id, account.asked});
 }
 
 void FanOut::serve(const std::string& id, Account& account, StreamNumber number, Stream& stream) {
-  if (!owes(stream) || stream.ending) return;
-  const bool stale = !account.have_snapshot || account.loaded < stream.owed;
-  if (stale) want_load(id, account, stream.owed);
+  if (stream.ending || (!stream.first && !stream.owed)) return;
+  const bool stale = !account.have_snapshot || (stream.first && account.loaded < stream.floor);
+  if (stale) want_load(id, account, stream.floor);
   if (stale || stream.building || stream.queued) return;
   stream.queued = true;
   (stream.first ? firsts_ : updates_).push_back(number);
@@ -121,52 +110,84 @@ void FanOut::pump(Instant now) {
     Stream& stream = found->second;
     stream.queued = false;
     if (stream.ending) continue;
-    // It may be owed a newer one by now; that load is under way and this map is progress.
     const Account& account = accounts_.at(stream.account);
     NB_ASSERT(account.have_snapshot && account.loaded >= stream.sent);
+    // The newest snapshot: whatever marked the stream until now is in it.
     stream.sent = account.loaded;
     stream.first = false;
-    if (stream.owed <= account.loaded) stream.owed = 0;
-    if (stream.dirty <= account.loaded) stream.dirty = 0;
+    stream.owed = false;
+    stream.dirty = false;
     stream.building = true;
     stream.counted = true;
     stream.since = now;
+    forget_time(number, stream);
     in_flight_.emplace(now, number);
     effects_.emplace_back(Build{number, stream.account});
   }
 }
 
-void FanOut::loaded(const std::string& id, Serial serial, Instant now) {
+void FanOut::loaded(const std::string& id, Serial serial, const Affected& affected, Instant now) {
   const auto found = accounts_.find(id);
   if (found == accounts_.end()) return;
   Account& account = found->second;
   account.loading = false;
   account.retry_at.reset();
-  account.have_snapshot = true;
+  const bool had = std::exchange(account.have_snapshot, true);
+  const bool newer = !had || serial > account.loaded;
   account.loaded = std::max(account.loaded, serial);
-  serve_all(id, account);  // asks for another load where this one is still too old
+  if (serial < account.asked) {
+    // A forged announcement, a restored database, or a read from behind: the database is right, and
+    // is asked again later, not at once.
+    if (account.wanted <= account.asked) account.wanted = account.loaded;
+    account.retry_at = now + options_.load_retry;
+  }
+  account.wanted = std::max(account.wanted, account.loaded);
+  if (newer && had) mark_affected(account, affected);
+  // Also when nobody here is affected: the next load then waits for its turn.
+  if (newer && had && now >= account.next_round) release(id, account, now);
+  if (account.wanted > account.loaded) account.pending = true;
+  advance(id, account, now);
+  serve_all(id, account);
+  schedule(id, account);
   pump(now);
 }
 
 void FanOut::load_failed(const std::string& id, Instant now) {
   const auto found = accounts_.find(id);
   if (found == accounts_.end()) return;
-  found->second.loading = false;
-  found->second.retry_at = now + options_.load_retry;
+  Account& account = found->second;
+  account.loading = false;
+  account.retry_at = now + options_.load_retry;
+  // What the present snapshot has for them need not wait for a database that is away.
+  if (account.have_snapshot && account.pending && now >= account.next_round) {
+    release(id, account, now);
+    account.pending = true;
+  }
+  schedule(id, account);
+  pump(now);
 }
 
 void FanOut::uncount(StreamNumber number, Stream& stream) {
   if (std::exchange(stream.counted, false)) in_flight_.erase({stream.since, number});
 }
 
-void FanOut::ready(StreamNumber number, Instant now) {
+void FanOut::forget_time(StreamNumber number, Stream& stream) {
+  if (stream.changes_at) timed_.erase({*stream.changes_at, number});
+  stream.changes_at.reset();
+}
+
+void FanOut::ready(StreamNumber number, std::optional<Instant> changes_at, Instant now) {
   const auto found = streams_.find(number);
   if (found == streams_.end()) return;
   Stream& stream = found->second;
   stream.building = false;
   uncount(number, stream);
-  Account& account = accounts_.at(stream.account);
-  serve(stream.account, account, number, stream);
+  forget_time(number, stream);
+  if (changes_at) {
+    stream.changes_at = changes_at;
+    timed_.emplace(*changes_at, number);
+  }
+  serve(stream.account, accounts_.at(stream.account), number, stream);
   pump(now);
 }
 
@@ -174,6 +195,7 @@ void FanOut::closed(StreamNumber number, Instant now) {
   const auto found = streams_.find(number);
   if (found == streams_.end()) return;
   uncount(number, found->second);
+  forget_time(number, found->second);
   const std::string id = found->second.account;
   Account& account = accounts_.at(id);
   const auto peer = account.peers.find(found->second.peer);
@@ -181,6 +203,7 @@ void FanOut::closed(StreamNumber number, Instant now) {
   if (peer->second.empty()) account.peers.erase(peer);
   streams_.erase(found);
   if (account.peers.empty()) {
+    if (account.due) due_.erase({*account.due, id});
     accounts_.erase(id);
     effects_.emplace_back(Forget{id});
   }
@@ -217,14 +240,35 @@ void FanOut::tick(Instant now) {
     const StreamNumber number = in_flight_.begin()->second;
     uncount(number, streams_.at(number));
   }
-  for (auto& [id, account] : accounts_) {
+  while (!timed_.empty() && timed_.begin()->first <= now) {
+    const StreamNumber number = timed_.begin()->second;
+    Stream& stream = streams_.at(number);
+    forget_time(number, stream);
+    stream.dirty = true;
+    Account& account = accounts_.at(stream.account);
+    account.pending = true;
+    advance(stream.account, account, now);
+  }
+  while (!due_.empty() && due_.begin()->first <= now) {
+    const std::string id = due_.begin()->second;
+    Account& account = accounts_.at(id);
     if (account.retry_at && *account.retry_at <= now) {
       account.retry_at.reset();
       serve_all(id, account);
     }
-    if (account.pending && now >= account.next_round) start_round(id, account, now);
+    advance(id, account, now);
   }
   pump(now);
+}
+
+void FanOut::schedule(const std::string& id, Account& account) {
+  if (account.due) due_.erase({*account.due, id});
+  account.due.reset();
+  if (account.retry_at) account.due = account.retry_at;
+  // While a load is under way its end goes on.
+  else if (account.pending && !account.loading)
+    account.due = account.next_round;
+  if (account.due) due_.emplace(*account.due, id);
 }
 
 std::vector<FanOut::Effect> FanOut::take_effects() {
@@ -236,10 +280,8 @@ std::optional<Instant> FanOut::next_wakeup() const {
   const auto consider = [&](Instant at) {
     if (!soonest || at < *soonest) soonest = at;
   };
-  for (const auto& [id, account] : accounts_) {
-    if (account.retry_at) consider(*account.retry_at);
-    if (account.pending) consider(account.next_round);
-  }
+  if (!due_.empty()) consider(due_.begin()->first);
+  if (!timed_.empty()) consider(timed_.begin()->first);
   if (in_flight_.size() >= options_.builds_max)
     consider(in_flight_.begin()->first + options_.slow_after);
   return soonest;

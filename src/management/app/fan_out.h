@@ -1,11 +1,15 @@
 // Which Sync stream must be given a newer map, and when: the rules, without clock, thread or I/O.
 //
-// What waits per stream is a serial, never a message: a map is asked for when its stream can take
-// it, from the newest loaded snapshot. So memory stays flat in a storm, ten edits cost two or three
-// rounds, and no stream ends on an old map (design.md §5, contract/network-map.md §3.5).
+// A change is known by its serial only. It makes the account load; what the new snapshot changes
+// against the old one says which streams are affected, so nothing depends on what the writer knew
+// or on which messages arrived. What waits per stream is a mark, never a message: a map is asked
+// for when its stream can take it, from the newest snapshot. So memory stays flat in a storm, ten
+// edits cost two or three rounds, and no stream ends on an old map (design.md §5,
+// contract/network-map.md §3).
 #pragma once
 
 #include "base/clock.h"
+#include "management/app/changes.h"
 
 #include <chrono>
 #include <cstdint>
@@ -27,14 +31,6 @@ using StreamNumber = std::uint64_t;
 /// Account-wide network serial as stored in accounts.network_serial.
 using Serial = std::uint64_t;
 
-/// Why the server ends a stream (contract/management-grpc.md §5.6).
-enum class EndReason : std::uint8_t {
-  kSuperseded,  // a newer stream of the same peer exists, here or elsewhere
-  kDeleted,     // the peer is gone: cleanup message first
-  kRefused,     // login expired or user blocked
-  kDraining,
-};
-
 struct FanOutOptions {
   std::chrono::nanoseconds window = std::chrono::seconds(1);  // between two rounds of an account
   std::chrono::nanoseconds load_retry = std::chrono::seconds(1);  // after a failed snapshot load
@@ -43,7 +39,9 @@ struct FanOutOptions {
 };
 
 /// The rules. Feed events, perform what take_effects() returns, come back at next_wakeup().
-/// Invariant  builds of one stream never overlap and never use an older snapshot than the last one.
+/// Invariant  a stream without a mark has got the map of the newest snapshot, or one of equal
+///            content; builds of one stream never overlap and never use an older snapshot than the
+///            last one.
 class FanOut {
  public:
   struct Load {
@@ -69,7 +67,7 @@ class FanOut {
   };
   using Effect = std::variant<Load, Build, End, Forget>;
 
-  /// nullopt: every peer of the account.
+  /// Peers whose map may differ between two snapshots; nullopt: every peer of the account.
   using Affected = std::optional<std::vector<std::string>>;
 
   explicit FanOut(FanOutOptions options) : options_(options) {}
@@ -79,16 +77,14 @@ class FanOut {
   /// before. Older streams of the same peer are ended.
   void opened(StreamNumber stream, std::string account, std::string peer, std::int64_t epoch,
               Serial serial, Instant now);
-  /// Announced by the bus or by a change made here. A gap in the serials counts as everyone.
-  void changed(const std::string& account, Serial serial, const Affected& affected, Instant now);
-  /// The database's serial. A difference that two polls in a row see is repaired; `certain` repairs
-  /// at once (messages are known to be lost).
-  /// True when something was missed.
-  bool polled(const std::string& account, Serial serial, bool certain, Instant now);
-  void loaded(const std::string& account, Serial serial, Instant now);
+  /// Announced by the bus, found by a poll, or committed here. True: it was news.
+  bool changed(const std::string& account, Serial serial, Instant now);
+  /// The account's snapshot is now of `serial`; `affected` against the one before.
+  void loaded(const std::string& account, Serial serial, const Affected& affected, Instant now);
   void load_failed(const std::string& account, Instant now);
-  /// The stream took its map (or dropped it as unchanged) and can take another.
-  void ready(StreamNumber stream, Instant now);
+  /// The stream took its map (or dropped it as unchanged) and can take another. `changes_at`: when
+  /// that map changes by time alone.
+  void ready(StreamNumber stream, std::optional<Instant> changes_at, Instant now);
   void closed(StreamNumber stream, Instant now);
   /// A newer session of the peer exists: ends its streams with a lower epoch.
   void superseded(const std::string& account, const std::string& peer, std::int64_t epoch);
@@ -115,39 +111,44 @@ class FanOut {
     std::string account;
     std::string peer;
     std::int64_t epoch = 0;
-    Serial sent = 0;    // snapshot of the last build
-    Serial dirty = 0;   // changed, waits for the account's next round
-    Serial owed = 0;    // released by a round, waits for snapshot and stream
-    bool first = true;  // owed a map even at serial 0
+    Serial floor = 0;       // of the first map
+    Serial sent = 0;        // snapshot of the last build
+    bool first = true;      // owed its first map
+    bool dirty = false;     // affected, waits for the account's next round
+    bool owed = false;      // released by a round, waits until the stream can take it
     bool building = false;
-    bool counted = false;  // in in_flight_
+    bool counted = false;   // in in_flight_
     bool queued = false;
     bool ending = false;
     Instant since{};
+    std::optional<Instant> changes_at;
   };
   struct Account {
     std::map<std::string, std::vector<StreamNumber>> peers;
-    Serial covered = 0;  // every change up to here is marked at its streams
+    Serial wanted = 0;  // the newest serial heard of
     Serial loaded = 0;
-    Serial suspect = 0;  // seen by one poll beyond `covered`
-    bool known = false;  // `covered` has a base
+    Serial asked = 0;   // of the load under way
     bool have_snapshot = false;
     bool loading = false;
-    bool pending = false;  // dirty streams wait for next_round
+    bool pending = false;  // a load or dirty streams wait for next_round
     Instant next_round{};
     std::optional<Instant> retry_at;
+    std::optional<Instant> due;  // as in due_
   };
 
-  void mark(Account& account, Stream& stream, Serial serial);
-  void mark_all(Account& account, Serial serial);
-  void start_round(const std::string& id, Account& account, Instant now);
+  void mark(Account& account, const std::vector<StreamNumber>& numbers);
+  void mark_affected(Account& account, const Affected& affected);
+  /// Loads what is wanted, or lets go what is marked, if the window allows; else later.
+  void advance(const std::string& id, Account& account, Instant now);
+  void release(const std::string& id, Account& account, Instant now);
   void serve(const std::string& id, Account& account, StreamNumber number, Stream& stream);
   void serve_all(const std::string& id, Account& account);
   void want_load(const std::string& id, Account& account, Serial at_least);
+  void schedule(const std::string& id, Account& account);
   void pump(Instant now);
   void end(StreamNumber number, Stream& stream, EndReason reason);
   void uncount(StreamNumber number, Stream& stream);
-  [[nodiscard]] static bool owes(const Stream& stream) { return stream.first || stream.owed > 0; }
+  void forget_time(StreamNumber number, Stream& stream);
 
   FanOutOptions options_;
   std::unordered_map<StreamNumber, Stream> streams_;
@@ -155,6 +156,8 @@ class FanOut {
   std::deque<StreamNumber> firsts_;  // can be built; first maps go before updates
   std::deque<StreamNumber> updates_;
   std::set<std::pair<Instant, StreamNumber>> in_flight_;  // counted builds, oldest first
+  std::set<std::pair<Instant, StreamNumber>> timed_;      // maps that change by themselves
+  std::set<std::pair<Instant, std::string>> due_;         // accounts that wait
   std::vector<Effect> effects_;
 };
 

@@ -21,12 +21,16 @@ class FanOutTest : public testing::Test {
   /// A stream that has had its first map from a snapshot of `serial`.
   void settled(StreamNumber number, const std::string& peer, Serial serial) {
     fan_out.opened(number, "acc", peer, static_cast<std::int64_t>(number), serial, now);
-    fan_out.loaded("acc", serial, now);
-    fan_out.ready(number, now);
+    if (fan_out.loaded_serial("acc") < serial) fan_out.loaded("acc", serial, std::nullopt, now);
+    fan_out.ready(number, std::nullopt, now);
     ignore_effects();
   }
   void ignore_effects() { static_cast<void>(fan_out.take_effects()); }
   Effects effects() { return fan_out.take_effects(); }
+  void pass(std::chrono::nanoseconds time) {
+    now += time;
+    fan_out.tick(now);
+  }
 
   Instant now = kStart;
   FanOut fan_out{FanOutOptions{.window = 1s, .load_retry = 1s, .builds_max = 2, .slow_after = 2s}};
@@ -38,20 +42,25 @@ FanOut::Effect build(StreamNumber stream) {
 FanOut::Effect load(Serial serial) {
   return FanOut::Load{"acc", serial};
 }
+FanOut::Affected peers(std::vector<std::string> ids) {
+  return ids;
+}
 
 TEST_F(FanOutTest, FirstMapIsAtLeastTheSerialReadAfterSubscribing) {
   fan_out.opened(1, "acc", "a", 1, 7, now);
   EXPECT_THAT(effects(), ElementsAre(load(7)));
-  fan_out.loaded("acc", 6, now);  // a lagging read
+  fan_out.loaded("acc", 6, std::nullopt, now);  // a lagging read
+  EXPECT_THAT(effects(), IsEmpty());
+  pass(1s);
   EXPECT_THAT(effects(), ElementsAre(load(7)));
-  fan_out.loaded("acc", 7, now);
+  fan_out.loaded("acc", 7, std::nullopt, now);
   EXPECT_THAT(effects(), ElementsAre(build(1)));
 }
 
 TEST_F(FanOutTest, AccountWithSerialZeroGetsAFirstMapToo) {
   fan_out.opened(1, "acc", "a", 1, 0, now);
   EXPECT_THAT(effects(), ElementsAre(load(0)));
-  fan_out.loaded("acc", 0, now);
+  fan_out.loaded("acc", 0, std::nullopt, now);
   EXPECT_THAT(effects(), ElementsAre(build(1)));
 }
 
@@ -59,44 +68,48 @@ TEST_F(FanOutTest, OneLoadServesAllWaitingStreams) {
   fan_out.opened(1, "acc", "a", 1, 7, now);
   fan_out.opened(2, "acc", "b", 1, 7, now);
   EXPECT_THAT(effects(), ElementsAre(load(7)));
-  fan_out.loaded("acc", 7, now);
+  fan_out.loaded("acc", 7, std::nullopt, now);
   EXPECT_THAT(effects(), UnorderedElementsAre(build(1), build(2)));
 }
 
-TEST_F(FanOutTest, ChangeBetweenSnapshotAndFirstMapReachesTheStream) {
+TEST_F(FanOutTest, ChangeDuringTheFirstLoadReachesTheStream) {
   fan_out.opened(1, "acc", "a", 1, 7, now);
-  fan_out.changed("acc", 8, std::nullopt, now);
-  fan_out.loaded("acc", 7, now);
-  ignore_effects();
-  fan_out.loaded("acc", 8, now);
-  fan_out.ready(1, now);
+  fan_out.changed("acc", 8, now);
+  fan_out.loaded("acc", 7, std::nullopt, now);
+  EXPECT_THAT(effects(), ElementsAre(load(7), load(8), build(1)));
+  fan_out.ready(1, std::nullopt, now);
+  fan_out.loaded("acc", 8, peers({"a"}), now);
   EXPECT_THAT(effects(), ElementsAre(build(1)));
 }
 
-TEST_F(FanOutTest, ChangeAnnouncedBetweenReadingTheSerialAndOpeningIsInTheFirstMap) {
+TEST_F(FanOutTest, ChangeDuringABuildIsBuiltAgain) {
   settled(1, "a", 7);
-  fan_out.changed("acc", 8, std::vector<std::string>{"b"}, now);  // b's stream is not there yet
-  ignore_effects();
-  fan_out.opened(2, "acc", "b", 2, 7, now);
-  EXPECT_THAT(effects(), ElementsAre(load(8)));
+  fan_out.changed("acc", 8, now);
+  fan_out.loaded("acc", 8, peers({"a"}), now);
+  EXPECT_THAT(effects(), ElementsAre(load(8), build(1)));
+  fan_out.changed("acc", 9, now);
+  pass(1s);
+  fan_out.loaded("acc", 9, peers({"a"}), now);
+  EXPECT_THAT(effects(), ElementsAre(load(9)));  // one map at a time
+  fan_out.ready(1, std::nullopt, now);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
 }
 
 TEST_F(FanOutTest, FirstChangeGoesOutAtOnceAndFollowersShareOneRound) {
   settled(1, "a", 7);
-  fan_out.changed("acc", 8, std::nullopt, now);
+  fan_out.changed("acc", 8, now);
   EXPECT_THAT(effects(), ElementsAre(load(8)));
-  fan_out.loaded("acc", 8, now);
+  fan_out.loaded("acc", 8, std::nullopt, now);
   EXPECT_THAT(effects(), ElementsAre(build(1)));
-  fan_out.ready(1, now);
-  for (Serial serial = 9; serial < 200; ++serial) fan_out.changed("acc", serial, std::nullopt, now);
+  fan_out.ready(1, std::nullopt, now);
+  for (Serial serial = 9; serial < 200; ++serial) fan_out.changed("acc", serial, now);
   EXPECT_THAT(effects(), IsEmpty());
   EXPECT_EQ(fan_out.next_wakeup(), kStart + 1s);
-  now += 1s;
-  fan_out.tick(now);
+  pass(1s);
   EXPECT_THAT(effects(), ElementsAre(load(199)));
-  fan_out.loaded("acc", 199, now);
+  fan_out.loaded("acc", 199, std::nullopt, now);
   EXPECT_THAT(effects(), ElementsAre(build(1)));
-  fan_out.ready(1, now);
+  fan_out.ready(1, std::nullopt, now);
   EXPECT_THAT(effects(), IsEmpty());
   EXPECT_EQ(fan_out.next_wakeup(), std::nullopt);
 }
@@ -104,66 +117,104 @@ TEST_F(FanOutTest, FirstChangeGoesOutAtOnceAndFollowersShareOneRound) {
 TEST_F(FanOutTest, OnlyAffectedPeersAreServed) {
   settled(1, "a", 7);
   settled(2, "b", 7);
-  fan_out.changed("acc", 8, std::vector<std::string>{"b", "x"}, now);
-  fan_out.loaded("acc", 8, now);
+  fan_out.changed("acc", 8, now);
+  fan_out.loaded("acc", 8, peers({"b", "x"}), now);
   EXPECT_THAT(effects(), ElementsAre(load(8), build(2)));
 }
 
-TEST_F(FanOutTest, GapInTheSerialsCountsAsEveryone) {
+TEST_F(FanOutTest, LoadsThatAffectNobodyHereKeepTheirDistance) {
   settled(1, "a", 7);
-  settled(2, "b", 7);
-  fan_out.changed("acc", 9, std::vector<std::string>{"b"}, now);
-  fan_out.loaded("acc", 9, now);
-  EXPECT_THAT(effects(), UnorderedElementsAre(load(9), build(1), build(2)));
+  fan_out.changed("acc", 8, now);
+  fan_out.loaded("acc", 8, peers({}), now);
+  EXPECT_THAT(effects(), ElementsAre(load(8)));
+  fan_out.changed("acc", 9, now);
+  EXPECT_THAT(effects(), IsEmpty());
+  pass(1s);
+  EXPECT_THAT(effects(), ElementsAre(load(9)));
 }
 
 TEST_F(FanOutTest, RepeatedAnnouncementDoesNothing) {
   settled(1, "a", 7);
-  fan_out.changed("acc", 7, std::nullopt, now);
-  fan_out.changed("acc", 3, std::nullopt, now);
+  EXPECT_FALSE(fan_out.changed("acc", 7, now));
+  EXPECT_FALSE(fan_out.changed("acc", 3, now));
+  EXPECT_FALSE(fan_out.changed("other", 30, now));
   EXPECT_THAT(effects(), IsEmpty());
+  EXPECT_TRUE(fan_out.changed("acc", 8, now));
 }
 
-TEST_F(FanOutTest, LostAnnouncementIsRepairedByTheSecondPoll) {
+TEST_F(FanOutTest, ForgedSerialCostsOneLoadAndStopsNothing) {
   settled(1, "a", 7);
-  fan_out.polled("acc", 8, false, now);
+  fan_out.changed("acc", 99'999'999, now);
+  fan_out.loaded("acc", 7, peers({}), now);
+  EXPECT_THAT(effects(), ElementsAre(load(99'999'999)));
+  pass(10s);
   EXPECT_THAT(effects(), IsEmpty());
-  fan_out.polled("acc", 8, false, now);
+  fan_out.opened(2, "acc", "b", 2, 7, now);
+  EXPECT_THAT(effects(), ElementsAre(build(2)));
+  fan_out.changed("acc", 8, now);
   EXPECT_THAT(effects(), ElementsAre(load(8)));
 }
 
-TEST_F(FanOutTest, PollAfterAKnownGapRepairsAtOnce) {
+TEST_F(FanOutTest, LoadForANewStreamMarksTheOthersForTheirRound) {
   settled(1, "a", 7);
-  fan_out.polled("acc", 8, true, now);
-  EXPECT_THAT(effects(), ElementsAre(load(8)));
+  fan_out.changed("acc", 8, now);
+  fan_out.loaded("acc", 8, peers({"a"}), now);
+  fan_out.ready(1, std::nullopt, now);
+  ignore_effects();
+  fan_out.opened(2, "acc", "b", 2, 9, now);  // registered meanwhile
+  EXPECT_THAT(effects(), ElementsAre(load(9)));
+  fan_out.loaded("acc", 9, peers({"a", "b"}), now);
+  EXPECT_THAT(effects(), ElementsAre(build(2)));
+  pass(1s);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
+}
+
+TEST_F(FanOutTest, MapThatChangesByTimeIsMadeAgainThen) {
+  settled(1, "a", 7);
+  settled(2, "b", 7);
+  fan_out.changed("acc", 8, now);
+  fan_out.loaded("acc", 8, peers({"a"}), now);
+  ignore_effects();
+  fan_out.ready(1, now + 1min, now);
+  EXPECT_EQ(fan_out.next_wakeup(), now + 1min);
+  pass(1min);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
+  fan_out.ready(1, std::nullopt, now);
+  EXPECT_EQ(fan_out.next_wakeup(), std::nullopt);
+}
+
+TEST_F(FanOutTest, TimeOfAMapIsForgottenWithItsStream) {
+  settled(1, "a", 7);
+  fan_out.ready(1, now + 1min, now);
+  fan_out.closed(1, now);
+  EXPECT_EQ(fan_out.next_wakeup(), std::nullopt);
 }
 
 TEST_F(FanOutTest, SlowStreamGetsOneMapFromTheNewestSnapshotWhenItCanTakeIt) {
   settled(1, "a", 7);
-  fan_out.changed("acc", 8, std::nullopt, now);
-  fan_out.loaded("acc", 8, now);
+  fan_out.changed("acc", 8, now);
+  fan_out.loaded("acc", 8, std::nullopt, now);
   ignore_effects();  // build 1 goes out and is not taken
   for (Serial serial = 9; serial < 20; ++serial) {
-    now += 1s;
-    fan_out.changed("acc", serial, std::nullopt, now);
-    fan_out.loaded("acc", serial, now);
+    pass(1s);
+    fan_out.changed("acc", serial, now);
+    fan_out.loaded("acc", serial, std::nullopt, now);
     for (const auto& effect : effects())
       EXPECT_FALSE(std::holds_alternative<FanOut::Build>(effect));
   }
-  fan_out.ready(1, now);
+  fan_out.ready(1, std::nullopt, now);
   EXPECT_THAT(effects(), ElementsAre(build(1)));
-  fan_out.ready(1, now);
+  fan_out.ready(1, std::nullopt, now);
   EXPECT_THAT(effects(), IsEmpty());
 }
 
 TEST_F(FanOutTest, StuckStreamsStopCountingAgainstTheLimit) {
   for (StreamNumber n = 1; n <= 3; ++n)
     fan_out.opened(n, "acc", "p" + std::to_string(n), 1, 7, now);
-  fan_out.loaded("acc", 7, now);
+  fan_out.loaded("acc", 7, std::nullopt, now);
   EXPECT_THAT(effects(), ElementsAre(load(7), build(1), build(2)));  // builds_max
   EXPECT_EQ(fan_out.next_wakeup(), kStart + 2s);
-  now += 2s;
-  fan_out.tick(now);
+  pass(2s);
   EXPECT_THAT(effects(), ElementsAre(build(3)));
 }
 
@@ -171,11 +222,11 @@ TEST_F(FanOutTest, FirstMapsGoBeforeUpdates) {
   settled(1, "a", 7);
   settled(2, "b", 7);
   settled(3, "c", 7);
-  fan_out.changed("acc", 8, std::nullopt, now);
-  fan_out.loaded("acc", 8, now);
+  fan_out.changed("acc", 8, now);
+  fan_out.loaded("acc", 8, std::nullopt, now);
   EXPECT_THAT(effects(), ElementsAre(load(8), build(1), build(2)));
   fan_out.opened(4, "acc", "d", 4, 8, now);
-  fan_out.ready(1, now);
+  fan_out.ready(1, std::nullopt, now);
   EXPECT_THAT(effects(), ElementsAre(build(4)));
 }
 
@@ -202,9 +253,24 @@ TEST_F(FanOutTest, FailedLoadIsTriedAgainLater) {
   fan_out.load_failed("acc", now);
   EXPECT_THAT(effects(), IsEmpty());
   EXPECT_EQ(fan_out.next_wakeup(), kStart + 1s);
-  now += 1s;
-  fan_out.tick(now);
+  pass(1s);
   EXPECT_THAT(effects(), ElementsAre(load(7)));
+}
+
+TEST_F(FanOutTest, FailedLoadHoldsBackNothingThatIsKnown) {
+  settled(1, "a", 7);
+  fan_out.changed("acc", 8, now);
+  fan_out.loaded("acc", 8, peers({}), now);
+  fan_out.opened(2, "acc", "b", 2, 9, now);
+  fan_out.loaded("acc", 9, peers({"a"}), now);  // "a" waits for its round
+  ignore_effects();
+  fan_out.changed("acc", 10, now);
+  pass(1s);
+  EXPECT_THAT(effects(), ElementsAre(load(10)));
+  fan_out.load_failed("acc", now);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
+  pass(1s);
+  EXPECT_THAT(effects(), ElementsAre(load(10)));
 }
 
 TEST_F(FanOutTest, LastStreamForgetsTheAccount) {
@@ -212,8 +278,8 @@ TEST_F(FanOutTest, LastStreamForgetsTheAccount) {
   fan_out.closed(1, now);
   const FanOut::Effect forget = FanOut::Forget{"acc"};
   EXPECT_THAT(effects(), ElementsAre(forget));
-  fan_out.ready(1, now);  // a build that finished late
-  fan_out.loaded("acc", 9, now);
+  fan_out.ready(1, std::nullopt, now);  // a build that finished late
+  fan_out.loaded("acc", 9, std::nullopt, now);
   EXPECT_THAT(effects(), IsEmpty());
   EXPECT_EQ(fan_out.streams(), 0U);
 }

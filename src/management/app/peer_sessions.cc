@@ -2,6 +2,8 @@
 
 #include "base/backoff.h"
 #include "base/log_keys.h"
+#include "crypto/encoding.h"
+#include "crypto/hash.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -17,6 +19,9 @@ using namespace std::chrono_literals;
 
 constexpr std::string_view kNotRegistered = "peer is not registered";
 constexpr auto kDisconnectDeadline = 10s;
+/// What a validator may let pass after a token's end, and clocks that differ.
+constexpr auto kTokenLeeway = 60s;
+constexpr auto kTokenRepeat = 300s;  // contract/auth-idp.md §2.6
 
 /// contract/management-grpc.md §8.3: FNV-1a 64 over these, without separators.
 std::uint64_t meta_hash(const PeerMeta& meta) {
@@ -31,11 +36,19 @@ std::uint64_t meta_hash(const PeerMeta& meta) {
   return hash;
 }
 
-}  // namespace
-
-SessionPeer session_peer(const Peer& peer) {
-  return {peer.account_id, peer.id, peer.key, peer.ephemeral};
+/// Phones all have the same name: their user's is added (contract/management-grpc.md §5.2.1).
+std::string name_of(const std::string& hostname, const std::optional<TokenUser>& user) {
+  std::string lower = hostname;
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  if (!user || user->email.empty() || (lower != "iphone" && lower != "ipad")) return hostname;
+  return hostname + '-' + user->email.substr(0, user->email.find('@'));
 }
+
+std::string token_hash(std::string_view token) {
+  return crypto::to_hex(crypto::sha256(token));
+}
+
+}  // namespace
 
 Error as_agent_error(Error error) {
   switch (error.code) {
@@ -56,14 +69,15 @@ Error as_agent_error(Error error) {
   }
 }
 
-PeerSessions::PeerSessions(Store& store, SyncHub& hub, ha::LoginFilter* filter,
-                           asio::any_io_executor filter_home, Clock& clock,
-                           PeerSessionsOptions options, Logger log)
-    : store_(store),
-      hub_(hub),
-      filter_(filter),
-      filter_home_(std::move(filter_home)),
-      clock_(clock),
+PeerSessions::PeerSessions(PeerSessionsPorts ports, PeerSessionsOptions options, Logger log)
+    : store_(ports.store),
+      agents_(ports.agents),
+      hub_(ports.hub),
+      tokens_(ports.tokens),
+      filter_(ports.filter),
+      filter_home_(std::move(ports.filter_home)),
+      clock_(ports.clock),
+      geo_(ports.geo),
       options_(std::move(options)),
       log_(std::move(log)) {}
 
@@ -86,6 +100,42 @@ Result<> PeerSessions::judge(const ha::LoginVerdict& verdict, const PeerKey& key
   return fail(Code::kResourceExhausted, "peer connects too often, please try again later");
 }
 
+Task<TokenUser> PeerSessions::authenticate(std::string jwt, PeerKey peer, Instant deadline) {
+  if (tokens_ == nullptr)
+    co_return fail(Code::kInvalidArgument,
+                   "invalid jwt token, err: this server is not configured for user logins");
+  TokenUse use{token_hash(jwt), std::move(peer), {}, kTokenRepeat};
+  auto user = co_await tokens_->identify(deadline, Secret(std::move(jwt)));
+  if (!user) {
+    // Its texts are for agents; only what says nothing about the token is told as an outage.
+    const Code code = user.error().code;
+    const bool outage = code == Code::kDeadlineExceeded || code == Code::kAborted ||
+                        code == Code::kCancelled || code == Code::kUnavailable;
+    co_return outage ? as_agent_error(std::move(user).error()) : std::move(user).error();
+  }
+  if (user->user.value().empty())
+    co_return fail(Code::kUnauthenticated, "jwt token did not yield a user id");
+  if (clock_.wall() >= user->expires_at + kTokenLeeway)
+    co_return fail(Code::kUnauthenticated, "JWT expired");
+  use.expires_at = user->expires_at + kTokenLeeway;
+  // Last, when nothing about the token can be refused any more: a repetition must not hide why.
+  const auto claimed = co_await agents_.claim_token(deadline, std::move(use));
+  if (!claimed && claimed.error().code == Code::kUnauthenticated) co_return claimed.error();
+  if (!claimed) co_return fail(Code::kUnavailable, "failed to claim jwt token");
+  co_return std::move(*user);
+}
+
+Task<PeerView> PeerSessions::extend(ExtendCommand command) {
+  if (command.jwt.empty()) co_return fail(Code::kInvalidArgument, "jwt token is required");
+  auto user = co_await authenticate(std::move(command.jwt), command.key, command.deadline);
+  if (!user) co_return std::move(user).error();
+  auto done = co_await agents_.extend_session(command.deadline, std::move(command.key),
+                                              std::move(user->user));
+  if (!done) co_return as_agent_error(std::move(done).error());
+  hub_.committed(done->view.peer.account_id, done->view.serial);
+  co_return std::move(done->view);
+}
+
 Task<LoggedIn> PeerSessions::login(LoginCommand command) {
   if (command.meta) {
     ha::LoginAttempt attempt{command.key.value(), meta_hash(*command.meta)};
@@ -96,32 +146,38 @@ Task<LoggedIn> PeerSessions::login(LoginCommand command) {
                    "peer system meta has to be provided to log in. Peer {}, remote addr {}",
                    command.key.value(), command.location.connection_ip.to_string());
   }
-  if (!command.jwt.empty())
-    co_return fail(Code::kInvalidArgument,
-                   "invalid jwt token, err: this server is not configured for user logins");
+  std::optional<TokenUser> user;
+  if (!command.jwt.empty()) {
+    auto known = co_await authenticate(std::move(command.jwt), command.key, command.deadline);
+    if (!known) co_return std::move(known).error();
+    user = std::move(*known);
+  }
   Relogin relogin{.key = command.key,
-                  .user = std::nullopt,
+                  .user = user ? std::optional(user->user) : std::nullopt,
                   .ssh_key = command.ssh_key,
                   .has_extra_dns_labels = !command.extra_dns_labels.empty()};
   auto known = co_await store_.relogin(command.deadline, std::move(relogin));
   if (!known) {
     if (known.error().code != Code::kNotFound) co_return as_agent_error(std::move(known).error());
-    co_return co_await enroll(std::move(command));
+    co_return co_await enroll(std::move(command), std::move(user));
   }
   PeerView& view = known->view;
-  if (known->was_changed) hub_.announce(view.peer.account_id.value(), view.serial, std::nullopt);
+  if (known->was_changed) hub_.committed(view.peer.account_id, view.serial);
   LoggedIn done{std::move(view.peer), std::move(view.settings), std::move(view.network), false};
   done.peer.meta = merged_meta(done.peer.meta, std::move(*command.meta));
   co_return done;
 }
 
-Task<LoggedIn> PeerSessions::enroll(LoginCommand command) {
+Task<LoggedIn> PeerSessions::enroll(LoginCommand command, std::optional<TokenUser> user) {
   Registration request;
   request.key = command.key;
-  if (!command.setup_key.empty())
+  if (user)
+    request.user = user->user;  // a setup key beside it is neither checked nor used
+  else if (!command.setup_key.empty())
     request.setup_key = SetupKeyHash(options_.hash_setup_key(command.setup_key));
-  request.name = command.meta->hostname;
+  request.name = name_of(command.meta->hostname, user);
   request.meta = std::move(*command.meta);
+  if (geo_ != nullptr) geo_->locate(command.location);
   request.location = std::move(command.location);
   request.ssh_key = std::move(command.ssh_key);
   request.extra_dns_labels = std::move(command.extra_dns_labels);
@@ -130,7 +186,7 @@ Task<LoggedIn> PeerSessions::enroll(LoginCommand command) {
   Peer& peer = registered->peer;
   log_.info("peer registered",
             {log::f(log::kPeer, peer.id.value()), log::f(log::kAccount, peer.account_id.value())});
-  hub_.announce(peer.account_id.value(), registered->serial, std::nullopt);
+  hub_.committed(peer.account_id, registered->serial);
   if (peer.ephemeral && options_.on_ephemeral_idle) options_.on_ephemeral_idle(session_peer(peer));
   auto account = co_await store_.account(command.deadline, peer.account_id);
   if (!account) co_return as_agent_error(std::move(account).error());
@@ -140,12 +196,15 @@ Task<LoggedIn> PeerSessions::enroll(LoginCommand command) {
 
 Task<MetaUpdated> PeerSessions::store_meta(SyncCommand command) {
   MetaUpdate update{.key = std::move(command.key), .meta = std::move(command.meta), .location = {}};
-  if (command.location.connection_ip.is_set()) update.location = std::move(command.location);
+  if (command.location.connection_ip.is_set()) {
+    if (geo_ != nullptr) geo_->locate(command.location);
+    update.location = std::move(command.location);
+  }
   auto stored = co_await store_.update_meta(command.deadline, std::move(update));
   if (!stored) co_return std::move(stored).error();
   if (stored->change.any) counters_.meta_updates.fetch_add(1, std::memory_order_relaxed);
-  if (stored->change.map_relevant)
-    hub_.announce(stored->view.peer.account_id.value(), stored->view.serial, std::nullopt);
+  if (stored->change.map_relevant || stored->location_changed)
+    hub_.committed(stored->view.peer.account_id, stored->view.serial);
   co_return std::move(*stored);
 }
 
@@ -204,8 +263,8 @@ Task<> PeerSessions::logout(PeerKey key, Instant deadline) {
   const Peer& peer = deleted->peer;
   log_.info("peer deleted itself",
             {log::f(log::kPeer, peer.id.value()), log::f(log::kAccount, peer.account_id.value())});
-  hub_.announce(peer.account_id.value(), deleted->serial, std::nullopt);
-  hub_.end_peer(peer.account_id.value(), peer.id.value(), EndReason::kDeleted);
+  hub_.committed(peer.account_id, deleted->serial);
+  hub_.end_peer(peer.account_id, peer.id, EndReason::kDeleted);
   co_return Result<>{};
 }
 

@@ -4,7 +4,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ha/login_filter.h"
+#include "management/app/geo_database.h"
+#include "management/app/session_peer.h"
 #include "management/app/sync_hub.h"
+#include "management/app/token_validator.h"
+#include "management/store/agent_store.h"
 #include "management/store/store.h"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -38,6 +42,12 @@ struct LoggedIn {
   bool registered = false;
 };
 
+struct ExtendCommand {
+  PeerKey key;
+  std::string jwt;
+  Instant deadline{};
+};
+
 struct SyncCommand {
   PeerKey key;
   std::optional<PeerMeta> meta;
@@ -51,12 +61,16 @@ struct SyncStarted {
   bool replaces_remote = false;  // another instance held the peer's last session
 };
 
-/// What is kept of a peer while its stream is open.
-struct SessionPeer {
-  AccountId account;
-  PeerId id;
-  PeerKey key;
-  bool ephemeral = false;
+/// What sessions stand on; all of it outlives them.
+struct PeerSessionsPorts {
+  Store& store;
+  AgentStore& agents;
+  SyncHub& hub;
+  TokenValidator* tokens = nullptr;     // null: no user can log in
+  ha::LoginFilter* filter = nullptr;    // null: none; lives on filter_home
+  boost::asio::any_io_executor filter_home;
+  Clock& clock;
+  const GeoDatabase* geo = nullptr;  // null: nobody knows where peers are
 };
 
 struct PeerSessionsOptions {
@@ -64,10 +78,10 @@ struct PeerSessionsOptions {
   std::int64_t incarnation = 0;
   bool block_same_peers = false;
   bool log_blocked_peers = false;
-  std::function<std::string(std::string_view)> hash_setup_key;
+  std::function<std::string(std::string_view)> hash_setup_key{};
   /// Told about ephemeral peers that are not connected; may be empty.
-  std::function<void(const SessionPeer&)> on_ephemeral_idle;
-  std::function<void(const SessionPeer&)> on_ephemeral_busy;
+  std::function<void(const SessionPeer&)> on_ephemeral_idle{};
+  std::function<void(const SessionPeer&)> on_ephemeral_busy{};
 };
 
 /// Read by metrics.
@@ -87,12 +101,11 @@ struct PeerSessionCounters {
 ///          §4): infrastructure is always kUnavailable, never a statement about the peer.
 class PeerSessions {
  public:
-  /// `filter` may be null; it lives on `filter_home`.
-  PeerSessions(Store& store, SyncHub& hub, ha::LoginFilter* filter,
-               boost::asio::any_io_executor filter_home, Clock& clock, PeerSessionsOptions options,
-               Logger log);
+  PeerSessions(PeerSessionsPorts ports, PeerSessionsOptions options, Logger log);
 
   Task<LoggedIn> login(LoginCommand command);
+  /// Moves the deadline of a user's peer without touching its streams.
+  Task<PeerView> extend(ExtendCommand command);
   /// Checks, stores what is new and marks the peer connected. The caller opens its stream at the
   /// hub next, and calls stopped() with the epoch when it has ended, whatever happened.
   Task<SyncStarted> start(SyncCommand command);
@@ -108,22 +121,25 @@ class PeerSessions {
 
  private:
   Task<MetaUpdated> store_meta(SyncCommand command);
-  Task<LoggedIn> enroll(LoginCommand command);
+  Task<LoggedIn> enroll(LoginCommand command, std::optional<TokenUser> user);
+  /// Whose token it is; from now on it is this peer's.
+  Task<TokenUser> authenticate(std::string jwt, PeerKey peer, Instant deadline);
   boost::asio::awaitable<ha::LoginVerdict> filter(ha::LoginAttempt attempt, bool record);
   Result<> judge(const ha::LoginVerdict& verdict, const PeerKey& key,
                  std::atomic<std::uint64_t>& counter, bool applies);
 
   Store& store_;
+  AgentStore& agents_;
   SyncHub& hub_;
+  TokenValidator* const tokens_;
   ha::LoginFilter* const filter_;
   const boost::asio::any_io_executor filter_home_;
   Clock& clock_;
+  const GeoDatabase* const geo_;
   const PeerSessionsOptions options_;
   const Logger log_;
   PeerSessionCounters counters_;
 };
-
-[[nodiscard]] SessionPeer session_peer(const Peer& peer);
 
 /// Failures of database and bus never say anything about a peer: one code for all of them.
 [[nodiscard]] Error as_agent_error(Error error);

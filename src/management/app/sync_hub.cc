@@ -4,10 +4,17 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
 namespace nb::management::app {
+namespace {
+
+constexpr std::size_t kPollBatch = 5'000;
+constexpr auto kTimeSlack = std::chrono::milliseconds(20);
+
+}  // namespace
 
 namespace asio = boost::asio;
 
@@ -30,13 +37,17 @@ void SyncHub::post(std::function<void()> work) {
 }
 
 void SyncHub::start() {
-  post([this] { tasks_->spawn(poll_loop()); });
+  post([this] {
+    subscribe_self();
+    tasks_->spawn(poll_loop());
+  });
 }
 
 asio::awaitable<void> SyncHub::stop() {
   const auto self = shared_from_this();
   stopped_ = true;
   accounts_.clear();
+  own_channel_ = {};
   sinks_.clear();
   co_await tasks_->stop();
 }
@@ -54,9 +65,14 @@ void SyncHub::open(Opening opening, std::shared_ptr<SyncSink> sink) {
   });
 }
 
-void SyncHub::ready(StreamNumber stream) {
-  post([this, stream] {
-    fan_out_.ready(stream, clock_.now());
+void SyncHub::ready(StreamNumber stream, std::optional<WallTime> changes_at) {
+  post([this, stream, changes_at] {
+    std::optional<Instant> at;
+    // At the deadline itself a login is over; a clock that is a little behind must not miss it.
+    if (changes_at)
+      at = clock_.now() + std::max<std::chrono::nanoseconds>(*changes_at - clock_.wall(), {}) +
+           kTimeSlack;
+    fan_out_.ready(stream, at, clock_.now());
     step();
   });
 }
@@ -70,16 +86,16 @@ void SyncHub::close(StreamNumber stream) {
   });
 }
 
-void SyncHub::announce(std::string account, Serial serial, FanOut::Affected affected) {
-  post([this, account = std::move(account), serial, affected = std::move(affected)]() mutable {
-    fan_out_.changed(account, serial, affected, clock_.now());
-    send({std::move(account), options_.self, Changed{serial, std::move(affected)}});
+void SyncHub::committed(const AccountId& account, Serial serial) {
+  post([this, account = account.value(), serial]() mutable {
+    fan_out_.changed(account, serial, clock_.now());
+    send({std::move(account), options_.self, Changed{serial}});
     step();
   });
 }
 
-void SyncHub::end_peer(std::string account, std::string peer, EndReason reason) {
-  post([this, account = std::move(account), peer = std::move(peer), reason]() mutable {
+void SyncHub::end_peer(const AccountId& account, const PeerId& peer, EndReason reason) {
+  post([this, account = account.value(), peer = peer.value(), reason]() mutable {
     fan_out_.end_peer(account, peer, reason);
     send({std::move(account), options_.self, Ended{std::move(peer), reason}});
     step();
@@ -100,11 +116,13 @@ void SyncHub::on_payload(std::string_view payload) {
 void SyncHub::deliver(const BusMessage& message) {
   const Instant now = clock_.now();
   if (const auto* changed = std::get_if<Changed>(&message.body))
-    fan_out_.changed(message.account, changed->serial, changed->affected, now);
+    fan_out_.changed(message.account, changed->serial, now);
   else if (const auto* superseded = std::get_if<Superseded>(&message.body))
     fan_out_.superseded(message.account, superseded->peer, superseded->epoch);
   else if (const auto* ended = std::get_if<Ended>(&message.body))
     fan_out_.end_peer(message.account, ended->peer, ended->reason);
+  else if (job_handler_)
+    job_handler_(message);
   step();
 }
 
@@ -116,13 +134,13 @@ void SyncHub::on_database_notice(std::string_view payload) {
   const auto [stop, error] = std::from_chars(payload.data() + blank + 1, end, serial);
   if (error != std::errc{} || stop != end) return;
   post([this, account = std::string(payload.substr(0, blank)), serial] {
-    fan_out_.changed(account, serial, std::nullopt, clock_.now());
+    fan_out_.changed(account, serial, clock_.now());
     step();
   });
 }
 
 void SyncHub::resync() {
-  post([this] { tasks_->spawn(poll(fan_out_.accounts(), true)); });
+  post([this] { tasks_->spawn(poll(fan_out_.accounts())); });
 }
 
 void SyncHub::subscribe(const std::string& account) {
@@ -142,20 +160,43 @@ void SyncHub::subscribe(const std::string& account) {
                              self->bus_up_.store(true, std::memory_order_relaxed);
                              // Named first: a coroutine's parameters are copied from them.
                              std::vector<std::string> accounts{account};
-                             self->tasks_->spawn(self->poll(std::move(accounts), true));
+                             self->tasks_->spawn(self->poll(std::move(accounts)));
                            }});
 }
 
-void SyncHub::send(BusMessage message) {
-  if (bus_ != nullptr || !options_.fallback_channel.empty())
-    tasks_->spawn(send_task(std::move(message)));
+void SyncHub::subscribe_self() {
+  if (bus_ == nullptr || options_.instance.empty()) return;
+  const std::weak_ptr<SyncHub> weak = weak_from_this();
+  own_channel_ = bus_->subscribe(options_.instance_prefix + options_.instance,
+                                 {.on_message =
+                                      [weak](const ha::Delivery& delivery) {
+                                        if (const auto self = weak.lock())
+                                          self->on_payload(delivery.payload);
+                                      },
+                                  .on_gap = [] {}});  // what was lost is found by polling
 }
 
-asio::awaitable<void> SyncHub::send_task(BusMessage message) {
+void SyncHub::send(BusMessage message) {
+  if (bus_ == nullptr && options_.fallback_channel.empty()) return;
+  std::string channel = options_.channel_prefix + message.account;
+  tasks_->spawn(send_task(std::move(channel), std::move(message)));
+}
+
+void SyncHub::send_to(std::string instance, BusMessage message) {
+  post([this, instance = std::move(instance), message = std::move(message)]() mutable {
+    message.origin = options_.self;
+    if (instance == options_.instance) {
+      if (job_handler_) job_handler_(message);
+    } else if (bus_ != nullptr || !options_.fallback_channel.empty()) {
+      tasks_->spawn(send_task(options_.instance_prefix + instance, std::move(message)));
+    }
+  });
+}
+
+asio::awaitable<void> SyncHub::send_task(std::string channel, BusMessage message) {
   const auto self = shared_from_this();
   std::string payload = encode(message);
   if (bus_ != nullptr) {
-    std::string channel = options_.channel_prefix + message.account;
     const auto sent = co_await bus_->publish(std::move(channel), payload);
     bus_up_.store(static_cast<bool>(sent), std::memory_order_relaxed);
     if (sent) {
@@ -209,11 +250,28 @@ void SyncHub::end(const FanOut::End& wanted) {
   sink->second->end(wanted.reason, account == accounts_.end() ? nullptr : account->second.view);
 }
 
+Task<AccountSnapshotPtr> SyncHub::read(AccountId account, AccountSnapshotPtr before) {
+  if (before) {
+    auto delta = co_await store_.changes(clock_.now() + options_.load_deadline, account,
+                                         before->account.serial);
+    if (!delta) co_return std::move(delta).error();
+    if (*delta) co_return applied(*before, **delta);
+  }
+  counters_.loads_whole.fetch_add(1, std::memory_order_relaxed);
+  const auto state = accounts_.find(account.value());
+  if (state != accounts_.end()) state->second.read_whole_at = clock_.now();
+  co_return co_await store_.snapshot(clock_.now() + options_.load_deadline, std::move(account));
+}
+
 asio::awaitable<void> SyncHub::load_task(std::string account) {
   const auto self = shared_from_this();
   counters_.loads.fetch_add(1, std::memory_order_relaxed);
-  auto snapshot =
-      co_await store_.snapshot(clock_.now() + options_.load_deadline, AccountId(account));
+  AccountSnapshotPtr before;
+  const auto state = accounts_.find(account);
+  if (state != accounts_.end() && state->second.view &&
+      clock_.now() < state->second.read_whole_at + options_.whole_interval)
+    before = state->second.view->snapshot_ptr();
+  auto snapshot = co_await read(AccountId(account), std::move(before));
   if (!snapshot) {
     counters_.load_failures.fetch_add(1, std::memory_order_relaxed);
     log_.warn("account not loaded, streams keep their maps",
@@ -226,11 +284,11 @@ asio::awaitable<void> SyncHub::load_task(std::string account) {
     auto view =
         std::make_shared<const netmap::AccountView>(std::move(snapshot), self->options_.dns_domain);
     self->post([hub = self.get(), account = std::move(account), view = std::move(view)] {
-      const auto state = hub->accounts_.find(account);
-      if (state == hub->accounts_.end()) return;  // the last stream left meanwhile
-      auto& current = state->second.view;
+      const auto present = hub->accounts_.find(account);
+      if (present == hub->accounts_.end()) return;  // the last stream left meanwhile
+      auto& current = present->second.view;
       if (!current || current->serial() <= view->serial()) current = view;
-      hub->fan_out_.loaded(account, current->serial(), hub->clock_.now());
+      hub->fan_out_.loaded(account, current->serial(), std::nullopt, hub->clock_.now());
       hub->step();
     });
   });
@@ -242,24 +300,25 @@ asio::awaitable<void> SyncHub::poll_loop() {
     co_await clock_.sleep_for(options_.poll_interval);
     if (stopped_) co_return;
     auto accounts = fan_out_.accounts();
-    if (!accounts.empty()) co_await poll(std::move(accounts), false);
+    if (!accounts.empty()) co_await poll(std::move(accounts));
   }
 }
 
-asio::awaitable<void> SyncHub::poll(std::vector<std::string> accounts, bool certain) {
+asio::awaitable<void> SyncHub::poll(std::vector<std::string> accounts) {
   const auto self = shared_from_this();
-  if (accounts.empty()) co_return;
-  std::vector<AccountId> ids;
-  ids.reserve(accounts.size());
-  for (std::string& account : accounts) ids.emplace_back(std::move(account));
-  const auto serials =
-      co_await store_.serials(clock_.now() + options_.load_deadline, std::move(ids));
-  if (!serials) co_return;  // the next poll tries again
-  for (const AccountSerial& entry : *serials) {
-    if (fan_out_.polled(entry.id.value(), entry.serial, certain, clock_.now()))
-      counters_.repairs.fetch_add(1, std::memory_order_relaxed);
+  for (std::size_t at = 0; at < accounts.size(); at += kPollBatch) {
+    std::vector<AccountId> ids;
+    const std::size_t end = std::min(at + kPollBatch, accounts.size());
+    for (std::size_t i = at; i < end; ++i) ids.emplace_back(std::move(accounts[i]));
+    const auto serials =
+        co_await store_.serials(clock_.now() + options_.load_deadline, std::move(ids));
+    if (!serials) co_return;  // the next poll tries again
+    for (const AccountSerial& entry : *serials) {
+      if (fan_out_.changed(entry.id.value(), entry.serial, clock_.now()))
+        counters_.repairs.fetch_add(1, std::memory_order_relaxed);
+    }
+    step();
   }
-  step();
 }
 
 void SyncHub::arm() {

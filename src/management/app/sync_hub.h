@@ -6,6 +6,7 @@
 #include "base/task_group.h"
 #include "ha/message_bus.h"
 #include "management/app/bus_message.h"
+#include "management/app/changes.h"
 #include "management/app/fan_out.h"
 #include "management/app/map_pool.h"
 #include "management/app/sync_sink.h"
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -28,17 +30,22 @@ namespace nb::management::app {
 struct SyncHubOptions {
   FanOutOptions fan_out{};
   std::string self;  // names this start of this instance on the bus
+  std::string instance;  // its name alone; messages for it come on a channel of its own
   std::string channel_prefix = "nb:mgmt:account:";
+  std::string instance_prefix = "nb:mgmt:instance:";
   /// PostgreSQL channel for messages that the bus could not carry; empty: there is no other.
   std::string fallback_channel;
   std::chrono::milliseconds poll_interval{2'000};  // anti-entropy
   std::chrono::milliseconds load_deadline{10'000};
+  /// Not everything that changes an account raises its serial: now and then it is read whole.
+  std::chrono::milliseconds whole_interval{600'000};
   std::string dns_domain;  // the server's
 };
 
 /// What the hub did; read by metrics.
 struct SyncHubCounters {
   std::atomic<std::uint64_t> loads{0};
+  std::atomic<std::uint64_t> loads_whole{0};  // of these: not from what changed
   std::atomic<std::uint64_t> load_failures{0};
   std::atomic<std::uint64_t> published{0};
   std::atomic<std::uint64_t> published_fallback{0};
@@ -52,7 +59,7 @@ struct SyncHubCounters {
 /// Threads  public functions may be called from anywhere; the rest happens on home.
 /// Failure  bus away: messages go over PostgreSQL; both away: polling closes the gap; database
 ///          away: streams keep what they have, loads are retried.
-class SyncHub : public std::enable_shared_from_this<SyncHub> {
+class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHub> {
  public:
   /// `bus` may be null (a single instance). Ports first; all outlive stop().
   SyncHub(boost::asio::any_io_executor home, Store& store, ha::MessageBus* bus, MapWorkers& maps,
@@ -72,13 +79,20 @@ class SyncHub : public std::enable_shared_from_this<SyncHub> {
     bool replaces_remote = false;  // another instance may hold an older stream of the peer
   };
   void open(Opening opening, std::shared_ptr<SyncSink> sink);
-  void ready(StreamNumber stream);
+  /// `changes_at`: when the map just made changes by time alone.
+  void ready(StreamNumber stream, std::optional<WallTime> changes_at = std::nullopt);
   void close(StreamNumber stream);
 
-  /// A change committed here: local streams at once, other instances over the bus.
-  void announce(std::string account, Serial serial, FanOut::Affected affected);
-  /// The peer's streams end, here and elsewhere.
-  void end_peer(std::string account, std::string peer, EndReason reason);
+  // Changes: local streams at once, other instances over the bus.
+  void committed(const AccountId& account, Serial serial) override;
+  void end_peer(const AccountId& account, const PeerId& peer, EndReason reason) override;
+
+  /// Who gets the messages about jobs; set before start().
+  void on_job_message(std::function<void(const BusMessage&)> handler) {
+    job_handler_ = std::move(handler);
+  }
+  /// Sends a message to the one instance it concerns.
+  void send_to(std::string instance, BusMessage message);
 
   /// A payload of an account's channel or of the fallback channel.
   void on_payload(std::string_view payload);
@@ -95,6 +109,7 @@ class SyncHub : public std::enable_shared_from_this<SyncHub> {
  private:
   struct AccountState {
     netmap::AccountViewPtr view;
+    Instant read_whole_at{};
     ha::Subscription subscription;
   };
 
@@ -105,11 +120,14 @@ class SyncHub : public std::enable_shared_from_this<SyncHub> {
   void end(const FanOut::End& end);
   void subscribe(const std::string& account);
   void deliver(const BusMessage& message);
+  void subscribe_self();
   void send(BusMessage message);
-  boost::asio::awaitable<void> send_task(BusMessage message);
+  boost::asio::awaitable<void> send_task(std::string channel, BusMessage message);
   boost::asio::awaitable<void> load_task(std::string account);
+  /// What the account is now: from `before` and what changed since, or read whole.
+  Task<AccountSnapshotPtr> read(AccountId account, AccountSnapshotPtr before);
   boost::asio::awaitable<void> poll_loop();
-  boost::asio::awaitable<void> poll(std::vector<std::string> accounts, bool certain);
+  boost::asio::awaitable<void> poll(std::vector<std::string> accounts);
   void arm();
   boost::asio::awaitable<void> wake_at(Instant at);
 
@@ -131,6 +149,8 @@ class SyncHub : public std::enable_shared_from_this<SyncHub> {
   std::unordered_map<StreamNumber, std::shared_ptr<SyncSink>> sinks_;
   std::unordered_map<std::string, AccountState> accounts_;
   std::unique_ptr<TaskGroup> tasks_;
+  ha::Subscription own_channel_;
+  std::function<void(const BusMessage&)> job_handler_;
   std::optional<Instant> armed_for_;
   bool stopped_ = false;
 };

@@ -1,39 +1,96 @@
 #include "management/grpc/job_session.h"
 
 #include "management/grpc/envelope.h"
+#include "management/grpc/text.h"
 #include "proto/management.pb.h"
 
 #include <utility>
 
 namespace nb::management::grpc {
+namespace {
+
 namespace asio = boost::asio;
+namespace pb = ::management;
+
+}  // namespace
 
 JobSession::JobSession(std::shared_ptr<ServiceState> service, LoopState& loop,
                        net::GrpcCallHandle call)
     : service_(std::move(service)), loop_(loop), call_(std::move(call)) {}
 
 void JobSession::on_message(std::string_view message) {
-  // Answers to jobs nobody sent.
-  if (std::exchange(greeted_, true)) return;
+  if (std::exchange(greeted_, true)) return on_result(message);
   if (service_->draining.load(std::memory_order_relaxed))
     return finish({Code::kUnavailable, "server is shutting down"});
   loop_.jobs.insert(this);
   loop_.tasks.spawn(
       [](std::shared_ptr<JobSession> self, std::string hello) -> asio::awaitable<void> {
-        co_await self->check(std::move(hello));
+        co_await self->open(std::move(hello));
       }(shared_from_this(), std::string(message)));
 }
 
-asio::awaitable<void> JobSession::check(std::string hello) {
+asio::awaitable<void> JobSession::open(std::string hello) {
   auto opened = open_envelope(hello, service_->ports.keys);
   if (!opened) co_return finish(net::GrpcStatus::from(opened.error()));
-  ::management::JobRequest request;
+  pb::JobRequest request;
   if (!request.ParseFromString(opened->plain))
     co_return finish({Code::kInvalidArgument, "missing hello: not a job request"});
-  const auto view = co_await service_->ports.sessions.registered(std::move(opened->channel.peer),
-                                                                 service_->deadline(std::nullopt));
-  if (!view) co_return finish(net::GrpcStatus::from(view.error()));
+  channel_ = std::move(opened->channel);
+  const auto self = shared_from_this();
+  const auto stream = co_await service_->ports.jobs.open(service_->deadline(std::nullopt),
+                                                         channel_->peer, self);
+  if (!stream) co_return finish(net::GrpcStatus::from(stream.error()));
+  peer_ = stream->peer;
+  epoch_ = stream->epoch;
+  if (ended_) {  // the agent left meanwhile
+    co_await service_->ports.jobs.closed(peer_, epoch_, true);
+    co_return;
+  }
   if (net::GrpcCall* const call = call_.get()) call->send_headers();
+}
+
+void JobSession::send(const Job& job) {
+  loop_.loop.post([self = shared_from_this(), job] { self->deliver(job); });
+}
+
+void JobSession::deliver(const Job& job) {
+  net::GrpcCall* const call = call_.get();
+  if (call == nullptr || finishing_ || ended_) {  // too late: on_end() knew of no job
+    loop_.tasks.spawn(service_->ports.jobs.closed(peer_, epoch_, true));
+    return;
+  }
+  in_flight_ = job.id;
+  pb::JobRequest request;
+  request.set_id(job.id);
+  auto& bundle = *request.mutable_bundle();
+  bundle.set_bundle_for(job.bundle.bundle_for);
+  bundle.set_bundle_for_time(job.bundle.bundle_for_time);
+  bundle.set_log_file_count(job.bundle.log_file_count);
+  bundle.set_anonymize(job.bundle.anonymize);
+  call->write(channel_->seal(request.SerializeAsString(), service_->ports.random));
+}
+
+void JobSession::on_result(std::string_view message) {
+  // Only the job of this stream: whatever else an agent claims to have done is nobody's.
+  if (!channel_ || in_flight_.empty()) return;
+  const auto plain = open_on(*channel_, message);
+  pb::JobResponse response;
+  if (!plain || !response.ParseFromString(*plain) || response.id() != in_flight_) return;
+  JobResult result{.job_id = std::exchange(in_flight_, {}),
+                   .peer = peer_,
+                   .succeeded = response.status() == pb::succeeded,
+                   .failed_reason = storable_prefix(response.reason(), kJobReasonBytesMax),
+                   .upload_key = response.bundle().upload_key()};
+  if (result.upload_key.size() > kJobUploadKeyBytesMax || !is_storable(result.upload_key)) {
+    result.succeeded = false;
+    result.failed_reason = "upload key is no text or too long";
+    result.upload_key.clear();
+  }
+  loop_.tasks.spawn(service_->ports.jobs.finished(std::move(result)));
+}
+
+void JobSession::supersede() {
+  loop_.loop.post([self = shared_from_this()] { self->finish({}); });
 }
 
 void JobSession::on_half_close() {
@@ -42,6 +99,8 @@ void JobSession::on_half_close() {
 
 void JobSession::on_end() {
   loop_.jobs.erase(this);
+  if (std::exchange(ended_, true) || epoch_ == 0) return;
+  loop_.tasks.spawn(service_->ports.jobs.closed(peer_, epoch_, !in_flight_.empty()));
 }
 
 void JobSession::finish(net::GrpcStatus status) {

@@ -7,6 +7,7 @@
 
 #include <google/protobuf/arena.h>
 #include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include <functional>
 #include <string_view>
@@ -21,6 +22,7 @@ using netmap::NetworkMap;
 constexpr std::uint32_t kSerialTag = (1U << 3) | 0U;
 constexpr std::uint32_t kNetbirdConfigTag = (1U << 3) | 2U;
 constexpr std::uint32_t kNetworkMapTag = (5U << 3) | 2U;
+constexpr std::uint32_t kChecksTag = (6U << 3) | 2U;
 constexpr std::int64_t kRecordTtl = 300;
 constexpr std::int64_t kTypeA = 1;
 constexpr std::int64_t kTypeAaaa = 28;
@@ -204,6 +206,20 @@ EncodedMap encode_map(const AccountView& view, const NetworkMap& map,
 std::uint64_t EncodedMap::digest() const {
   const std::hash<std::string_view> hash;
   return hash(map) * 0x9e3779b97f4a7c15ULL + hash(head);
+}
+
+std::string EncodedMap::checks() const {
+  std::string out;
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(head.data()),
+                                            static_cast<int>(head.size()));
+  for (;;) {
+    const int begin = in.CurrentPosition();
+    const std::uint32_t tag = in.ReadTag();
+    if (tag == 0 || !google::protobuf::internal::WireFormatLite::SkipField(&in, tag)) return out;
+    if (tag == kChecksTag)
+      out.append(head, static_cast<std::size_t>(begin),
+                 static_cast<std::size_t>(in.CurrentPosition() - begin));
+  }
 }
 
 std::string EncodedMap::message(std::uint64_t serial, const std::string& netbird_config) const {

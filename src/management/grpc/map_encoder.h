@@ -53,6 +53,8 @@ struct EncodedMap {
   std::string head;  // fields of SyncResponse besides the network map
   std::string map;   // fields of NetworkMap besides the serial
   [[nodiscard]] std::uint64_t digest() const;
+  /// The posture-check fields of `head`, as they stand there.
+  [[nodiscard]] std::string checks() const;
   /// The whole SyncResponse; `netbird_config`: an encoded NetbirdConfig, or empty for none.
   [[nodiscard]] std::string message(std::uint64_t serial, const std::string& netbird_config) const;
 };

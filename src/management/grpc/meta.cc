@@ -1,5 +1,6 @@
 #include "management/grpc/meta.h"
 
+#include "management/grpc/text.h"
 #include "proto/management.pb.h"
 
 #include <utility>
@@ -8,6 +9,8 @@ namespace nb::management::grpc {
 namespace {
 
 Result<> bounded(const std::string& text, const char* field) {
+  if (!is_storable(text))
+    return fail(Code::kInvalidArgument, "peer system meta: {} is no text", field);
   if (text.size() <= static_cast<std::size_t>(kMetaTextBytesMax)) return {};
   return fail(Code::kInvalidArgument, "peer system meta: {} longer than {} bytes", field,
               kMetaTextBytesMax);

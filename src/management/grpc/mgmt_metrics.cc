@@ -62,11 +62,13 @@ MgmtMetrics::MgmtMetrics(MetricRegistry& r)
       maps_oversize(r.counter("netbird_management_maps_oversize_total",
                               "maps above 3.5 MiB, which old agents cannot receive")),
       syncs_refused(r.counter("netbird_management_syncs_refused_total",
-                              "Sync calls above NB_MAX_CONCURRENT_SYNCS")) {}
+                              "Sync calls above NB_MAX_CONCURRENT_SYNCS")),
+      addresses_limited(r.counter("netbird_management_address_limited_total",
+                                  "calls refused because their address makes too many")) {}
 
-std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const app::SyncHub& hub,
-                                             const app::PeerSessions& sessions,
-                                             const app::MapPool& maps) {
+std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const AppParts& app) {
+  const app::SyncHub& hub = app.hub;
+  const app::MapPool& maps = app.maps;
   std::vector<MetricRegistry::Watch> watches;
   const auto counter = [&](std::string_view name, std::string_view help,
                            const std::atomic<std::uint64_t>& value,
@@ -76,6 +78,8 @@ std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const app::SyncH
   };
   const auto& h = hub.counters();
   counter("netbird_management_account_loads_total", "account snapshots read", h.loads);
+  counter("netbird_management_account_whole_loads_total", "of these, not from what changed",
+          h.loads_whole);
   counter("netbird_management_account_load_failures_total", "account snapshots not read",
           h.load_failures);
   constexpr std::string_view kPublished = "netbird_management_bus_published_total";
@@ -88,7 +92,7 @@ std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const app::SyncH
           h.received);
   counter("netbird_management_bus_refused_total", "account messages not understood", h.refused);
   counter("netbird_management_repairs_total", "accounts that polling found behind", h.repairs);
-  const auto& s = sessions.counters();
+  const auto& s = app.sessions.counters();
   constexpr std::string_view kStatus = "management_account_peer_status_update_counter_total";
   constexpr std::string_view kStatusHelp = "peers marked connected or disconnected";
   counter(kStatus, kStatusHelp, s.connects, {{"operation", "connect"}, {"outcome", "applied"}});
@@ -101,6 +105,33 @@ std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const app::SyncH
           {{"operation", "disconnect"}, {"outcome", "error"}});
   counter("management_account_peer_meta_update_counter_total", "descriptions of machines stored",
           s.meta_updates);
+  const auto& j = app.jobs.counters();
+  constexpr std::string_view kJobs = "netbird_management_jobs_total";
+  constexpr std::string_view kJobsHelp = "jobs of agents";
+  counter(kJobs, kJobsHelp, j.sent, {{"event", "sent"}});
+  counter(kJobs, kJobsHelp, j.completed, {{"event", "completed"}});
+  counter(kJobs, kJobsHelp, j.unknown_results, {{"event", "unknown"}});
+  counter(kJobs, kJobsHelp, j.stuck, {{"event", "stuck"}});
+  watches.push_back(
+      r.watch_gauge("netbird_management_job_streams", "open Job streams",
+                    [&j] { return as_double(j.streams); }));
+  const app::Ephemeral& ephemeral = app.ephemeral;
+  const auto value = [&](std::string_view name, std::string_view help, auto read) {
+    watches.push_back(r.watch_counter(name, help, std::move(read), {}));
+  };
+  value("management_ephemeral_cleanup_runs_counter_total", "sweeps for ephemeral peers",
+        [&ephemeral] { return static_cast<double>(ephemeral.runs()); });
+  value("management_ephemeral_peers_cleaned_counter_total", "ephemeral peers removed",
+        [&ephemeral] { return static_cast<double>(ephemeral.cleaned()); });
+  value("management_ephemeral_cleanup_errors_counter_total", "sweeps that failed",
+        [&ephemeral] { return static_cast<double>(ephemeral.errors()); });
+  const app::Expiry& expiry = app.expiry;
+  value("netbird_management_logins_expired_total", "peers whose login ended or that were away too long",
+        [&expiry] { return static_cast<double>(expiry.expired()); });
+  value("netbird_management_expiry_errors_total", "sweeps for expired logins that failed",
+        [&expiry] { return static_cast<double>(expiry.errors()); });
+  watches.push_back(r.watch_gauge("management_ephemeral_peers_pending", "ephemeral peers with a deadline",
+                                  [&ephemeral] { return static_cast<double>(ephemeral.pending()); }));
   watches.push_back(r.watch_gauge("netbird_management_map_queue", "pieces of map work waiting",
                                   [&maps] { return static_cast<double>(maps.waiting()); }));
   watches.push_back(r.watch_gauge("nb_instance_peers", "peers with a Sync stream here",

@@ -2,6 +2,10 @@
 #pragma once
 
 #include "base/metrics.h"
+#include "management/app/ephemeral.h"
+#include "management/app/expiry.h"
+#include "management/app/jobs.h"
+#include "management/app/map_pool.h"
 #include "management/app/peer_sessions.h"
 #include "management/app/sync_hub.h"
 
@@ -38,12 +42,19 @@ struct MgmtMetrics {
   FastCounter& map_bytes;       // netbird_management_map_bytes_total
   FastCounter& maps_oversize;   // netbird_management_maps_oversize_total  above 3.5 MiB
   FastCounter& syncs_refused;   // netbird_management_syncs_refused_total  admission limit
+  FastCounter& addresses_limited;  // netbird_management_address_limited_total  calls refused
 };
 
-/// Gauges and counters that hub and sessions keep themselves.
+/// What keeps gauges and counters itself.
+struct AppParts {
+  const app::SyncHub& hub;
+  const app::PeerSessions& sessions;
+  const app::MapPool& maps;
+  const app::Jobs& jobs;
+  const app::Ephemeral& ephemeral;
+  const app::Expiry& expiry;
+};
 [[nodiscard]] std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& registry,
-                                                           const app::SyncHub& hub,
-                                                           const app::PeerSessions& sessions,
-                                                           const app::MapPool& maps);
+                                                           const AppParts& app);
 
 }  // namespace nb::management::grpc

@@ -12,8 +12,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/random.h"
+#include "management/app/jobs.h"
 #include "management/app/peer_sessions.h"
 #include "management/app/sync_hub.h"
+#include "management/grpc/address_limiter.h"
 #include "management/grpc/envelope.h"
 #include "management/grpc/map_encoder.h"
 #include "management/grpc/mgmt_metrics.h"
@@ -55,6 +57,7 @@ struct ServiceOptions {
   EncoderSettings encoder;
   std::optional<FlowSettings> device_flow;
   std::optional<FlowSettings> pkce_flow;
+  AddressLimits address_limits;
   std::int64_t concurrent_syncs_max = 1000;         // negative: no limit; 0: refuses everything
   std::chrono::milliseconds unary_deadline{8'000};  // where the client set none
   std::chrono::milliseconds drain_spread{2'000};    // streams end spread over this
@@ -69,6 +72,7 @@ struct PresenceHandlers {
 struct ServicePorts {
   app::SyncHub& hub;
   app::PeerSessions& sessions;
+  app::Jobs& jobs;
   ServerKeyRing& keys;
   const NetbirdConfigs& configs;
   crypto::RandomSource& random;  // thread-safe

@@ -31,11 +31,15 @@ struct LoopState {
 /// Outlives every call: calls hold it.
 struct ServiceState {
   ServiceState(ServicePorts ports_in, ServiceOptions options_in, Logger log_in)
-      : ports(std::move(ports_in)), options(std::move(options_in)), log(std::move(log_in)) {}
+      : ports(std::move(ports_in)),
+        options(std::move(options_in)),
+        log(std::move(log_in)),
+        addresses(options.address_limits) {}
 
   ServicePorts ports;
   ServiceOptions options;
   Logger log;
+  AddressLimiter addresses;
   std::vector<std::unique_ptr<LoopState>> loops;
   std::atomic<std::int64_t> starting{0};  // Syncs that have not had their first map
   std::atomic<bool> draining{false};

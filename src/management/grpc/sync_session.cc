@@ -125,7 +125,7 @@ void SyncSession::build(const netmap::AccountViewPtr& view, netmap::PeerIndex pe
   const std::uint64_t digest = encoded.digest();
   if (sent_ && digest == digest_) {
     ports.metrics.maps_unchanged.add();
-    ports.hub.ready(number_);
+    ports.hub.ready(number_, map.changes_at);
     return;
   }
   digest_ = digest;
@@ -142,20 +142,23 @@ void SyncSession::build(const netmap::AccountViewPtr& view, netmap::PeerIndex pe
   std::string sealed = channel_->seal(plain, ports.random);
   ports.metrics.maps_sent.add();
   ports.metrics.map_bytes.add(sealed.size());
-  loop_.loop.post([self = shared_from_this(), sealed = std::move(sealed), done] {
+  loop_.loop.post([self = shared_from_this(), sealed = std::move(sealed), done,
+                   changes_at = map.changes_at, checks = encoded.checks()]() mutable {
+    self->checks_ = std::move(checks);
     self->service_->ports.metrics.send_us.observe(ms(done, self->service_->ports.clock.now()) *
                                                   1000);
-    self->deliver(sealed);
+    self->deliver(sealed, changes_at);
   });
 }
 
-void SyncSession::deliver(const std::string& sealed) {
+void SyncSession::deliver(const std::string& sealed, std::optional<WallTime> changes_at) {
   net::GrpcCall* const call = call_.get();
   if (call == nullptr || finishing_ || ended_) return;
   if (has_slot_)
     service_->ports.metrics.sync_duration_ms.observe(ms(began_, service_->ports.clock.now()));
   release_slot();
   call->write(sealed);
+  changes_at_ = changes_at;
   // The transport takes it at the end of this turn; what is left then waits for the agent.
   loop_.loop.post([self = shared_from_this()] {
     self->awaiting_flush_ = true;
@@ -167,7 +170,7 @@ void SyncSession::check_flushed() {
   net::GrpcCall* const call = call_.get();
   if (call == nullptr || !awaiting_flush_ || call->queued_bytes() > 0) return;
   awaiting_flush_ = false;
-  service_->ports.hub.ready(number_);
+  service_->ports.hub.ready(number_, changes_at_);
 }
 
 void SyncSession::on_writable() {
@@ -211,6 +214,8 @@ void SyncSession::refresh(std::string config, std::optional<std::chrono::seconds
     plain.push_back(static_cast<char>((size & 0x7f) | 0x80));
   }
   plain += config;
+  // Agents of 2026-04 take a message without checks for "none any more" and ask again.
+  plain += checks_;
   call->write(channel_->seal(plain, service_->ports.random));
 }
 

@@ -38,7 +38,7 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   void release_slot();
   boost::asio::awaitable<void> start(std::string request, std::string client_ip);
   void open(app::SyncStarted started);
-  void deliver(const std::string& sealed);
+  void deliver(const std::string& sealed, std::optional<WallTime> changes_at);
   void check_flushed();
   void refresh(std::string config, std::optional<std::chrono::seconds> after,
                std::optional<Instant>& due);
@@ -54,6 +54,8 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   bool ended_ = false;
   bool finishing_ = false;
   bool awaiting_flush_ = false;
+  std::string checks_;                  // encoded, of the newest map
+  std::optional<WallTime> changes_at_;  // of the map that waits to be flushed
   std::optional<Instant> turn_due_;
   std::optional<Instant> relay_due_;
 

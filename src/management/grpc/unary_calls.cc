@@ -1,8 +1,10 @@
 #include "management/grpc/unary_calls.h"
 
 #include "management/domain/login_rules.h"
+#include "management/grpc/expose.h"
 #include "management/grpc/flows.h"
 #include "management/grpc/meta.h"
+#include "management/grpc/text.h"
 #include "proto/management.pb.h"
 
 #include <string_view>
@@ -21,13 +23,29 @@ constexpr auto kKeyLifetime = 24h;  // told, not meant: agents fetch the key bef
 constexpr auto kSlowLogin = 7s;
 constexpr std::size_t kLabelsMax = 64;  // the store's rule is stricter and says which label
 constexpr std::size_t kSecretBytesMax = 256;
+constexpr std::size_t kTokenBytesMax = 16'384;
 
 Error not_a_message() {
   return fail(Code::kInvalidArgument, "invalid request message");
 }
 
+Result<> check_token(const std::string& token) {
+  if (token.size() <= kTokenBytesMax) return {};
+  return fail(Code::kInvalidArgument, "invalid jwt token, err: longer than {} bytes",
+              kTokenBytesMax);
+}
+
+/// Agents try again later; anything else would send their user to a login page.
+Result<> check_address(ServiceState& service, const std::string& ip, double cost) {
+  if (service.addresses.allow(ip, cost, service.ports.clock.now())) return {};
+  service.ports.metrics.addresses_limited.add();
+  return fail(Code::kResourceExhausted, "too many requests from {}, please try again later", ip);
+}
+
 void get_server_key(ServiceState& service, net::GrpcCall& call) {
   service.ports.metrics.key_requests.add();
+  if (const auto allowed = check_address(service, call.client().ip, AddressLimiter::kKey); !allowed)
+    return call.finish(net::GrpcStatus::from(allowed.error()));
   const auto keys = service.ports.keys.keys();
   pb::ServerKeyResponse response;
   response.set_key(keys->front().public_text);
@@ -57,9 +75,12 @@ Result<app::LoginCommand> login_command(const pb::LoginRequest& request, const P
   if (request.setupkey().size() > kSecretBytesMax)
     return fail(Code::kNotFound, "couldn't add peer: setup key is invalid");
   command.setup_key = request.setupkey();
+  NB_TRY(check_token(request.jwttoken()));
   command.jwt = request.jwttoken();
   if (request.peerkeys().sshpubkey().size() > static_cast<std::size_t>(kMetaTextBytesMax))
     return fail(Code::kInvalidArgument, "SSH public key longer than {} bytes", kMetaTextBytesMax);
+  if (!is_storable(request.peerkeys().sshpubkey()))
+    return fail(Code::kInvalidArgument, "SSH public key is no text");
   command.ssh_key = request.peerkeys().sshpubkey();
   if (static_cast<std::size_t>(request.dnslabels_size()) > kLabelsMax)
     return fail(Code::kInvalidArgument, "more than {} DNS labels", kLabelsMax);
@@ -88,6 +109,7 @@ std::string login_response(const ServiceState& service, const app::LoggedIn& don
 asio::awaitable<Answer> login(State service, net::GrpcRequest request) {
   auto& ports = service->ports;
   const Instant began = ports.clock.now();
+  NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, ports.keys));
   pb::LoginRequest message;
   if (!message.ParseFromString(opened.plain)) co_return not_a_message();
@@ -128,6 +150,7 @@ asio::awaitable<Answer> logout(State service, net::GrpcRequest request) {
 }
 
 asio::awaitable<Answer> device_flow(State service, net::GrpcRequest request) {
+  NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys,
                                                EnvelopeTexts::kFlow, "GetDeviceAuthorizationFlow"));
   NB_CO_LET(const std::string flow, encode_device_flow(service->options.device_flow));
@@ -135,6 +158,7 @@ asio::awaitable<Answer> device_flow(State service, net::GrpcRequest request) {
 }
 
 asio::awaitable<Answer> pkce_flow(State service, net::GrpcRequest request) {
+  NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys,
                                                EnvelopeTexts::kFlow, "GetPKCEAuthorizationFlow"));
   NB_CO_LET(const std::string flow, encode_pkce_flow(service->options.pkce_flow));
@@ -142,21 +166,52 @@ asio::awaitable<Answer> pkce_flow(State service, net::GrpcRequest request) {
 }
 
 asio::awaitable<Answer> extend_session(State service, net::GrpcRequest request) {
+  NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys));
   pb::ExtendAuthSessionRequest message;
   if (!message.ParseFromString(opened.plain)) co_return not_a_message();
-  if (message.jwttoken().empty()) co_return fail(Code::kInvalidArgument, "jwt token is required");
-  co_return fail(Code::kInvalidArgument,
-                 "invalid jwt token, err: this server is not configured for user logins");
+  NB_CO_TRY(check_token(message.jwttoken()));
+  app::ExtendCommand command{opened.channel.peer, message.jwttoken(),
+                             service->deadline(request.deadline)};
+  auto done = co_await service->ports.sessions.extend(std::move(command));
+  if (!done) co_return std::move(done).error();
+  pb::ExtendAuthSessionResponse response;
+  fill_session_deadline(*response.mutable_sessionexpiresat(), done->peer, done->settings);
+  co_return opened.channel.seal(response.SerializeAsString(), service->ports.random);
 }
 
-/// Who calls decides first; then that there is no reverse proxy here.
-asio::awaitable<Answer> expose(State service, net::GrpcRequest request) {
+/// Who calls decides first, then what is asked for; then that there is no reverse proxy here.
+template <class Message>
+asio::awaitable<Answer> expose(State service, net::GrpcRequest request,
+                               Result<> (*check)(const Message&), Error answer) {
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys));
+  Message message;
+  if (!message.ParseFromString(opened.plain)) co_return not_a_message();
   auto view = co_await service->ports.sessions.registered(opened.channel.peer,
                                                           service->deadline(request.deadline));
   if (!view) co_return std::move(view).error();
-  co_return fail(Code::kPermissionDenied, "peer expose is not enabled for this account");
+  NB_CO_TRY(check(message));
+  co_return answer;
+}
+
+asio::awaitable<Answer> create_expose(State service, net::GrpcRequest request) {
+  return expose<pb::ExposeServiceRequest>(
+      std::move(service), std::move(request), check_expose,
+      fail(Code::kPermissionDenied, "peer expose is not enabled for this account"));
+}
+
+asio::awaitable<Answer> renew_expose(State service, net::GrpcRequest request) {
+  return expose<pb::RenewExposeRequest>(
+      std::move(service), std::move(request),
+      [](const pb::RenewExposeRequest& renew) { return check_expose_domain(renew.domain()); },
+      fail(Code::kNotFound, "no active expose session for this domain"));
+}
+
+asio::awaitable<Answer> stop_expose(State service, net::GrpcRequest request) {
+  return expose<pb::StopExposeRequest>(
+      std::move(service), std::move(request),
+      [](const pb::StopExposeRequest& stop) { return check_expose_domain(stop.domain()); },
+      fail(Code::kNotFound, "no active expose session for this domain"));
 }
 
 }  // namespace
@@ -183,9 +238,9 @@ void add_unary_calls(net::GrpcRouter& router, State service) {
   add("GetDeviceAuthorizationFlow", device_flow);
   add("GetPKCEAuthorizationFlow", pkce_flow);
   add("ExtendAuthSession", extend_session);
-  add("CreateExpose", expose);
-  add("RenewExpose", expose);
-  add("StopExpose", expose);
+  add("CreateExpose", create_expose);
+  add("RenewExpose", renew_expose);
+  add("StopExpose", stop_expose);
 }
 
 }  // namespace nb::management::grpc

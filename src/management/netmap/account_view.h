@@ -57,6 +57,7 @@ class AccountView {
   AccountView(management::AccountSnapshotPtr snapshot, std::string dns_domain);
 
   [[nodiscard]] const management::AccountSnapshot& snapshot() const { return *snapshot_; }
+  [[nodiscard]] const management::AccountSnapshotPtr& snapshot_ptr() const { return snapshot_; }
   [[nodiscard]] std::uint64_t serial() const { return snapshot_->account.serial; }
   [[nodiscard]] const std::string& dns_domain() const { return dns_domain_; }
   [[nodiscard]] const std::vector<PeerView>& peers() const { return peers_; }

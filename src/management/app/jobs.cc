@@ -1,0 +1,202 @@
+#include "management/app/jobs.h"
+
+#include "base/backoff.h"
+#include "base/log_keys.h"
+#include "management/app/peer_sessions.h"
+#include "management/netmap/agent_version.h"
+
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <array>
+#include <utility>
+
+namespace nb::management::app {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+/// The first release whose agents open a Job stream.
+constexpr std::array<std::uint32_t, 3> kFirstVersion{0, 64, 0};
+
+bool understands_jobs(const std::string& version) {
+  if (netmap::is_development(version)) return true;
+  const auto parsed = netmap::AgentVersion::parse(version);
+  return parsed && parsed->numbers >= kFirstVersion;
+}
+
+}  // namespace
+
+Jobs::Jobs(asio::any_io_executor home, AgentStore& agents, Store& store, SyncHub& hub, Clock& clock,
+           JobsOptions options, Logger log)
+    : home_(home),
+      agents_(agents),
+      store_(store),
+      hub_(hub),
+      clock_(clock),
+      options_(std::move(options)),
+      log_(std::move(log)),
+      tasks_(std::move(home)) {}
+
+void Jobs::start() {
+  asio::post(home_, [self = shared_from_this()] { self->tasks_.spawn(self->run()); });
+}
+
+asio::awaitable<void> Jobs::stop() {
+  const auto self = shared_from_this();
+  stopped_ = true;
+  streams_.clear();
+  co_await tasks_.stop();
+}
+
+Task<Job> Jobs::create(Instant deadline, Job job) {
+  auto view = co_await store_.peer_by_id(deadline, job.account_id, job.peer_id);
+  if (!view && view.error().code == Code::kNotFound)
+    co_return fail(Code::kNotFound, "peer not found: {}", job.peer_id.value());
+  if (!view) co_return std::move(view).error();
+  if (!understands_jobs(view->peer.meta.wt_version))
+    co_return fail(Code::kFailedPrecondition, "peer version {} does not meet the minimum 0.64.0",
+                   view->peer.meta.wt_version);
+  auto made = co_await agents_.create_job(deadline, std::move(job));
+  if (!made) co_return std::move(made).error();
+  if (!made->stream_instance.value().empty())
+    hub_.send_to(made->stream_instance.value(),
+                 {made->job.account_id.value(), {}, JobWaiting{made->job.peer_id.value()}});
+  co_return std::move(made->job);
+}
+
+Task<std::vector<Job>> Jobs::list(Instant deadline, AccountId account, PeerId peer) {
+  return agents_.jobs(deadline, std::move(account), std::move(peer));
+}
+
+Task<Job> Jobs::get(Instant deadline, AccountId account, PeerId peer, std::string id) {
+  return agents_.job(deadline, std::move(account), std::move(peer), std::move(id));
+}
+
+Task<JobStreamOpened> Jobs::open(Instant deadline, PeerKey key, std::shared_ptr<JobSink> sink) {
+  auto opened = co_await agents_.open_job_stream(deadline, std::move(key), options_.instance,
+                                                 options_.incarnation);
+  if (!opened) {
+    if (opened.error().code == Code::kNotFound)
+      co_return fail(Code::kPermissionDenied, "peer is not registered");
+    co_return as_agent_error(std::move(opened).error());
+  }
+  counters_.streams.fetch_add(1, std::memory_order_relaxed);
+  if (!opened->previous_instance.value().empty() &&
+      opened->previous_instance != options_.instance)
+    hub_.send_to(opened->previous_instance.value(),
+                 {opened->account.value(), {}, JobSuperseded{opened->peer.value(), opened->epoch}});
+  asio::post(home_, [self = shared_from_this(), peer = opened->peer, epoch = opened->epoch,
+                     sink = std::move(sink)]() mutable {
+    if (self->stopped_) return;
+    self->supersede(peer.value(), epoch);
+    Stream& stream = self->streams_[peer.value()];
+    if (stream.epoch > epoch) return sink->supersede();  // two openings overtook each other
+    stream = {epoch, std::move(sink)};
+    self->tasks_.spawn(self->dispatch(std::move(peer)));
+  });
+  co_return std::move(*opened);
+}
+
+void Jobs::supersede(const std::string& peer, std::int64_t epoch) {
+  const auto found = streams_.find(peer);
+  if (found == streams_.end() || found->second.epoch >= epoch) return;
+  const auto sink = std::move(found->second.sink);
+  streams_.erase(found);
+  sink->supersede();
+}
+
+void Jobs::on_message(const BusMessage& message) {
+  if (stopped_) return;
+  if (const auto* superseded = std::get_if<JobSuperseded>(&message.body))
+    supersede(superseded->peer, superseded->epoch);
+  else if (const auto* waiting = std::get_if<JobWaiting>(&message.body))
+    tasks_.spawn(dispatch(PeerId(waiting->peer)));
+}
+
+asio::awaitable<void> Jobs::dispatch(PeerId peer) {
+  const auto self = shared_from_this();
+  const auto found = streams_.find(peer.value());
+  if (found == streams_.end()) co_return;
+  const std::int64_t epoch = found->second.epoch;
+  const auto sink = found->second.sink;
+  const auto job = co_await agents_.claim_job(clock_.now() + options_.deadline, peer, epoch);
+  if (!job || !*job) co_return;  // none, or the database is away: the poll asks again
+  // From here on the job is this stream's; if it has ended meanwhile, its end fails the job.
+  counters_.sent.fetch_add(1, std::memory_order_relaxed);
+  log_.info("job sent", {log::f(log::kPeer, peer.value()), log::f("job", (*job)->id)});
+  sink->send(**job);
+}
+
+asio::awaitable<void> Jobs::finished(JobResult result) {
+  const auto self = shared_from_this();
+  Backoff backoff({.first = 200ms, .most = 5s, .factor = 2.0, .jitter = 0.5}, 1);
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    const auto done = co_await agents_.complete_job(clock_.now() + options_.deadline, result);
+    if (done) {
+      auto& counter = *done ? counters_.completed : counters_.unknown_results;
+      counter.fetch_add(1, std::memory_order_relaxed);
+      co_return;
+    }
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    co_await clock_.sleep_for(backoff.next());
+  }
+  log_.warn("result of a job is lost, the database did not take it",
+            {log::f(log::kPeer, result.peer.value())});
+}
+
+asio::awaitable<void> Jobs::closed(PeerId peer, std::int64_t epoch, bool unfinished) {
+  const auto self = shared_from_this();
+  asio::post(home_, [self, id = peer.value(), epoch] {
+    const auto found = self->streams_.find(id);
+    if (found != self->streams_.end() && found->second.epoch == epoch) self->streams_.erase(found);
+  });
+  counters_.streams.fetch_sub(1, std::memory_order_relaxed);
+  // Without a job the next stream's opening, or the sweep, tells the database soon enough.
+  if (!unfinished) co_return;
+  Backoff backoff({.first = 200ms, .most = 5s, .factor = 2.0, .jitter = 0.5},
+                  static_cast<std::uint64_t>(epoch));
+  for (;;) {
+    if (co_await agents_.close_job_stream(clock_.now() + options_.deadline, peer, epoch)) co_return;
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    co_await clock_.sleep_for(backoff.next());
+  }
+}
+
+asio::awaitable<void> Jobs::run() {
+  const auto self = shared_from_this();
+  hub_.on_job_message([weak = weak_from_this()](const BusMessage& message) {
+    if (const auto jobs = weak.lock()) jobs->on_message(message);
+  });
+  Instant next_sweep = clock_.now() + options_.sweep;
+  for (;;) {
+    co_await clock_.sleep_for(options_.poll);
+    if (stopped_) co_return;
+    if (!streams_.empty()) {
+      auto waiting = co_await agents_.waiting_jobs(clock_.now() + options_.deadline,
+                                                   options_.instance, options_.incarnation);
+      if (waiting)
+        for (WaitingPeer& peer : *waiting) co_await dispatch(std::move(peer.peer));
+    }
+    if (clock_.now() < next_sweep) continue;
+    next_sweep = clock_.now() + options_.sweep;
+    co_await sweep();
+  }
+}
+
+asio::awaitable<void> Jobs::sweep() {
+  const auto failed =
+      co_await agents_.fail_stuck_jobs(clock_.now() + options_.deadline, options_.wait);
+  if (failed && *failed > 0) {
+    counters_.stuck.fetch_add(*failed, std::memory_order_relaxed);
+    log_.info("jobs that nobody will finish marked failed", {log::f(log::kCount, *failed)});
+  }
+  ignore(co_await agents_.forget_tokens(clock_.now() + options_.deadline),
+         "tried again at the next sweep");
+}
+
+}  // namespace nb::management::app

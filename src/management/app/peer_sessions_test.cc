@@ -1,0 +1,198 @@
+// Logins of users' machines, over a real database.
+#include "management/app/peer_sessions.h"
+
+#include "management/store/test_store.h"
+#include "support/home_loop.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace nb::management::app {
+namespace {
+
+using namespace management::test;
+using namespace std::chrono_literals;
+
+/// Knows the tokens that the test made.
+class KnownTokens final : public TokenValidator {
+ public:
+  std::map<std::string, Result<TokenUser>> known;
+  Task<TokenUser> identify(Instant /*deadline*/, Secret token) override {
+    const auto found = known.find(std::string(token.reveal()));
+    if (found == known.end())
+      co_return fail(Code::kInvalidArgument, "invalid jwt token, err: signature");
+    co_return found->second;
+  }
+};
+
+/// No maps are made here.
+class NoWorkers final : public MapWorkers {
+ public:
+  void post(std::function<void()> /*work*/) override {}
+};
+
+class PeerSessionsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(instance.prepare());
+    ASSERT_TRUE(prepare_agent_tables(instance.parts, soon()));
+    account = get(instance.store->ensure_account(soon(), fresh_account()))->first;
+    tokens.known.emplace("owner", user(account.created_by));
+    PeerSessionsOptions options;
+    options.instance = InstanceId("one");
+    options.incarnation = 1;
+    options.hash_setup_key = [](std::string_view plain) { return crypto::hash_setup_key(plain); };
+    sessions.emplace(
+        PeerSessionsPorts{.store = *instance.store,
+                          .agents = *agents,
+                          .hub = *hub,
+                          .tokens = &tokens,
+                          .filter = nullptr,
+                          .filter_home = loop.executor(),
+                          .clock = clock},
+        std::move(options), Logger{});
+  }
+  void TearDown() override {
+    loop.await([this] { return hub->stop(); });
+  }
+
+  TokenUser user(const UserId& id) {
+    return {account.id, id, "olga@example.org", clock.wall() + 1h};
+  }
+  LoginCommand command(const PeerKey& key, const std::string& jwt) {
+    LoginCommand out;
+    out.key = key;
+    out.meta.emplace();
+    out.meta->hostname = "laptop";
+    out.meta->wt_version = "0.70.0";
+    out.jwt = jwt;
+    out.deadline = soon();
+    return out;
+  }
+  Result<LoggedIn> login(LoginCommand command) { return get(sessions->login(std::move(command))); }
+
+  sql::test::TestDatabase fixture{sql::Engine::kSqlite};
+  Instance instance{fixture};
+  std::unique_ptr<AgentStore> agents = make_sql_agent_store(instance.parts);
+  nb::test::HomeLoop loop;
+  SystemClock clock;
+  NoWorkers workers;
+  std::shared_ptr<SyncHub> hub = std::make_shared<SyncHub>(
+      loop.executor(), *instance.store, nullptr, workers, clock, SyncHubOptions{}, Logger{});
+  KnownTokens tokens;
+  Account account;
+  std::optional<PeerSessions> sessions;
+};
+
+TEST_F(PeerSessionsTest, UserRegistersAMachineAndTheSetupKeyBesideItDoesNotMatter) {
+  auto request = command(fresh_peer_key(), "owner");
+  request.setup_key = "00000000-0000-0000-0000-000000000000";  // what official agents send
+  const auto done = login(std::move(request));
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_TRUE(done->registered);
+  EXPECT_EQ(done->peer.user_id, account.created_by);
+  EXPECT_TRUE(done->peer.login_expiration_enabled);
+}
+
+TEST_F(PeerSessionsTest, TokenIsForOnePeerWhichMayComeAgain) {
+  const PeerKey first = fresh_peer_key();
+  ASSERT_TRUE(login(command(first, "owner")));
+  EXPECT_TRUE(login(command(first, "owner")));
+  const auto second = login(command(fresh_peer_key(), "owner"));
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error(), (Error{Code::kUnauthenticated, "JWT already used"}));
+}
+
+TEST_F(PeerSessionsTest, RefusedTokenIsNotUsedUp) {
+  tokens.known.insert_or_assign(
+      "owner", Result<TokenUser>(fail(Code::kPermissionDenied,
+                                      "user does not belong to any of the allowed JWT groups")));
+  const auto refused = login(command(fresh_peer_key(), "owner"));
+  EXPECT_EQ(refused.error().text, "user does not belong to any of the allowed JWT groups");
+  tokens.known.insert_or_assign("owner", Result<TokenUser>(user(account.created_by)));
+  EXPECT_TRUE(login(command(fresh_peer_key(), "owner")));
+}
+
+TEST_F(PeerSessionsTest, BadTokenFailsTheLoginOfAKnownPeerToo) {
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  EXPECT_EQ(login(command(key, "forged")).error().code, Code::kInvalidArgument);
+  EXPECT_TRUE(login(command(key, "")));
+}
+
+TEST_F(PeerSessionsTest, AnotherUsersTokenDoesNotTakeAPeerOver) {
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  tokens.known.emplace("other", user(UserId("somebody")));
+  EXPECT_EQ(login(command(key, "other")).error(),
+            (Error{Code::kPermissionDenied,
+                   "peer is already registered by a different User or a Setup Key"}));
+}
+
+TEST_F(PeerSessionsTest, TokenPastItsEndIsExpired) {
+  TokenUser late = user(account.created_by);
+  late.expires_at = clock.wall() - 5min;
+  tokens.known.emplace("late", late);
+  EXPECT_EQ(login(command(fresh_peer_key(), "late")).error(),
+            (Error{Code::kUnauthenticated, "JWT expired"}));
+}
+
+TEST_F(PeerSessionsTest, TokenWithoutAUserIsNobodys) {
+  tokens.known.emplace("nobody", user(UserId("")));
+  EXPECT_EQ(login(command(fresh_peer_key(), "nobody")).error(),
+            (Error{Code::kUnauthenticated, "jwt token did not yield a user id"}));
+}
+
+TEST_F(PeerSessionsTest, OutageSaysNothingAboutTheToken) {
+  tokens.known.insert_or_assign(
+      "owner", Result<TokenUser>(fail(Code::kDeadlineExceeded, "keys: no answer in 5 s")));
+  EXPECT_EQ(login(command(fresh_peer_key(), "owner")).error().code, Code::kUnavailable);
+}
+
+TEST_F(PeerSessionsTest, PhonesAreNamedAfterTheirUser) {
+  auto request = command(fresh_peer_key(), "owner");
+  request.meta->hostname = "iPhone";
+  const auto done = login(std::move(request));
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->peer.dns_label, "iphone-olga");
+}
+
+TEST_F(PeerSessionsTest, ExpiredLoginIsRenewedByATokenOnly) {
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  instance.sql("UPDATE peers SET peer_status_login_expired = TRUE");
+  EXPECT_EQ(login(command(key, "")).error(),
+            (Error{Code::kPermissionDenied, "peer login has expired, please log in once more"}));
+  tokens.known.emplace("again", user(account.created_by));
+  EXPECT_TRUE(login(command(key, "again")));
+  EXPECT_TRUE(login(command(key, "")));
+}
+
+TEST_F(PeerSessionsTest, SessionIsExtended) {
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  EXPECT_EQ(get(sessions->extend({key, "", soon()})).error(),
+            (Error{Code::kInvalidArgument, "jwt token is required"}));
+  tokens.known.emplace("more", user(account.created_by));
+  const auto before = get(instance.store->peer_by_key(soon(), key));
+  const auto done = get(sessions->extend({key, "more", soon()}));
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_GT(*done->peer.last_login, *before->peer.last_login);
+  EXPECT_GT(done->serial, before->serial);
+}
+
+TEST_F(PeerSessionsTest, WithoutUserLoginsEveryTokenIsInvalid) {
+  PeerSessions bare({.store = *instance.store,
+                     .agents = *agents,
+                     .hub = *hub,
+                     .filter_home = loop.executor(),
+                     .clock = clock},
+                    {}, Logger{});
+  EXPECT_EQ(get(bare.login(command(fresh_peer_key(), "owner"))).error(),
+            (Error{Code::kInvalidArgument,
+                   "invalid jwt token, err: this server is not configured for user logins"}));
+}
+
+}  // namespace
+}  // namespace nb::management::app

@@ -1,0 +1,110 @@
+// What only the agents' calls need of the database: single use of tokens, longer sessions, jobs.
+//
+// Beside Store so that either can grow alone; the same database, threads and failures (store.h).
+#pragma once
+
+#include "management/domain/job.h"
+#include "management/store/sql_store.h"
+#include "management/store/store.h"
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nb::management {
+
+/// A JWT about to log a peer in (contract/management-grpc.md §5.2.5).
+struct TokenUse {
+  std::string token_hash;  // hexadecimal SHA-256
+  PeerKey peer;
+  WallTime expires_at{};
+  /// For so long the same peer may come again with it: its answer may have been lost.
+  std::chrono::seconds repeat{300};
+};
+
+struct ExtendedSession {
+  PeerView view;
+  bool was_expired = false;  // others saw the peer offline
+};
+
+/// A Job stream; epochs of one peer only grow, whichever instance asks.
+struct JobStreamOpened {
+  AccountId account;
+  PeerId peer;
+  std::int64_t epoch = 0;
+  InstanceId previous_instance;  // empty: none known
+};
+
+/// A stored job, and where to send it.
+struct CreatedJob {
+  Job job;
+  InstanceId stream_instance;  // holds the peer's Job stream; empty: nobody does
+};
+
+struct JobResult {
+  std::string job_id;
+  PeerId peer;
+  bool succeeded = false;
+  std::string failed_reason;
+  std::string upload_key;
+};
+
+/// A peer of ours with a job that nobody has sent yet.
+struct WaitingPeer {
+  AccountId account;
+  PeerId peer;
+};
+
+class AgentStore {
+ public:
+  virtual ~AgentStore() = default;
+
+  /// The first peer to come with a token has it, whatever instances are asked.
+  /// Errors   kUnauthenticated "JWT already used".
+  virtual Task<> claim_token(Instant deadline, TokenUse use) = 0;
+
+  /// Moves the deadline of a user's peer.
+  /// Errors   kNotFound "peer is not registered"; kFailedPrecondition, kPermissionDenied: texts of
+  ///          management-grpc.md §4.1.
+  virtual Task<ExtendedSession> extend_session(Instant deadline, PeerKey key, UserId user) = 0;
+
+  // --- jobs -----------------------------------------------------------------------------------
+
+  /// Stores a pending job with its event.
+  /// Errors   kNotFound "peer not found: <id>"; kOutOfRange "peer not connected", "peer
+  ///          already has pending job".
+  virtual Task<CreatedJob> create_job(Instant deadline, Job job) = 0;
+  /// Newest first.
+  virtual Task<std::vector<Job>> jobs(Instant deadline, AccountId account, PeerId peer) = 0;
+  /// Errors   kNotFound "job <id> not found".
+  virtual Task<Job> job(Instant deadline, AccountId account, PeerId peer, std::string id) = 0;
+
+  /// A peer's Job stream opens: what is pending of earlier streams has failed.
+  /// Errors   kNotFound "peer is not registered".
+  virtual Task<JobStreamOpened> open_job_stream(Instant deadline, PeerKey key, InstanceId instance,
+                                                std::int64_t incarnation) = 0;
+  /// The peer's pending job, for the stream of `epoch` to send. Each job is given out once.
+  virtual Task<std::optional<Job>> claim_job(Instant deadline, PeerId peer, std::int64_t epoch) = 0;
+  /// Peers with a stream on this instance and a job that was not given out.
+  virtual Task<std::vector<WaitingPeer>> waiting_jobs(Instant deadline, InstanceId instance,
+                                                      std::int64_t incarnation) = 0;
+  /// True: it was pending. An unknown job, or another peer's, is none.
+  virtual Task<bool> complete_job(Instant deadline, JobResult result) = 0;
+  /// The stream of `epoch` has ended; nothing if a newer one exists.
+  virtual Task<> close_job_stream(Instant deadline, PeerId peer, std::int64_t epoch) = 0;
+  /// Fails jobs that were not given out within `wait`, and those whose stream's instance is dead.
+  virtual Task<std::size_t> fail_stuck_jobs(Instant deadline, std::chrono::seconds wait) = 0;
+
+  /// Forgets tokens that are expired anyway.
+  virtual Task<std::size_t> forget_tokens(Instant deadline) = 0;
+};
+
+/// Tables of the agent store; after prepare_main_database().
+Result<sql::MigrationReport> prepare_agent_tables(const SqlStoreParts& parts, Instant deadline);
+
+std::unique_ptr<AgentStore> make_sql_agent_store(SqlStoreParts parts, SqlStoreOptions options = {});
+
+}  // namespace nb::management

@@ -1,0 +1,264 @@
+// Two netbird-mgmt with everything broken that can break between them: after each fault no update
+// is lost, no serial falls, nobody is wrongly marked and nothing is registered twice.
+#include "integration/mgmt_cluster.h"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+
+namespace nb::test {
+namespace {
+
+using namespace std::chrono_literals;
+using grpc::StatusCode;
+
+class MgmtFaults : public MgmtCluster {
+ protected:
+  [[nodiscard]] std::string query(const std::string& sql) const { return postgres.psql(sql); }
+  /// Logs in until the server takes it; only UNAVAILABLE may come before.
+  void login_until_taken(const Agent& peer, const std::string& target) const {
+    const bool joined = eventually(
+        [&] {
+          const auto answer = peer.login(target, key);
+          EXPECT_TRUE(answer.ok() || answer.status.error_code() == StatusCode::UNAVAILABLE ||
+                      answer.status.error_code() == StatusCode::DEADLINE_EXCEEDED)
+              << answer.status.error_code() << ": " << answer.status.error_message();
+          return answer.ok();
+        },
+        30s);
+    EXPECT_TRUE(joined);
+  }
+};
+
+TEST_F(MgmtFaults, ConnectionsCutInMidTransactionLoseAndDoubleNothing) {
+  const auto watcher = agent("watcher", one);
+  SyncStream stream(*watcher, one.target());
+  ASSERT_TRUE(stream.wait_first());
+  std::atomic<bool> done{false};
+  std::thread breaker([&] {
+    while (!done) {
+      postgres.break_connections();
+      std::this_thread::yield();
+    }
+  });
+  std::vector<std::unique_ptr<Agent>> agents;
+  for (int i = 0; i < 24; ++i) agents.push_back(std::make_unique<Agent>("cut-" + std::to_string(i)));
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (std::size_t i = static_cast<std::size_t>(t); i < agents.size(); i += 4)
+        login_until_taken(*agents[i], (i % 2 == 0 ? one : two).target());
+    });
+  for (auto& thread : threads) thread.join();
+  done = true;
+  breaker.join();
+  EXPECT_EQ(query("select count(*), count(distinct key), count(distinct ip) from peers"), "25|25|25");
+  EXPECT_EQ(query("select count(*) from (select group_id, peer_id from group_peers group by 1, 2 "
+                  "having count(*) > 1) doubled"),
+            "0");
+  EXPECT_TRUE(eventually(
+      [&] { return stream.last()->networkmap().remotepeers_size() == 24; }, 20s))
+      << stream.last()->networkmap().remotepeers_size();
+  expect_rising(stream);
+}
+
+TEST_F(MgmtFaults, RedisThatAnswersNobodyDelaysUpdatesOnlyALittle) {
+  const auto a = agent("a", one);
+  SyncStream stream(*a, one.target());
+  ASSERT_TRUE(stream.wait_first());
+  redis.cli({"CLIENT", "PAUSE", "8000", "ALL"});
+  const auto b = agent("b", two);
+  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 7s));
+  EXPECT_TRUE(a->login(two.target()).ok());
+  EXPECT_TRUE(one.ready() && two.ready());
+  expect_rising(stream);
+}
+
+TEST_F(MgmtFaults, RepeatedAndReorderedMessagesChangeNothing) {
+  const auto a = agent("a", one);
+  SyncStream stream(*a, one.target());
+  ASSERT_TRUE(stream.wait_first());
+  const std::string account = query("select id from accounts");
+  const auto b = agent("b", two);
+  ASSERT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 5s));
+  const auto before = stream.received().size();
+  const int serial = std::stoi(query("select network_serial from accounts"));
+  for (int i = serial + 3; i >= 0; --i)  // some from the future, and everything that was, backwards
+    redis.cli({"PUBLISH", "nb:mgmt:account:" + account,
+               "nbmgmt1\nchanged\n" + account + "\nmgmt-2/1\n" + std::to_string(i)});
+  redis.cli({"PUBLISH", "nb:mgmt:account:" + account,
+             "nbmgmt1\nsuperseded\n" + account + "\nmgmt-2/1\n" + id(*a) + "\n1"});
+  const auto c = agent("c", two);
+  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, c->key()); }, 5s));
+  EXPECT_EQ(stream.received().size(), before + 1);  // what changes nothing sends nothing
+  EXPECT_FALSE(stream.wait_end(0ms));
+  expect_rising(stream);
+}
+
+TEST_F(MgmtFaults, ExpiredLoginEndsTheStreamEverywhereAndOnce) {
+  const auto watcher = agent("watcher", one);
+  const auto user = agent("user", two);
+  postgres.psql("update peers set user_id = (select created_by from accounts), "
+                "login_expiration_enabled = true, last_login = now() where key='" + user->key() + "'");
+  postgres.psql("update accounts set settings_peer_login_expiration_enabled = true, "
+                "settings_peer_login_expiration = 3600000000000");
+  SyncStream seen(*watcher, one.target());
+  SyncStream stream(*user, two.target());
+  ASSERT_TRUE(seen.wait_for([&](const auto& m) { return shows_peer(m, user->key()); }));
+  ASSERT_TRUE(stream.wait_first());
+  postgres.psql("update peers set last_login = now() - interval '2 hours' where key='" +
+                user->key() + "'");
+  const auto end = stream.wait_end(15s);
+  ASSERT_TRUE(end);
+  EXPECT_TRUE(end->ok()) << end->error_message();
+  EXPECT_TRUE(seen.wait_for(
+      [&](const auto& m) {
+        const auto& offline = m.networkmap().offlinepeers();
+        return std::ranges::any_of(offline, [&](const auto& p) { return p.wgpubkey() == user->key(); });
+      },
+      10s));
+  EXPECT_EQ(connected(*user), "f");
+  SyncStream again(*user, one.target());
+  const auto refused = again.wait_end(10s);
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(refused->error_message(), "peer login has expired, please log in once more");
+  EXPECT_EQ(user->login(two.target()).status.error_message(),
+            "peer login has expired, please log in once more");
+  const double expired = one.metric("netbird_management_logins_expired_total") +
+                         two.metric("netbird_management_logins_expired_total");
+  EXPECT_EQ(expired, 1);
+}
+
+TEST_F(MgmtFaults, EphemeralPeerLeavesOnce) {
+  const std::string passing = one.setup_key({"--name", "passing", "--ephemeral"});
+  const auto watcher = agent("watcher", one);
+  SyncStream stream(*watcher, one.target());
+  const Agent guest("guest");
+  ASSERT_TRUE(guest.login(two.target(), passing).ok());
+  ASSERT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, guest.key()); }));
+  const std::string member = id(guest) + "|" + query("select id from accounts");
+  EXPECT_TRUE(eventually([&] { return !redis.cli({"ZSCORE", "nb:mgmt:ephemeral", member}).empty(); },
+                         5s));
+  postgres.psql("update peers set peer_status_last_seen = now() - interval '11 minutes' where key='" +
+                guest.key() + "'");
+  redis.cli({"ZADD", "nb:mgmt:ephemeral", "1", member});
+  EXPECT_TRUE(eventually([&] { return id(guest).empty(); }, 60s));
+  EXPECT_TRUE(eventually([&] { return !shows_peer(*stream.last(), guest.key()); }, 5s));
+  EXPECT_EQ(one.metric("management_ephemeral_peers_cleaned_counter_total") +
+                two.metric("management_ephemeral_peers_cleaned_counter_total"),
+            1);
+  EXPECT_EQ(connected(*watcher), "t");
+}
+
+TEST_F(MgmtFaults, DrainSpreadsStreamsAndNeverCancels) {
+  HaProxy balancer({{.name = "one", .port = one.port(), .check_port = one.metrics_port()},
+                    {.name = "two", .port = two.port(), .check_port = two.metrics_port()}});
+  std::vector<std::unique_ptr<Agent>> agents;
+  std::vector<std::unique_ptr<SyncStream>> streams;
+  for (int i = 0; i < 16; ++i) {
+    agents.push_back(agent("drained-" + std::to_string(i), one));
+    streams.push_back(std::make_unique<SyncStream>(*agents.back(), one.target()));
+    ASSERT_TRUE(streams.back()->wait_first());
+  }
+  one.process().signal(SIGTERM);
+  std::set<std::int64_t> moments;  // in tenths of a second
+  const auto began = std::chrono::steady_clock::now();
+  std::size_t ended = 0;
+  std::vector<bool> counted(streams.size());
+  EXPECT_TRUE(eventually(
+      [&] {
+        for (std::size_t i = 0; i < streams.size(); ++i) {
+          if (counted[i] || !streams[i]->wait_end(0ms)) continue;
+          counted[i] = true;
+          ++ended;
+          moments.insert((std::chrono::steady_clock::now() - began) / 100ms);
+        }
+        return ended == streams.size();
+      },
+      10s));
+  for (const auto& stream : streams)
+    EXPECT_EQ(stream->wait_end(0ms)->error_code(), StatusCode::UNAVAILABLE);
+  EXPECT_GT(moments.size(), 3U);
+  for (std::size_t i = 0; i < agents.size(); ++i) {
+    SyncStream again(*agents[i], balancer.address());
+    ASSERT_TRUE(again.wait_first()) << i;
+    EXPECT_EQ(connected(*agents[i]), "t");
+  }
+}
+
+/// The second instance lives half a minute in the future.
+class MgmtClocks : public MgmtFaults {
+ protected:
+  static constexpr const char* kLibrary =
+      "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+  void ahead(const std::string& offset) {
+    two.process().kill();
+    auto late = options("mgmt-2");
+    late.env["LD_PRELOAD"] = kLibrary;
+    late.env["FAKETIME"] = offset;
+    late.env["FAKETIME_DONT_FAKE_MONOTONIC"] = "1";
+    skewed = std::make_unique<MgmtServer>(late);
+    skewed->start();
+  }
+  std::unique_ptr<MgmtServer> skewed;
+};
+
+TEST_F(MgmtClocks, InstancesHalfAMinuteApartAgreeOnEverything) {
+  if (::access(kLibrary, R_OK) != 0) GTEST_SKIP() << "libfaketime is not installed";
+  for (const char* offset : {"+30s", "-30s"}) {
+    ahead(offset);
+    const auto a = agent(std::string("a") + offset, one);
+    SyncStream first(*a, one.target());
+    ASSERT_TRUE(first.wait_first());
+    SyncStream second(*a, skewed->target());
+    ASSERT_TRUE(second.wait_first());
+    ASSERT_TRUE(first.wait_end(5s));  // superseded, whichever clock is ahead
+    SyncStream third(*a, one.target());
+    ASSERT_TRUE(third.wait_first());
+    ASSERT_TRUE(second.wait_end(5s));
+    EXPECT_FALSE(third.wait_end(0ms));
+    EXPECT_EQ(connected(*a), "t");
+    const auto b = agent(std::string("b") + offset, *skewed);
+    EXPECT_TRUE(third.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 5s));
+    expect_rising(third);
+    // Longer than a lease: nobody takes the other for dead.
+    const auto until = std::chrono::steady_clock::now() + 5s;
+    EXPECT_FALSE(eventually(
+        [&] { return connected(*a) != "t" || std::chrono::steady_clock::now() > until; }, 4s));
+    skewed.reset();
+  }
+}
+
+/// Each instance speaks on channels of its own: every message is lost.
+class MgmtDeaf : public MgmtFaults {
+ protected:
+  void SetUp() override {
+    two.process().kill();
+    auto alone = options("mgmt-2");
+    alone.env["NB_MGMT_ACCOUNT_CHANNEL_PREFIX"] = "elsewhere:";
+    deaf = std::make_unique<MgmtServer>(alone);
+    deaf->start();
+  }
+  std::unique_ptr<MgmtServer> deaf;
+};
+
+TEST_F(MgmtDeaf, LostMessagesAreADelayAndNoLoss) {
+  const auto a = agent("a", one);
+  SyncStream stream(*a, one.target());
+  ASSERT_TRUE(stream.wait_first());
+  const auto b = agent("b", *deaf);
+  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 6s));
+  EXPECT_GT(one.metric("netbird_management_repairs_total"), 0);
+  // The newer stream elsewhere is not announced either: the database's epoch still fences.
+  SyncStream fresh(*a, deaf->target());
+  ASSERT_TRUE(fresh.wait_first());
+  stream.cancel();
+  ASSERT_TRUE(stream.wait_end(5s));
+  EXPECT_FALSE(eventually([&] { return connected(*a) != "t"; }, 2s));
+}
+
+}  // namespace
+}  // namespace nb::test

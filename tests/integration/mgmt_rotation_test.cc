@@ -1,0 +1,84 @@
+// A new server key while streams run (contract/management-grpc.md §2): the old one stays good.
+#include "integration/mgmt_cluster.h"
+#include "crypto/field_cipher.h"
+#include "management/store/sql_store.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
+
+namespace nb::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class MgmtRotation : public MgmtCluster {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"mgmt-1", "mgmt-2"}) {
+      auto quick = options(name);
+      quick.env["NB_MGMT_ANTI_ENTROPY_INTERVAL"] = "100ms";  // keys are read again every 1.5 s
+      (std::string(name) == "mgmt-1" ? one : two).process().kill();
+      servers.push_back(std::make_unique<MgmtServer>(quick));
+      servers.back()->start();
+    }
+  }
+  /// As an operator's tool does it.
+  void rotate(const std::string& current) {
+    SystemClock clock;
+    crypto::SystemRandom random;
+    auto cipher = crypto::FieldCipher::create({Secret(kDataKey)});
+    ASSERT_TRUE(cipher);
+    auto dsn = sql::Dsn::postgres(postgres.dsn());
+    ASSERT_TRUE(dsn);
+    auto database = sql::Database::open(std::move(*dsn), {}, Logger{}, nullptr);
+    ASSERT_TRUE(database) << database.error().text;
+    const auto store = management::make_sql_store(
+        {.database = **database, .cipher = &*cipher, .random = random, .clock = clock});
+    const auto fresh = crypto::PrivateKey::generate(random);
+    boost::asio::io_context loop;
+    auto done = boost::asio::co_spawn(
+        loop,
+        store->rotate_server_key(clock.now() + 10s, current,
+                                 {fresh.public_key().base64(), fresh.base64()}),
+        boost::asio::use_future);
+    loop.run();
+    const auto result = done.get();
+    ASSERT_TRUE(result) << result.error().text;
+  }
+  std::vector<std::unique_ptr<MgmtServer>> servers;
+};
+
+TEST_F(MgmtRotation, StreamsGoOnAndRequestsUnderTheOldKeyAreOpened) {
+  const std::string first = servers[0]->target();
+  const std::string second = servers[1]->target();
+  const Agent a("a");
+  ASSERT_TRUE(a.login(first, key).ok());
+  const std::string old_key = a.server_key(first).value;
+  EXPECT_EQ(a.server_key(second).value, old_key);
+  SyncStream stream(a, second);
+  ASSERT_TRUE(stream.wait_first());
+  rotate(old_key);
+  ASSERT_TRUE(eventually(
+      [&] {
+        return a.server_key(first).value != old_key &&
+               a.server_key(first).value == a.server_key(second).value;
+      },
+      10s));
+  // An agent that fetched the key before.
+  pb::LoginRequest request;
+  *request.mutable_meta() = a.meta();
+  grpc::ClientContext context;
+  pb::EncryptedMessage answer;
+  const auto status = stub(first)->Login(&context, a.seal(request, old_key), &answer);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_TRUE(a.open<pb::LoginResponse>(answer, old_key));
+  // Running streams stay with the key they were opened with.
+  const Agent b("b");
+  ASSERT_TRUE(b.login(second, key).ok());
+  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, b.key()); }, 5s));
+  EXPECT_FALSE(stream.wait_end(0ms));
+}
+
+}  // namespace
+}  // namespace nb::test
