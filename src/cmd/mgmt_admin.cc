@@ -2,10 +2,10 @@
 
 #include "base/text.h"
 #include "cmd/mgmt_core.h"
+#include "cmd/mgmt_database.h"
 #include "cmd/mgmt_settings.h"
 #include "crypto/setup_key.h"
 #include "management/domain/setup_key.h"
-#include "management/store/migrations.h"
 
 #include <fmt/chrono.h>
 
@@ -38,6 +38,10 @@ struct SetupKeyFlags {
 
 struct MigrateFlags {
   bool check = false;
+};
+
+struct SerialFlags {
+  std::int64_t by = 1'000'000;
 };
 
 // What one call does comes from its own words, never from a variable that happens to be set.
@@ -78,6 +82,15 @@ constexpr Option<MigrateFlags> kMigrate[] = {
      .env = "-",
      .member = &MigrateFlags::check,
      .help = "only say what is missing; exit status 3 if something is"},
+};
+
+constexpr Option<SerialFlags> kSerial[] = {
+    {.flag = "by",
+     .env = "-",
+     .member = &SerialFlags::by,
+     .min = 1,
+     .max = 1'000'000'000'000,
+     .help = "more than all changes since the backup was made"},
 };
 
 int complain(const Error& error) {
@@ -188,17 +201,6 @@ Result<> revoke(MgmtCore& core, const std::string& wanted) {
   return {};
 }
 
-Result<bool> migrations_missing(MgmtConfig& config, const Logger& log) {
-  NB_LET(sql::Dsn dsn, main_dsn(config));
-  const std::string where = dsn.describe();
-  NB_LET(const auto database, sql::Database::open(std::move(dsn), database_options(config), log));
-  NB_LET(const auto state, sql::check_migrations(*database, main_migrations(),
-                                                 std::chrono::steady_clock::now() + kStep));
-  fmt::print("{}: version {}, this program has {}\n", where, state.applied, state.wanted);
-  for (const std::string& name : state.pending) fmt::print("missing: {}\n", name);
-  return !state.pending.empty();
-}
-
 }  // namespace
 
 struct MgmtAdmin::Verb {
@@ -206,6 +208,7 @@ struct MgmtAdmin::Verb {
   config::Table table;
   SetupKeyFlags setup_key;
   MigrateFlags migrate;
+  SerialFlags serial;
 };
 
 void MgmtAdmin::add_to(config::Cli& cli) {
@@ -240,13 +243,15 @@ void MgmtAdmin::add_to(config::Cli& cli) {
        })},
       {"migrate", "bring the database up to date", "", 0,
        [](Verb& verb, const config::Invocation&, const Logger& log) {
-         if (!verb.migrate.check) {
-           const auto core = MgmtCore::open(verb.config, {}, kWait, log);
-           if (!core) return complain(core.error());
-         }
-         const auto missing = migrations_missing(verb.config, log);
-         if (!missing) return complain(missing.error());
-         return *missing ? 3 : 0;
+         return migrate_database(verb.config, verb.migrate.check, log);
+       }},
+      {"doctor", "list damaged rows of the database; exit status 3 if there are any", "", 0,
+       [](Verb& verb, const config::Invocation&, const Logger& log) {
+         return examine_database(verb.config, log);
+       }},
+      {"serial raise", "after a restore: make agents accept network maps again", "", 0,
+       [](Verb& verb, const config::Invocation&, const Logger& log) {
+         return raise_serials(verb.config, static_cast<std::uint64_t>(verb.serial.by), log);
        }},
   };
   for (const Plan& plan : plans) {
@@ -254,6 +259,7 @@ void MgmtAdmin::add_to(config::Cli& cli) {
     add_mgmt_store_rows(verb->table, verb->config);
     const std::string path = plan.path;
     if (path == "setup-key create") verb->table.section("The key").add(kCreate, verb->setup_key);
+    if (path == "serial raise") verb->table.section("Serials").add(kSerial, verb->serial);
     if (path == "migrate") verb->table.section("Migration").add(kMigrate, verb->migrate);
     config::Command command = mgmt_command(verb->table, verb->config);
     command.path = path;

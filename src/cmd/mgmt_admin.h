@@ -1,4 +1,5 @@
-// Verbs of netbird-mgmt that work on the database: setup-key create|list|revoke, migrate.
+// Verbs of netbird-mgmt that work on the database: setup-key create|list|revoke, migrate,
+// doctor, serial raise.
 #pragma once
 
 #include "base/config/cli.h"

@@ -46,7 +46,8 @@ Result<std::unique_ptr<MgmtCore>> MgmtCore::open(MgmtConfig& config, std::functi
                             .cipher = &*core->cipher_,
                             .random = core->random_,
                             .clock = core->clock_,
-                            .log = log};
+                            .log = log,
+                            .registry = registry};
   const Instant give_up = core->clock_.now() + wait;
   Backoff backoff({.first = 100ms, .most = 2s}, 1);
   for (;;) {
@@ -62,7 +63,9 @@ Result<std::unique_ptr<MgmtCore>> MgmtCore::open(MgmtConfig& config, std::functi
     log.warn("waiting for the database", {log::f(log::kError, prepared.error().text)});
     std::this_thread::sleep_for(backoff.next());
   }
-  const SqlStoreOptions options{.announce = std::move(announce), .dns_domain = config.dns_domain};
+  const SqlStoreOptions options{.announce = std::move(announce),
+                                .dns_domain = config.dns_domain,
+                                .keep_events = config.limits.event_log_enabled};
   core->store_ = make_sql_store(parts, options);
   core->agents_ = make_sql_agent_store(parts, options);
   return core;

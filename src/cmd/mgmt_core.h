@@ -36,6 +36,7 @@ class MgmtCore {
   sql::Database& database() { return *database_; }
   SystemClock& clock() { return clock_; }
   crypto::SystemRandom& random() { return random_; }
+  [[nodiscard]] const crypto::FieldCipher* cipher() const { return cipher_ ? &*cipher_ : nullptr; }
   crypto::XidGenerator& ids() { return ids_; }
   [[nodiscard]] management::RandomFn random_words();
   [[nodiscard]] bool postgres() const { return database_->engine() == sql::Engine::kPostgres; }

@@ -5,6 +5,7 @@
 #include "cmd/mgmt_cluster.h"
 #include "cmd/mgmt_core.h"
 #include "cmd/mgmt_settings.h"
+#include "cmd/mgmt_upkeep.h"
 #include "crypto/setup_key.h"
 #include "ha/local/adapters.h"
 #include "management/app/ephemeral.h"
@@ -84,6 +85,7 @@ struct MgmtServer::Impl {
 
   std::unique_ptr<MgmtCore> core;
   std::unique_ptr<app::GeoDatabase> geo;         // null: none
+  std::unique_ptr<MgmtUpkeep> upkeep;
   std::atomic<app::SyncHub*> hub_seen{nullptr};  // asked by the store's worker threads
   std::unique_ptr<net::LoopPool> control;        // one thread: hub, leases, everything of HA
   std::unique_ptr<net::LoopPool> loops;          // connections
@@ -125,6 +127,7 @@ Result<> MgmtServer::Impl::build() {
   NB_LET(core, MgmtCore::open(
                    config, [this, shared] { return shared && !bus_carries(); }, kDatabaseWait, log,
                    metrics.get()));
+  NB_LET(upkeep, MgmtUpkeep::make(config, *core, log));
   // Before anybody can ask for it; the same on every instance.
   NB_LET(auto secrets, core->server_keys());
   NB_TRY(keys.set(std::move(secrets)));
@@ -336,6 +339,7 @@ void MgmtServer::Impl::start_tasks() {
     ephemeral->start();
     tasks->spawn(watch_store());
     tasks->spawn(watch_keys());
+    upkeep->start(*tasks);
     tasks->spawn(keeper->run());
     tasks->spawn(expiry->run());
     if (listener) tasks->spawn(listener->run());

@@ -44,6 +44,21 @@ TEST_F(MgmtSingle, UnknownPeerIsAskedToRegisterAndThenKnown) {
   EXPECT_TRUE(same_key_again.ok());
 }
 
+TEST_F(MgmtSingle, OperatorsLookAfterTheDatabaseWhileItServes) {
+  const Finished migrated = server_->verb({"migrate"});
+  EXPECT_EQ(migrated.status, 0) << migrated.output;
+  const Finished checked = server_->verb({"migrate", "--check"});
+  EXPECT_EQ(checked.status, 0) << checked.output;
+  EXPECT_THAT(checked.output, testing::Not(testing::HasSubstr("missing")));
+  const Finished examined = server_->verb({"doctor"});
+  EXPECT_EQ(examined.status, 0) << examined.output;
+  EXPECT_THAT(examined.output, testing::HasSubstr("nothing wrong"));
+  const Finished raised = server_->verb({"serial", "raise", "--by", "5000000"});
+  EXPECT_EQ(raised.status, 0) << raised.output;
+  EXPECT_THAT(raised.output, testing::ContainsRegex("\t50000[0-9][0-9]"));
+  EXPECT_TRUE(Agent("after-raise").login(at, key_).ok());
+}
+
 TEST_F(MgmtSingle, WrongSetupKeyIsNotFound) {
   const Agent agent("stranger");
   const auto refused = agent.login(at, "00000000-0000-0000-0000-000000000001");

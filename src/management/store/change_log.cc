@@ -145,13 +145,12 @@ Result<std::size_t> prune_changes(Session& session, std::chrono::milliseconds ag
   // Whole rows by their key: a serial that loses one row only must not look described. Rows of one
   // serial are written at one moment, so `at` takes them together but for the limit's edge, where
   // the smallest serials of an account go first and nobody starts from inside one.
-  static const std::string kText = fmt::format(
+  const std::string text = fmt::format(
       "DELETE FROM nb_changes WHERE (account_id, serial) IN (SELECT account_id, serial FROM "
       "nb_changes WHERE at < {} - CAST($1 AS bigint) ORDER BY at LIMIT $2)",
       now_ms(session));
-  NB_LET(const std::int64_t count,
-         session.exec(kText, {static_cast<std::int64_t>(age.count()),
-                              static_cast<std::int64_t>(limit)}));
+  NB_LET(const std::int64_t count, session.exec(text, {static_cast<std::int64_t>(age.count()),
+                                                       static_cast<std::int64_t>(limit)}));
   return static_cast<std::size_t>(count);
 }
 

@@ -1,5 +1,6 @@
 // A snapshot brought up to date by what the log names is the snapshot that a fresh read gives.
 #include "management/store/change_log.h"
+
 #include "management/store/test_store.h"
 
 #include <gtest/gtest.h>
@@ -112,8 +113,10 @@ class Writer {
         return false;
       case 8:
         if (below(4) != 0) return true;
-        instance_.sql("UPDATE accounts SET network_serial = network_serial + 1; UPDATE groups SET "
-                      "name = 'by hand " + next() + "' WHERE name <> 'All'");
+        instance_.sql(
+            "UPDATE accounts SET network_serial = network_serial + 1; UPDATE groups SET "
+            "name = 'by hand " +
+            next() + "' WHERE name <> 'All'");
         return false;
       default:
         change_object();
@@ -163,10 +166,9 @@ class Writer {
 
   using Statements = std::vector<rows::Write>;
   void run(const Statements& statements, const Changes& changes) {
-    const auto done = instance_.database->run_blocking<void>(
-        soon(), {}, [&](sql::Session& session) -> Result<> {
-          for (const rows::Write& statement : statements)
-            NB_TRY(work::insert(session, statement));
+    const auto done =
+        instance_.database->run_blocking<void>(soon(), {}, [&](sql::Session& session) -> Result<> {
+          for (const rows::Write& statement : statements) NB_TRY(work::insert(session, statement));
           NB_TRY(work::bump_serial(session, context_, changes));
           return {};
         });
@@ -190,7 +192,8 @@ class Writer {
     const Changes changes = Changes(account_.id).touched(object.id);
     if (!fresh && below(3) == 0) {
       std::erase(known, object.id);
-      run({{std::string("DELETE FROM ") + table + " WHERE id = $1", {sql::Param(object.id.value())}}},
+      run({{std::string("DELETE FROM ") + table + " WHERE id = $1",
+            {sql::Param(object.id.value())}}},
           changes);
       return;
     }
@@ -351,7 +354,8 @@ TEST_P(ChangeLogTest, SnapshotAndDeltasAreAFreshSnapshot) {
   int whole = 0;
   for (int round = 0; round < 120; ++round) {
     bool described_all = true;
-    for (std::uint32_t n = random() % 4; n > 0; --n) described_all = writer.write() && described_all;
+    for (std::uint32_t n = random() % 4; n > 0; --n)
+      described_all = writer.write() && described_all;
     const auto delta = since(kept->account.serial);
     const AccountSnapshotPtr now = fresh();
     if (!described_all) {
@@ -379,8 +383,8 @@ TEST_P(ChangeLogTest, NothingNewIsAnEmptyDelta) {
 }
 
 TEST_P(ChangeLogTest, OnlyWhatChangedIsRead) {
-  const SetupKey key = *get(
-      store().create_setup_key(soon(), fresh_setup_key(account_.id), account_.created_by));
+  const SetupKey key =
+      *get(store().create_setup_key(soon(), fresh_setup_key(account_.id), account_.created_by));
   const auto first = get(store().register_peer(soon(), registration(key, "first")));
   const auto second = get(store().register_peer(soon(), registration(key, "second")));
   ASSERT_TRUE(first && second);
@@ -398,8 +402,8 @@ TEST_P(ChangeLogTest, OnlyWhatChangedIsRead) {
 }
 
 TEST_P(ChangeLogTest, ASerialFromTheFutureOrForgottenNeedsAWholeSnapshot) {
-  const SetupKey key = *get(
-      store().create_setup_key(soon(), fresh_setup_key(account_.id), account_.created_by));
+  const SetupKey key =
+      *get(store().create_setup_key(soon(), fresh_setup_key(account_.id), account_.created_by));
   for (int i = 0; i < 3; ++i)
     ASSERT_TRUE(get(store().register_peer(soon(), registration(key, "m" + std::to_string(i)))));
   EXPECT_FALSE(since(4));
@@ -412,8 +416,9 @@ TEST_P(ChangeLogTest, ASerialFromTheFutureOrForgottenNeedsAWholeSnapshot) {
 }
 
 TEST_P(ChangeLogTest, UnknownKindsOfALaterVersionNeedAWholeSnapshot) {
-  instance_.sql("UPDATE accounts SET network_serial = 1; INSERT INTO nb_changes (account_id, serial, "
-                "kind, object_id, at) SELECT id, 1, 99, 'x', 0 FROM accounts");
+  instance_.sql(
+      "UPDATE accounts SET network_serial = 1; INSERT INTO nb_changes (account_id, serial, "
+      "kind, object_id, at) SELECT id, 1, 99, 'x', 0 FROM accounts");
   EXPECT_FALSE(since(0));
 }
 

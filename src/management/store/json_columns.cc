@@ -301,8 +301,8 @@ std::vector<NameServer> read_name_servers(std::string_view text, Damage& damage)
     }
     const auto* const type = member(object, "NSType");
     const auto* const port = member(object, "Port");
-    out.push_back({*ip, type == nullptr ? 0 : number_of(*type),
-                   port == nullptr ? 0 : number_of(*port)});
+    out.push_back(
+        {*ip, type == nullptr ? 0 : number_of(*type), port == nullptr ? 0 : number_of(*port)});
   }
   return out;
 }

@@ -77,8 +77,8 @@ NetworkRangeCheck range_of(const json::object& object, Damage& damage) {
   NetworkRangeCheck out;
   out.action = text_of(object, "Action");
   for (const json::value& item : list_of(object, "Ranges", damage)) {
-    const auto range = item.is_string() ? Prefix::parse(std::string(item.get_string()))
-                                        : std::optional<Prefix>{};
+    const auto range =
+        item.is_string() ? Prefix::parse(std::string(item.get_string())) : std::optional<Prefix>{};
     if (range)
       out.ranges.push_back(*range);
     else

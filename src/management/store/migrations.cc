@@ -1,5 +1,6 @@
 #include "management/store/migrations.h"
 
+#include "management/store/constraints.h"
 #include "management/store/schema.h"
 
 #include <fmt/format.h>
@@ -42,52 +43,20 @@ Result<> repaired(Session& session, MigrationReport& report, std::string_view wh
   return {};
 }
 
-Result<> index_or_report(Session& session, MigrationReport& report, std::string_view name,
-                         std::string_view rest) {
-  std::string why;
-  NB_LET(const bool made,
-         schema::try_statement(session, fmt::format("CREATE UNIQUE INDEX {} {}", name, rest), why));
-  if (!made)
-    report.push_back(fmt::format("unique index {} not made: rows violate it ({})", name, why));
-  return {};
-}
-
 Result<> membership(Session& session, MigrationReport& report) {
+  // Between repair and constraint nobody may write what the repair did not see.
+  if (session.postgres())
+    NB_TRY(session.script("LOCK TABLE groups, peers, group_peers IN SHARE ROW EXCLUSIVE MODE"));
   NB_TRY(repaired(
       session, report, "group memberships of unknown peers or groups removed",
       "DELETE FROM group_peers WHERE peer_id NOT IN (SELECT id FROM peers) OR group_id NOT "
       "IN (SELECT id FROM groups)"));
   NB_TRY(session.script("CREATE INDEX IF NOT EXISTS nb_group_peers_peer ON group_peers (peer_id)"));
-  // SQLite can not add a constraint to a table; there the store's statements keep the rule, and it
-  // has one writer only.
+  // SQLite can not add a constraint to a table: see triggers().
   if (!session.postgres()) return {};
   return session.script(
       "ALTER TABLE group_peers ADD CONSTRAINT nb_group_peers_peer_fk FOREIGN KEY (peer_id) "
       "REFERENCES peers (id) ON DELETE CASCADE");
-}
-
-Result<> peer_uniqueness(Session& session, MigrationReport& report) {
-  // The later one of two peers with one IPv6 address gets a new one at its next registration of
-  // addresses; without any it works over IPv4.
-  NB_TRY(repaired(
-      session, report, "duplicate IPv6 addresses taken from later peers",
-      "UPDATE peers SET ipv6 = '\"\"' WHERE ipv6 IS NOT NULL AND ipv6 NOT IN ('', '\"\"') AND "
-      "EXISTS (SELECT 1 FROM peers other WHERE other.account_id = peers.account_id AND "
-      "other.ipv6 = peers.ipv6 AND other.id < peers.id)"));
-  return index_or_report(
-      session, report, "nb_peers_ipv6",
-      "ON peers (account_id, ipv6) WHERE ipv6 IS NOT NULL AND ipv6 <> '' AND ipv6 <> "
-      "'\"\"'");
-}
-
-Result<> one_all_group(Session& session, MigrationReport& report) {
-  NB_TRY(repaired(
-      session, report, "second groups named All renamed",
-      "UPDATE groups SET name = 'All (' || id || ')' WHERE name = 'All' AND EXISTS (SELECT 1 "
-      "FROM groups other WHERE other.account_id = groups.account_id AND other.name = 'All' "
-      "AND other.id < groups.id)"));
-  return index_or_report(session, report, "nb_groups_all",
-                         "ON groups (account_id) WHERE name = 'All'");
 }
 
 Result<> one_default_policy(Session& session, MigrationReport& report) {
@@ -96,32 +65,19 @@ Result<> one_default_policy(Session& session, MigrationReport& report) {
       session.exec("UPDATE policies SET nb_is_default = TRUE WHERE id IN (SELECT MIN(id) FROM "
                    "policies WHERE name = "
                    "'Default' GROUP BY account_id)"));
-  return index_or_report(session, report, "nb_policies_default",
-                         "ON policies (account_id) WHERE nb_is_default");
-}
-
-Result<> one_primary_account(Session& session, MigrationReport& report) {
-  NB_TRY(
-      repaired(session, report, "later accounts are no longer primary for their domain",
-               "UPDATE accounts SET is_domain_primary_account = FALSE WHERE "
-               "is_domain_primary_account AND domain_category = 'private' AND domain <> '' AND "
-               "EXISTS (SELECT 1 FROM accounts other WHERE other.is_domain_primary_account AND "
-               "other.domain_category = 'private' AND lower(other.domain) = lower(accounts.domain) "
-               "AND other.id < accounts.id)"));
-  return index_or_report(session, report, "nb_accounts_primary",
-                         "ON accounts (lower(domain)) WHERE is_domain_primary_account AND "
-                         "domain_category = 'private' AND domain <> ''");
+  return constraints::ensure(session, "nb_policies_default", report);
 }
 
 Result<> secret_hashes(Session& session, MigrationReport& report) {
   NB_TRY(session.script("CREATE INDEX IF NOT EXISTS nb_setup_keys_key ON setup_keys (key)"));
-  NB_TRY(repaired(
-      session, report, "second rows of one personal access token removed",
-      "DELETE FROM personal_access_tokens WHERE hashed_token <> '' AND EXISTS (SELECT 1 FROM "
-      "personal_access_tokens other WHERE other.hashed_token = "
-      "personal_access_tokens.hashed_token AND other.id < personal_access_tokens.id)"));
-  return index_or_report(session, report, "nb_pat_hash",
-                         "ON personal_access_tokens (hashed_token) WHERE hashed_token <> ''");
+  return constraints::ensure(session, "nb_pat_hash", report);
+}
+
+/// One unique index with its repair.
+std::function<Result<>(Session&, MigrationReport&)> unique(std::string_view name) {
+  return [name](Session& session, MigrationReport& report) {
+    return constraints::ensure(session, name, report);
+  };
 }
 
 /// Order of policies, rules and routers is the order of their rows (network-map.md §1.8, §2.1).
@@ -142,6 +98,27 @@ Result<> change_log(Session& session, MigrationReport& /*report*/) {
       "CREATE INDEX nb_changes_at ON nb_changes (at)");
 }
 
+/// Whoever writes it, and whatever an old copy of the row says: agents drop maps whose serial is
+/// lower than the last they applied (network-map.md §3.2). For SQLite also what its foreign keys,
+/// which can not be added later, and which upstream's server does not switch on, would do.
+Result<> triggers(Session& session, MigrationReport& /*report*/) {
+  if (session.postgres())
+    return session.script(
+        "CREATE OR REPLACE FUNCTION nb_keep_serial() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "NEW.network_serial := OLD.network_serial; RETURN NEW; END $$;"
+        "CREATE TRIGGER nb_keep_serial BEFORE UPDATE OF network_serial ON accounts FOR EACH ROW "
+        "WHEN "
+        "(OLD.network_serial > COALESCE(NEW.network_serial, 0)) EXECUTE FUNCTION nb_keep_serial()");
+  return session.script(
+      "CREATE TRIGGER nb_keep_serial AFTER UPDATE OF network_serial ON accounts WHEN "
+      "OLD.network_serial > COALESCE(NEW.network_serial, 0) BEGIN UPDATE accounts SET "
+      "network_serial = OLD.network_serial WHERE id = NEW.id; END;"
+      "CREATE TRIGGER nb_forget_peer AFTER DELETE ON peers BEGIN DELETE FROM group_peers WHERE "
+      "peer_id = OLD.id; END;"
+      "CREATE TRIGGER nb_forget_group AFTER DELETE ON groups BEGIN DELETE FROM group_peers WHERE "
+      "group_id = OLD.id; END");
+}
+
 Result<> event_tables(Session& session, MigrationReport& report) {
   NB_TRY(schema::complete(session, schema::event_tables(), report));
   // An event that is moved twice after a crash is stored once.
@@ -152,17 +129,23 @@ Result<> event_tables(Session& session, MigrationReport& report) {
 }  // namespace
 
 const sql::MigrationSet& main_migrations() {
-  static const sql::MigrationSet kSet{"main",
-                                      {{1, "upstream tables", upstream_tables},
-                                       {2, "own tables", own_tables},
-                                       {3, "group membership", membership},
-                                       {4, "peer addresses", peer_uniqueness},
-                                       {5, "one group All", one_all_group},
-                                       {6, "one default policy", one_default_policy},
-                                       {7, "one primary account", one_primary_account},
-                                       {8, "secret hashes", secret_hashes},
-                                       {9, "row order", row_order},
-                                       {10, "change log", change_log}}};
+  static const sql::MigrationSet kSet{
+      "main",
+      {{1, "upstream tables", upstream_tables},
+       {2, "own tables", own_tables},
+       {3, "group membership", membership},
+       {4, "peer addresses", unique("nb_peers_ipv6")},
+       {5, "one group All", unique("nb_groups_all")},
+       {6, "one default policy", one_default_policy},
+       {7, "one primary account", unique("nb_accounts_primary")},
+       {8, "secret hashes", secret_hashes},
+       {9, "row order", row_order},
+       {10, "change log", change_log},
+       {11, "one peer per key", unique("idx_peers_key_unique")},
+       {12, "one peer per address", unique("idx_account_ip")},
+       {13, "one peer per name", unique("idx_account_dnslabel")},
+       {14, "one group per name in tokens", unique("nb_groups_jwt")},
+       {15, "triggers", triggers}}};
   return kSet;
 }
 

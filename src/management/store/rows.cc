@@ -170,8 +170,8 @@ void add_settings(std::vector<Param>& out, const AccountSettings& s) {
 }  // namespace
 
 const std::string& account_columns() {
-  static const std::string kList = 
-      select_list("a", {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial, kAccountSettings});
+  static const std::string kList = select_list(
+      "a", {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial, kAccountSettings});
   return kList;
 }
 const std::string& peer_columns() {
@@ -231,24 +231,26 @@ void add_account_settings(std::vector<Param>& out, const Account& a) {
 }  // namespace
 
 Write insert_account(const Account& a) {
-  static const std::string kText =
-      insert_text("accounts", {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial,
-                               kAccountSettings});
+  static const std::string kText = insert_text(
+      "accounts",
+      {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial, kAccountSettings});
   Write out{kText, {Param(a.id.value()), Param(a.created_by.value()), Param(a.created_at)}};
   add_domain(out.values, a);
   add_network(out.values, a.network);
   out.values.emplace_back(a.serial);
   add_account_settings(out.values, a);
+  out.values = own(std::move(out.values));
   return out;
 }
 
 Write update_account(const Account& a) {
-  static const std::string kText = update_text(
-      "accounts", {"id ", kAccountDomain, kAccountNetwork, kAccountSettings});
+  static const std::string kText =
+      update_text("accounts", {"id ", kAccountDomain, kAccountNetwork, kAccountSettings});
   Write out{kText, {Param(a.id.value())}};
   add_domain(out.values, a);
   add_network(out.values, a.network);
   add_account_settings(out.values, a);
+  out.values = own(std::move(out.values));
   return out;
 }
 
@@ -300,6 +302,7 @@ Write insert_peer(const Peer& p) {
         Param(p.ephemeral), list_or_null(columns::strings(p.extra_dns_labels)),
         Param(p.allow_extra_dns_labels)})
     out.values.push_back(std::move(value));
+  out.values = own(std::move(out.values));
   return out;
 }
 
@@ -308,6 +311,7 @@ Write update_peer_meta(const Peer& peer) {
   Write out{kText, {Param(peer.id.value())}};
   add_meta(out.values, peer.meta);
   add_location(out.values, peer.location);
+  out.values = own(std::move(out.values));
   return out;
 }
 
@@ -334,10 +338,20 @@ User read_user(RowReader& row, const FieldCodec& codec, Damage& damage) {
 
 namespace {
 std::vector<Param> user_values(const User& u, const FieldCodec& codec) {
-  return {Param(u.id.value()), Param(u.account_id.value()), Param(u.role), Param(u.is_service_user),
-          Param(u.non_deletable), Param(u.service_user_name), Param(columns::ids(u.auto_groups)),
-          Param(u.blocked), Param(u.pending_approval), Param(u.last_login), Param(u.created_at),
-          Param(u.issued), Param(u.integration_ref_id), Param(u.integration_ref_type),
+  return {Param(u.id.value()),
+          Param(u.account_id.value()),
+          Param(u.role),
+          Param(u.is_service_user),
+          Param(u.non_deletable),
+          Param(u.service_user_name),
+          Param(columns::ids(u.auto_groups)),
+          Param(u.blocked),
+          Param(u.pending_approval),
+          Param(u.last_login),
+          Param(u.created_at),
+          Param(u.issued),
+          Param(u.integration_ref_id),
+          Param(u.integration_ref_type),
           Param(codec.seal(u.name, {"users", "name", u.id.value()})),
           Param(codec.seal(u.email, {"users", "email", u.id.value()}))};
 }
@@ -345,12 +359,12 @@ std::vector<Param> user_values(const User& u, const FieldCodec& codec) {
 
 Write insert_user(const User& u, const FieldCodec& codec) {
   static const std::string kText = insert_text("users", {kUser});
-  return {kText, user_values(u, codec)};
+  return {kText, own(user_values(u, codec))};
 }
 
 Write update_user(const User& u, const FieldCodec& codec) {
   static const std::string kText = update_text("users", {kUser});
-  return {kText, user_values(u, codec)};
+  return {kText, own(user_values(u, codec))};
 }
 
 SetupKey read_setup_key(RowReader& row, Damage& damage) {
@@ -376,12 +390,11 @@ SetupKey read_setup_key(RowReader& row, Damage& damage) {
 
 Write insert_setup_key(const SetupKey& k) {
   static const std::string kText = insert_text("setup_keys", {kSetupKey});
-  return {kText,
-          {Param(k.id.value()), Param(k.account_id.value()), Param(k.key.value()),
-           Param(k.key_secret), Param(k.name), Param(k.type), Param(k.created_at),
-           Param(k.expires_at), Param(k.updated_at), Param(k.revoked), Param(k.used_times),
-           Param(k.last_used), Param(columns::ids(k.auto_groups)), Param(k.usage_limit),
-           Param(k.ephemeral), Param(k.allow_extra_dns_labels)}};
+  return {kText, own({Param(k.id.value()), Param(k.account_id.value()), Param(k.key.value()),
+                      Param(k.key_secret), Param(k.name), Param(k.type), Param(k.created_at),
+                      Param(k.expires_at), Param(k.updated_at), Param(k.revoked),
+                      Param(k.used_times), Param(k.last_used), Param(columns::ids(k.auto_groups)),
+                      Param(k.usage_limit), Param(k.ephemeral), Param(k.allow_extra_dns_labels)})};
 }
 
 }  // namespace nb::management::rows

@@ -22,13 +22,13 @@
 namespace nb::management::rows {
 
 /// Column lists for SELECT, in the order the readers take them; the aliases are part of them.
-const std::string& account_columns();    // a.
-const std::string& peer_columns();       // p.
-const std::string& user_columns();       // u.
-const std::string& group_columns();      // g.
-const std::string& policy_columns();     // o.
-const std::string& rule_columns();       // r.
-const std::string& setup_key_columns();  // k.
+const std::string& account_columns();            // a.
+const std::string& peer_columns();               // p.
+const std::string& user_columns();               // u.
+const std::string& group_columns();              // g.
+const std::string& policy_columns();             // o.
+const std::string& rule_columns();               // r.
+const std::string& setup_key_columns();          // k.
 const std::string& posture_check_columns();      // c.
 const std::string& route_columns();              // t.
 const std::string& network_columns();            // n.

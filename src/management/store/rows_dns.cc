@@ -47,8 +47,13 @@ std::vector<Param> values(const DnsZone& z) {
 }
 
 std::vector<Param> values(const DnsZoneRecord& d) {
-  return {Param(d.id.value()), Param(d.account_id.value()), Param(d.zone_id.value()), Param(d.name),
-          Param(d.type),       Param(d.content),            Param(d.ttl)};
+  return {Param(d.id.value()),
+          Param(d.account_id.value()),
+          Param(d.zone_id.value()),
+          Param(d.name),
+          Param(d.type),
+          Param(d.content),
+          Param(d.ttl)};
 }
 
 }  // namespace
@@ -96,12 +101,12 @@ NameServerGroup read_name_server_group(RowReader& row, Damage& damage) {
 
 Write insert_name_server_group(const NameServerGroup& group) {
   static const std::string kText = insert_text("name_server_groups", {kNameServerGroup});
-  return {kText, values(group)};
+  return {kText, own(values(group))};
 }
 
 Write update_name_server_group(const NameServerGroup& group) {
   static const std::string kText = update_text("name_server_groups", {kNameServerGroup});
-  return {kText, values(group)};
+  return {kText, own(values(group))};
 }
 
 DnsZone read_zone(RowReader& row, Damage& damage) {
@@ -118,12 +123,12 @@ DnsZone read_zone(RowReader& row, Damage& damage) {
 
 Write insert_zone(const DnsZone& zone) {
   static const std::string kText = insert_text("zones", {kZone});
-  return {kText, values(zone)};
+  return {kText, own(values(zone))};
 }
 
 Write update_zone(const DnsZone& zone) {
   static const std::string kText = update_text("zones", {kZone});
-  return {kText, values(zone)};
+  return {kText, own(values(zone))};
 }
 
 DnsZoneRecord read_record(RowReader& row, Damage& /*damage*/) {
@@ -140,12 +145,12 @@ DnsZoneRecord read_record(RowReader& row, Damage& /*damage*/) {
 
 Write insert_record(const DnsZoneRecord& record) {
   static const std::string kText = insert_text("records", {kRecord});
-  return {kText, values(record)};
+  return {kText, own(values(record))};
 }
 
 Write update_record(const DnsZoneRecord& record) {
   static const std::string kText = update_text("records", {kRecord});
-  return {kText, values(record)};
+  return {kText, own(values(record))};
 }
 
 ProxyService read_service(RowReader& row, Damage& damage) {

@@ -111,12 +111,12 @@ Route read_route(RowReader& row, Damage& damage) {
 
 Write insert_route(const Route& route) {
   static const std::string kText = insert_text("routes", {kRoute});
-  return {kText, values(route)};
+  return {kText, own(values(route))};
 }
 
 Write update_route(const Route& route) {
   static const std::string kText = update_text("routes", {kRoute});
-  return {kText, values(route)};
+  return {kText, own(values(route))};
 }
 
 Network read_network(RowReader& row, Damage& /*damage*/) {
@@ -131,12 +131,12 @@ Network read_network(RowReader& row, Damage& /*damage*/) {
 
 Write insert_network(const Network& network) {
   static const std::string kText = insert_text("networks", {kNetwork});
-  return {kText, values(network)};
+  return {kText, own(values(network))};
 }
 
 Write update_network(const Network& network) {
   static const std::string kText = update_text("networks", {kNetwork});
-  return {kText, values(network)};
+  return {kText, own(values(network))};
 }
 
 NetworkRouter read_router(RowReader& row, Damage& damage) {
@@ -155,12 +155,12 @@ NetworkRouter read_router(RowReader& row, Damage& damage) {
 
 Write insert_router(const NetworkRouter& router) {
   static const std::string kText = insert_text("network_routers", {kRouter});
-  return {kText, values(router)};
+  return {kText, own(values(router))};
 }
 
 Write update_router(const NetworkRouter& router) {
   static const std::string kText = update_text("network_routers", {kRouter});
-  return {kText, values(router)};
+  return {kText, own(values(router))};
 }
 
 NetworkResource read_resource(RowReader& row, Damage& damage) {
@@ -180,12 +180,12 @@ NetworkResource read_resource(RowReader& row, Damage& damage) {
 
 Write insert_resource(const NetworkResource& resource) {
   static const std::string kText = insert_text("network_resources", {kResource});
-  return {kText, values(resource)};
+  return {kText, own(values(resource))};
 }
 
 Write update_resource(const NetworkResource& resource) {
   static const std::string kText = update_text("network_resources", {kResource});
-  return {kText, values(resource)};
+  return {kText, own(values(resource))};
 }
 
 }  // namespace nb::management::rows

@@ -21,10 +21,14 @@ constexpr std::string_view kRule =
 constexpr std::string_view kPostureCheck = "id name description account_id public_id checks ";
 
 std::vector<Param> values(const Group& g) {
-  return {Param(g.id.value()),        Param(g.account_id.value()),
-          Param(g.public_id.value()), Param(g.name),
-          Param(g.issued),            Param(columns::resources(g.resources)),
-          Param(g.integration_ref_id), Param(g.integration_ref_type)};
+  return {Param(g.id.value()),
+          Param(g.account_id.value()),
+          Param(g.public_id.value()),
+          Param(g.name),
+          Param(g.issued),
+          Param(columns::resources(g.resources)),
+          Param(g.integration_ref_id),
+          Param(g.integration_ref_type)};
 }
 
 std::vector<Param> values(const Policy& o) {
@@ -57,9 +61,9 @@ std::vector<Param> values(const PolicyRule& r) {
 }
 
 std::vector<Param> values(const PostureCheck& c) {
-  return {Param(c.id.value()),          Param(c.name),
-          Param(c.description),         Param(c.account_id.value()),
-          Param(c.public_id.value()),   Param(columns::posture_checks(c.checks))};
+  return {Param(c.id.value()),        Param(c.name),
+          Param(c.description),       Param(c.account_id.value()),
+          Param(c.public_id.value()), Param(columns::posture_checks(c.checks))};
 }
 
 }  // namespace
@@ -96,12 +100,12 @@ Group read_group(RowReader& row, Damage& damage) {
 
 Write insert_group(const Group& group) {
   static const std::string kText = insert_text("groups", {kGroup});
-  return {kText, values(group)};
+  return {kText, own(values(group))};
 }
 
 Write update_group(const Group& group) {
   static const std::string kText = update_text("groups", {kGroup});
-  return {kText, values(group)};
+  return {kText, own(values(group))};
 }
 
 Policy read_policy(RowReader& row, Damage& damage) {
@@ -118,14 +122,14 @@ Policy read_policy(RowReader& row, Damage& damage) {
 
 Write insert_policy(const Policy& policy, bool is_default) {
   static const std::string kText = insert_text("policies", {kPolicy, "nb_is_default "});
-  Write out{kText, values(policy)};
+  Write out{kText, own(values(policy))};
   out.values.push_back(is_default ? Param(true) : Param(nullptr));
   return out;
 }
 
 Write update_policy(const Policy& policy) {
   static const std::string kText = update_text("policies", {kPolicy});
-  return {kText, values(policy)};
+  return {kText, own(values(policy))};
 }
 
 PolicyRule read_rule(RowReader& row, Damage& damage) {
@@ -151,12 +155,12 @@ PolicyRule read_rule(RowReader& row, Damage& damage) {
 
 Write insert_rule(const PolicyRule& rule) {
   static const std::string kText = insert_text("policy_rules", {kRule});
-  return {kText, values(rule)};
+  return {kText, own(values(rule))};
 }
 
 Write update_rule(const PolicyRule& rule) {
   static const std::string kText = update_text("policy_rules", {kRule});
-  return {kText, values(rule)};
+  return {kText, own(values(rule))};
 }
 
 PostureCheck read_posture_check(RowReader& row, Damage& damage) {
@@ -172,12 +176,12 @@ PostureCheck read_posture_check(RowReader& row, Damage& damage) {
 
 Write insert_posture_check(const PostureCheck& check) {
   static const std::string kText = insert_text("posture_checks", {kPostureCheck});
-  return {kText, values(check)};
+  return {kText, own(values(check))};
 }
 
 Write update_posture_check(const PostureCheck& check) {
   static const std::string kText = update_text("posture_checks", {kPostureCheck});
-  return {kText, values(check)};
+  return {kText, own(values(check))};
 }
 
 }  // namespace nb::management::rows

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <vector>
+#include <utility>
 
 namespace nb::management::rows {
 namespace {
@@ -52,6 +52,12 @@ std::string update_text(std::string_view table, ColumnLists lists) {
     out += fmt::format("\"{}\" = ${}", columns[i], i + 1);
   }
   return out + fmt::format(" WHERE \"{}\" = $1", columns.front());
+}
+
+std::vector<sql::Param> own(std::vector<sql::Param> values) {
+  for (sql::Param& value : values)
+    if (value.kind() == sql::Param::Kind::kText) value = sql::Param(std::string(value.text()));
+  return values;
 }
 
 sql::Param list_or_null(std::string text) {

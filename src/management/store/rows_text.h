@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace nb::management::rows {
 
@@ -17,6 +18,9 @@ std::string select_list(std::string_view alias, ColumnLists lists);
 std::string insert_text(std::string_view table, ColumnLists lists);
 /// "UPDATE t SET … WHERE first = $1": the values are those of the insert.
 std::string update_text(std::string_view table, ColumnLists lists);
+
+/// The same values without borrowed text.
+std::vector<sql::Param> own(std::vector<sql::Param> values);
 
 /// A JSON list, or NULL when it is empty and was never set (upstream: nil).
 sql::Param list_or_null(std::string text);

@@ -1,6 +1,8 @@
 #include "management/store/sql_store.h"
 
+#include "base/log_keys.h"
 #include "management/store/change_log.h"
+#include "management/store/constraints.h"
 #include "management/store/migrations.h"
 #include "management/store/store_work.h"
 
@@ -25,28 +27,16 @@ class SqlStore final : public Store {
   Task<> ping(Instant deadline) override { return database_.ping(deadline); }
 
   Task<std::string> installation_id(Instant deadline) override {
-    return run<std::string>(deadline, kWrite, [](Session& session, const Context& context) {
-      return work::installation_id(session, context);
-    });
+    return call(deadline, kWrite, work::installation_id);
   }
-
   Task<ServerKeys> server_keys(Instant deadline, ServerKeyPair candidate) override {
-    return run<ServerKeys>(
-        deadline, kWrite,
-        [candidate = std::move(candidate)](Session& session, const Context& context) {
-          return work::server_keys(session, context, candidate);
-        });
+    return call(deadline, kWrite, work::server_keys, std::move(candidate));
   }
-
   Task<ServerKeys> rotate_server_key(Instant deadline, std::string expected_current,
                                      ServerKeyPair next) override {
-    return run<ServerKeys>(deadline, kWrite,
-                           [expected = std::move(expected_current), next = std::move(next)](
-                               Session& session, const Context& context) {
-                             return work::rotate_server_key(session, context, expected, next);
-                           });
+    return call(deadline, kWrite, work::rotate_server_key, std::move(expected_current),
+                std::move(next));
   }
-
   Task<> notify(Instant deadline, std::string channel, std::string payload) override {
     return run<void>(
         deadline, RunOptions{.single_statement = true},
@@ -55,140 +45,67 @@ class SqlStore final : public Store {
   }
 
   Task<Account> first_account(Instant deadline) override {
-    return run<Account>(deadline, kRead, [](Session& session, const Context& context) {
-      return work::first_account(session, context);
-    });
+    return call(deadline, kRead, work::first_account);
   }
-
   Task<std::pair<Account, bool>> ensure_account(Instant deadline, NewAccount fresh) override {
-    return run<std::pair<Account, bool>>(
-        deadline, kWrite, [fresh = std::move(fresh)](Session& session, const Context& context) {
-          return work::ensure_account(session, context, fresh);
-        });
+    return call(deadline, kWrite, work::ensure_account, std::move(fresh));
   }
-
   Task<Account> account(Instant deadline, AccountId id) override {
-    return run<Account>(deadline, kRead,
-                        [id = std::move(id)](Session& session, const Context& context) {
-                          return work::account(session, context, id);
-                        });
+    return call(deadline, kRead, work::account, std::move(id));
   }
-
   Task<AccountId> account_of_peer(Instant deadline, PeerKey key) override {
-    return run<AccountId>(
-        deadline, kRead,
-        [key = std::move(key)](Session& session, const Context&) -> Result<AccountId> {
-          NB_LET(const sql::Rows rows,
-                 session.query("SELECT account_id FROM peers WHERE key = $1", {key.value()}));
-          if (rows.empty()) return fail(Code::kNotFound, "account not found: index lookup failed");
-          return AccountId(rows[0].string(0));
-        });
+    return call(deadline, kRead, work::account_of_peer, std::move(key));
   }
-
   Task<AccountSnapshotPtr> snapshot(Instant deadline, AccountId id) override {
-    return run<AccountSnapshotPtr>(deadline, kReadBulk,
-                                   [id = std::move(id)](Session& session, const Context& context) {
-                                     return work::snapshot(session, context, id);
-                                   });
+    return call(deadline, kReadBulk, work::snapshot, std::move(id));
   }
-
   Task<std::optional<SnapshotDelta>> changes(Instant deadline, AccountId id,
                                              std::uint64_t since) override {
-    return run<std::optional<SnapshotDelta>>(
-        deadline, kReadMany,
-        [id = std::move(id), since](Session& session, const Context& context) {
-          return work::changes_since(session, context, id, since);
-        });
+    return call(deadline, kReadMany, work::changes_since, std::move(id), since);
   }
-
   Task<std::size_t> prune_changes(Instant deadline, std::chrono::milliseconds age,
                                   std::size_t limit) override {
-    return run<std::size_t>(deadline, kWrite, [age, limit](Session& session, const Context&) {
-      return work::prune_changes(session, age, limit);
-    });
+    return call(deadline, kWrite, work::prune_changes, age, limit);
   }
-
   Task<std::vector<AccountSerial>> serials(Instant deadline, std::vector<AccountId> ids) override {
-    return run<std::vector<AccountSerial>>(
-        deadline, kRead, [ids = std::move(ids)](Session& session, const Context&) {
-          return work::serials(session, ids);
-        });
+    return call(deadline, kRead, work::serials, std::move(ids));
   }
-
   Task<std::uint64_t> bump_serial(Instant deadline, AccountId id) override {
     return run<std::uint64_t>(deadline, kWrite,
                               [id = std::move(id)](Session& session, const Context& context) {
                                 return work::bump_serial(session, context, id);
                               });
   }
-
   Task<std::vector<Group>> groups(Instant deadline, AccountId account) override {
-    return run<std::vector<Group>>(
-        deadline, kReadMany, [id = std::move(account)](Session& session, const Context& context) {
-          return work::groups(session, context, id);
-        });
+    return call(deadline, kReadMany, work::groups, std::move(account));
   }
 
   Task<SetupKey> create_setup_key(Instant deadline, SetupKey key, UserId initiator) override {
-    return run<SetupKey>(deadline, kWrite,
-                         [key = std::move(key), initiator = std::move(initiator)](
-                             Session& session, const Context& context) {
-                           return work::create_setup_key(session, context, key, initiator);
-                         });
+    return call(deadline, kWrite, work::create_setup_key, std::move(key), std::move(initiator));
   }
-
   Task<std::vector<SetupKey>> setup_keys(Instant deadline, AccountId account) override {
-    return run<std::vector<SetupKey>>(
-        deadline, kRead, [id = std::move(account)](Session& session, const Context& context) {
-          return work::setup_keys(session, context, id);
-        });
+    return call(deadline, kRead, work::setup_keys, std::move(account));
   }
-
   Task<SetupKey> setup_key(Instant deadline, AccountId account, SetupKeyId id) override {
-    return run<SetupKey>(deadline, kRead,
-                         [account = std::move(account), id = std::move(id)](
-                             Session& session, const Context& context) {
-                           return work::setup_key(session, context, account, id);
-                         });
+    return call(deadline, kRead, work::setup_key, std::move(account), std::move(id));
   }
-
   Task<SetupKey> setup_key_by_hash(Instant deadline, SetupKeyHash hash) override {
-    return run<SetupKey>(deadline, kRead,
-                         [hash = std::move(hash)](Session& session, const Context& context) {
-                           return work::setup_key_by_hash(session, context, hash);
-                         });
+    return call(deadline, kRead, work::setup_key_by_hash, std::move(hash));
   }
-
   Task<SetupKey> revoke_setup_key(Instant deadline, AccountId account, SetupKeyId id,
                                   UserId initiator) override {
-    return run<SetupKey>(
-        deadline, kWrite,
-        [account = std::move(account), id = std::move(id), initiator = std::move(initiator)](
-            Session& session, const Context& context) {
-          return work::revoke_setup_key(session, context, account, id, initiator);
-        });
+    return call(deadline, kWrite, work::revoke_setup_key, std::move(account), std::move(id),
+                std::move(initiator));
   }
 
   Task<PeerView> peer_by_key(Instant deadline, PeerKey key) override {
-    return run<PeerView>(deadline, kRead,
-                         [key = std::move(key)](Session& session, const Context& context) {
-                           return work::peer_by_key(session, context, key);
-                         });
+    return call(deadline, kRead, work::peer_by_key, std::move(key));
   }
-
   Task<PeerView> peer_by_id(Instant deadline, AccountId account, PeerId id) override {
-    return run<PeerView>(deadline, kRead,
-                         [account = std::move(account), id = std::move(id)](
-                             Session& session, const Context& context) {
-                           return work::peer_by_id(session, context, account, id);
-                         });
+    return call(deadline, kRead, work::peer_by_id, std::move(account), std::move(id));
   }
-
   Task<Registered> register_peer(Instant deadline, Registration request) override {
-    return run<Registered>(
-        deadline, kWrite, [request = std::move(request)](Session& session, const Context& context) {
-          return work::register_peer(session, context, request);
-        });
+    return call(deadline, kWrite, work::register_peer, std::move(request));
   }
 
   Task<ReloggedIn> relogin(Instant deadline, Relogin request) override {
@@ -202,10 +119,7 @@ class SqlStore final : public Store {
       same.view = *std::move(view);
       co_return same;
     }
-    auto change = [request = std::move(request)](Session& session, const Context& context) {
-      return work::relogin(session, context, request);
-    };
-    co_return co_await run<ReloggedIn>(deadline, kWrite, std::move(change));
+    co_return co_await call(deadline, kWrite, work::relogin, std::move(request));
   }
 
   Task<MetaUpdated> update_meta(Instant deadline, MetaUpdate update) override {
@@ -215,88 +129,66 @@ class SqlStore final : public Store {
     if (!allowed) co_return allowed.error();
     MetaUpdated out = work::apply_meta(*std::move(view), update);
     if (!out.change.any && !out.location_changed) co_return out;
-    auto change = [update = std::move(update)](Session& session, const Context& context) {
-      return work::update_meta(session, context, update);
-    };
-    co_return co_await run<MetaUpdated>(deadline, kWrite, std::move(change));
+    co_return co_await call(deadline, kWrite, work::update_meta, std::move(update));
   }
 
   Task<DeletedPeer> delete_peer(Instant deadline, PeerKey key, std::string initiator) override {
-    return run<DeletedPeer>(deadline, kWrite,
-                            [key = std::move(key), initiator = std::move(initiator)](
-                                Session& session, const Context& context) {
-                              return work::delete_peer(session, context, key, initiator);
-                            });
+    return call(deadline, kWrite, work::delete_peer, std::move(key), std::move(initiator));
   }
 
   Task<Swept> expire_logins(Instant deadline, std::size_t limit) override {
-    return run<Swept>(deadline, kWrite, [limit](Session& session, const Context& context) {
-      return work::expire_logins(session, context, limit);
-    });
+    return call(deadline, kWrite, work::expire_logins, limit);
   }
-
   Task<Swept> expire_inactive(Instant deadline, std::size_t limit) override {
-    return run<Swept>(deadline, kWrite, [limit](Session& session, const Context& context) {
-      return work::expire_inactive(session, context, limit);
-    });
+    return call(deadline, kWrite, work::expire_inactive, limit);
   }
-
   Task<Swept> delete_ephemeral(Instant deadline, std::chrono::milliseconds lifetime,
                                std::size_t limit) override {
-    return run<Swept>(deadline, kWrite, [lifetime, limit](Session& session, const Context& context) {
-      return work::delete_ephemeral(session, context, lifetime, limit);
-    });
+    return call(deadline, kWrite, work::delete_ephemeral, lifetime, limit);
   }
 
   Task<> heartbeat(Instant deadline, InstanceId instance, std::int64_t incarnation,
                    std::chrono::milliseconds ttl) override {
-    return run<void>(
-        deadline, kWrite,
-        [instance = std::move(instance), incarnation, ttl](Session& session, const Context&) {
-          return work::heartbeat(session, instance, incarnation, ttl);
-        });
+    return call(deadline, kWrite, work::heartbeat, std::move(instance), incarnation, ttl);
   }
-
   Task<> retire(Instant deadline, InstanceId instance, std::int64_t incarnation) override {
-    return run<void>(
-        deadline, kWrite,
-        [instance = std::move(instance), incarnation](Session& session, const Context&) {
-          return work::retire(session, instance, incarnation);
-        });
+    return call(deadline, kWrite, work::retire, std::move(instance), incarnation);
   }
-
   Task<SessionStarted> connect(Instant deadline, PeerId peer, InstanceId instance,
                                std::int64_t incarnation) override {
-    return run<SessionStarted>(deadline, kWrite,
-                               [peer = std::move(peer), instance = std::move(instance),
-                                incarnation](Session& session, const Context& context) {
-                                 return work::connect(session, context, peer, instance,
-                                                      incarnation);
-                               });
+    return call(deadline, kWrite, work::connect, std::move(peer), std::move(instance), incarnation);
   }
-
   Task<bool> disconnect(Instant deadline, PeerId peer, std::int64_t epoch) override {
-    return run<bool>(deadline, kWrite,
-                     [peer = std::move(peer), epoch](Session& session, const Context& context) {
-                       return work::disconnect(session, context, peer, epoch);
-                     });
+    return call(deadline, kWrite, work::disconnect, std::move(peer), epoch);
   }
-
   Task<std::vector<ReapedPeer>> disconnect_dead(Instant deadline, std::size_t limit) override {
-    return run<std::vector<ReapedPeer>>(deadline, kWrite,
-                                        [limit](Session& session, const Context& context) {
-                                          return work::disconnect_dead(session, context, limit);
-                                        });
+    return call(deadline, kWrite, work::disconnect_dead, limit);
   }
 
   Task<> add_event(Instant deadline, Event event) override {
-    return run<void>(deadline, kWrite,
-                     [event = std::move(event)](Session& session, const Context& context) {
-                       return work::add_event(session, context, event);
-                     });
+    return call(deadline, kWrite, work::add_event, std::move(event));
   }
 
  private:
+  /// A function of store_work.h as a unit of work that owns its arguments.
+  template <class T, class... Params, class... Args>
+  Task<T> call(Instant deadline, RunOptions options,
+               Result<T> (*fn)(Session&, const Context&, Params...), Args... args) {
+    return run<T>(deadline, options,
+                  [fn, ... args = std::move(args)](Session& session, const Context& context) {
+                    return fn(session, context, args...);
+                  });
+  }
+  /// The same for one that needs nothing of the store.
+  template <class T, class... Params, class... Args>
+  Task<T> call(Instant deadline, RunOptions options, Result<T> (*fn)(Session&, Params...),
+               Args... args) {
+    return run<T>(deadline, options,
+                  [fn, ... args = std::move(args)](Session& session, const Context&) {
+                    return fn(session, args...);
+                  });
+  }
+
   template <class T, class Fn>
   Task<T> run(Instant deadline, RunOptions options, Fn fn) {
     return database_.run<T>(deadline, options, guarded<T>(std::move(fn)));
@@ -322,9 +214,35 @@ class SqlStore final : public Store {
 
 }  // namespace
 
+namespace {
+
+/// Unique indexes that an earlier start had to leave out, because rows stood in their way.
+Result<> make_missing_indexes(const SqlStoreParts& parts, Instant deadline,
+                              sql::MigrationReport& report) {
+  NB_LET(const auto missing, parts.database.run_blocking<std::vector<std::string>>(
+                                 deadline, {.read_only = true}, constraints::missing));
+  for (const std::string& name : missing) {
+    NB_LET(const auto lines,
+           parts.database.run_blocking<sql::MigrationReport>(
+               deadline, kWrite, [name](Session& session) -> Result<sql::MigrationReport> {
+                 sql::MigrationReport out;
+                 NB_TRY(constraints::ensure(session, name, out));
+                 return out;
+               }));
+    for (const std::string& line : lines) {
+      parts.log.warn("database repaired", {log::f("what", line)});
+      report.push_back(line);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<sql::MigrationReport> prepare_main_database(const SqlStoreParts& parts, Instant deadline) {
   NB_LET(sql::MigrationReport report,
          sql::migrate(parts.database, main_migrations(), deadline, parts.log));
+  NB_TRY(make_missing_indexes(parts, deadline, report));
   const auto context = std::make_shared<const Context>(parts, SqlStoreOptions{});
   NB_TRY(parts.database.run_blocking<void>(deadline, kWrite, [context](Session& session) {
     return work::check_data_store_key(session, *context);

@@ -12,6 +12,10 @@
 #include <memory>
 #include <string>
 
+namespace prometheus {
+class Registry;
+}
+
 namespace nb::management {
 
 /// PostgreSQL channel on which writes are told when SqlStoreOptions::announce says so;
@@ -24,6 +28,8 @@ struct SqlStoreOptions {
   std::function<bool()> announce{};
   /// For accounts without a DNS domain of their own; appears in events.
   std::string dns_domain = "netbird.selfhosted";
+  /// Activity events are kept; otherwise none is written.
+  bool keep_events = true;
 };
 
 /// What the store stands on; all of it outlives the store.
@@ -33,6 +39,7 @@ struct SqlStoreParts {
   crypto::RandomSource& random;                 // used from worker threads
   const Clock& clock;
   Logger log{};
+  prometheus::Registry* registry = nullptr;
 };
 
 /// Brings the schema up to date and makes sure that the data-store key is the one the database was

@@ -165,10 +165,10 @@ class Store {
   virtual Task<AccountId> account_of_peer(Instant deadline, PeerKey key) = 0;
   /// One consistent picture (REPEATABLE READ READ ONLY); its serial is the map's serial.
   virtual Task<AccountSnapshotPtr> snapshot(Instant deadline, AccountId id) = 0;
-  /// What changed since a snapshot with this serial, as it is now, read in one transaction; apply it
-  /// with applied(). Nothing: take a whole snapshot, because not every serial in between says what
-  /// it changed (another server wrote it, or it is too long ago), or it would be too much.
-  /// Not every write raises the serial: see peers' `last_seen` and the like (decision 0060).
+  /// What changed since a snapshot with this serial, as it is now, read in one transaction; apply
+  /// it with applied(). Nothing: take a whole snapshot, because not every serial in between says
+  /// what it changed (another server wrote it, or it is too long ago), or it would be too much. Not
+  /// every write raises the serial: see peers' `last_seen` and the like (decision 0060).
   virtual Task<std::optional<SnapshotDelta>> changes(Instant deadline, AccountId id,
                                                      std::uint64_t since) = 0;
   /// Forgets what changes() would tell about times longer ago than `age`. Returns how many rows, at
@@ -232,7 +232,8 @@ class Store {
   virtual Task<Swept> expire_logins(Instant deadline, std::size_t limit) = 0;
   /// Peers that were away for too long have to log in again.
   virtual Task<Swept> expire_inactive(Instant deadline, std::size_t limit) = 0;
-  /// Ephemeral peers without a session for `lifetime` are deleted, unless something depends on them.
+  /// Ephemeral peers without a session for `lifetime` are deleted, unless something depends on
+  /// them.
   virtual Task<Swept> delete_ephemeral(Instant deadline, std::chrono::milliseconds lifetime,
                                        std::size_t limit) = 0;
 

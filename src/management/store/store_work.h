@@ -5,9 +5,9 @@
 #include "management/store/field_codec.h"
 #include "management/store/rows.h"
 #include "management/store/sql_store.h"
+#include "management/store/store_metrics.h"
 #include "sql/session.h"
 
-#include <atomic>
 #include <mutex>
 #include <set>
 #include <string>
@@ -25,8 +25,7 @@ struct Context {
   SqlStoreOptions options;
   Logger log;
   mutable crypto::XidGenerator ids;
-  /// Since the start, over all reads.
-  mutable std::atomic<std::uint64_t> damaged_fields{0};
+  StoreMetrics metrics;
   mutable std::mutex reported_mutex;
   mutable std::set<std::pair<std::string, std::string>> reported;  // said once per process
 
@@ -36,7 +35,8 @@ struct Context {
         clock(parts.clock),
         options(std::move(options_in)),
         log(parts.log),
-        ids(parts.clock, parts.random) {}
+        ids(parts.clock, parts.random),
+        metrics(parts.registry) {}
 
   [[nodiscard]] RandomFn random_fn() const;
   /// Counts damaged fields, and logs them once per object.
@@ -65,6 +65,7 @@ Result<std::uint64_t> bump_serial(Session& session, const Context& context, cons
 Result<> add_event(Session& session, const Context& context, const Event& event);
 Result<Account> account(Session& session, const Context& context, const AccountId& id);
 Result<Account> first_account(Session& session, const Context& context);
+Result<AccountId> account_of_peer(Session& session, const Context& context, const PeerKey& key);
 Result<PeerView> peer_by_key(Session& session, const Context& context, const PeerKey& key);
 /// The same, holding the peer's row until the end of the transaction.
 Result<PeerView> peer_by_key_locked(Session& session, const Context& context, const PeerKey& key);

@@ -20,13 +20,14 @@ class SweepsTest : public testing::TestWithParam<sql::Engine> {
     auto made = get(store().ensure_account(soon(), fresh_account()));
     ASSERT_TRUE(made) << made.error().text;
     account_ = std::move(made->first);
-    key_ = *get(store().create_setup_key(
-        soon(), fresh_setup_key(account_.id, {.ephemeral = true}), account_.created_by));
+    key_ = *get(store().create_setup_key(soon(), fresh_setup_key(account_.id, {.ephemeral = true}),
+                                         account_.created_by));
   }
   Store& store() { return *instance_.store; }
   [[nodiscard]] bool postgres() const { return GetParam() == sql::Engine::kPostgres; }
   [[nodiscard]] std::string past(const std::string& interval) const {
-    return postgres() ? "now() - interval '" + interval + "'" : "datetime('now', '-" + interval + "')";
+    return postgres() ? "now() - interval '" + interval + "'"
+                      : "datetime('now', '-" + interval + "')";
   }
   Peer sso_peer(const std::string& name) {
     Registration request = registration(key_, name);
@@ -108,7 +109,8 @@ TEST_P(SweepsTest, APeerThatWasAwayTooLongHasToLogInAgain) {
   const Peer idle = sso_peer("idle");
   const Peer busy = sso_peer("busy");
   ASSERT_TRUE(get(store().connect(soon(), busy.id, InstanceId("i"), 1)));
-  for (const Peer* peer : {&idle, &busy}) set(*peer, "peer_status_last_seen = " + past("11 minutes"));
+  for (const Peer* peer : {&idle, &busy})
+    set(*peer, "peer_status_last_seen = " + past("11 minutes"));
   EXPECT_TRUE(get(store().expire_inactive(soon(), 100))->peers.empty());  // off by default
   instance_.sql("UPDATE accounts SET settings_peer_inactivity_expiration_enabled = TRUE");
   const auto swept = get(store().expire_inactive(soon(), 100));
@@ -131,7 +133,8 @@ TEST_P(SweepsTest, AnEphemeralPeerGoesWhenItsTimeIsUp) {
   set(recent, "peer_status_last_seen = " + past("9 minutes"));
   instance_.sql(
       "INSERT INTO network_routers (id, network_id, account_id, public_id, peer, enabled) VALUES "
-      "('r', 'n', '" + account_.id.value() + "', '', '" + routing.id.value() + "', TRUE)");
+      "('r', 'n', '" +
+      account_.id.value() + "', '', '" + routing.id.value() + "', TRUE)");
   const std::uint64_t before = serial();
   const auto swept = get(store().delete_ephemeral(soon(), 10min, 100));
   ASSERT_TRUE(swept) << swept.error().text;

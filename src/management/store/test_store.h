@@ -57,7 +57,7 @@ struct Instance {
                     const crypto::FieldCipher* cipher = &example_cipher(),
                     SqlStoreOptions options = {})
       : database(fixture.open()),
-        parts{*database, cipher, random_source(), system_clock(), {}},
+        parts{*database, cipher, random_source(), system_clock(), {}, nullptr},
         store(make_sql_store(parts, std::move(options))) {}
 
   std::unique_ptr<sql::Database> database;

@@ -19,7 +19,7 @@ RandomFn Context::random_fn() const {
 void Context::report(const columns::Damage& damage, std::string_view what,
                      std::string_view id) const {
   if (damage.fields == 0) return;
-  damaged_fields.fetch_add(damage.fields, std::memory_order_relaxed);
+  metrics.damaged_fields_total.Increment(static_cast<double>(damage.fields));
   {
     const std::lock_guard lock(reported_mutex);
     constexpr std::size_t kRememberedMax = 10'000;
@@ -61,6 +61,7 @@ Result<sql::Rows> insert(Session& session, const rows::Write& row, std::string_v
 }
 
 Result<> add_event(Session& session, const Context& context, const Event& event) {
+  if (!context.options.keep_events) return {};
   NB_TRY(session.exec("INSERT INTO nb_event_outbox (key, event) VALUES ($1, $2)",
                       {context.ids.next(), columns::event(event)}));
   return {};
@@ -117,6 +118,14 @@ Result<PeerView> read_view(const Context& context, const sql::Rows& rows) {
 }
 
 }  // namespace
+
+Result<AccountId> account_of_peer(Session& session, const Context& /*context*/,
+                                  const PeerKey& key) {
+  NB_LET(const sql::Rows rows,
+         session.query("SELECT account_id FROM peers WHERE key = $1", {key.value()}));
+  if (rows.empty()) return fail(Code::kNotFound, "account not found: index lookup failed");
+  return AccountId(rows[0].string(0));
+}
 
 Result<PeerView> peer_by_key(Session& session, const Context& context, const PeerKey& key) {
   static const std::string kText = peer_query("p.key = $1", "");

@@ -1,6 +1,7 @@
 // First registration of a machine. Source: contract/management-grpc.md §5.2.1, network-map.md §4.
 #include "management/store/change_log.h"
 #include "management/store/idna.h"
+#include "management/store/range_change.h"
 #include "management/store/store_work.h"
 
 namespace nb::management::work {
@@ -252,6 +253,7 @@ Result<Registered> register_peer(Session& session, const Context& context,
   changes.touched(out.peer.id).touched_all(out.groups);
   if (sponsor.user) changes.touched(sponsor.user->id);
   NB_LET(out.serial, bump_serial(session, context, changes));
+  NB_TRY(require_networks(session, owner.id, owner.network));
   return out;
 }
 

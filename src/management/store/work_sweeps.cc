@@ -12,9 +12,10 @@ namespace {
 /// `time` plus `nanoseconds` is not later than the database's clock; no time: for ever ago.
 std::string passed(const Session& session, std::string_view time, std::string_view nanoseconds) {
   return session.postgres()
-             ? fmt::format("COALESCE({}, 'epoch') <= now() - ({} / 1000.0) * interval '1 "
-                           "microsecond'",
-                           time, nanoseconds)
+             ? fmt::format(
+                   "COALESCE({}, 'epoch') <= now() - ({} / 1000.0) * interval '1 "
+                   "microsecond'",
+                   time, nanoseconds)
              : fmt::format("COALESCE(julianday({}), 0) + {} / 86400e9 <= julianday('now')", time,
                            nanoseconds);
 }
@@ -24,11 +25,10 @@ std::string passed(const Session& session, std::string_view time, std::string_vi
 Result<std::vector<Peer>> due_peers(Session& session, const Context& context,
                                     const std::string& condition,
                                     std::vector<sql::Param> more_params, std::size_t limit) {
-  const std::string text =
-      fmt::format("SELECT {} FROM peers p JOIN accounts a ON a.id = p.account_id WHERE {} ORDER BY "
-                  "p.id LIMIT $1{}",
-                  rows::peer_columns(), condition,
-                  locking(session, "FOR UPDATE OF p SKIP LOCKED"));
+  const std::string text = fmt::format(
+      "SELECT {} FROM peers p JOIN accounts a ON a.id = p.account_id WHERE {} ORDER BY "
+      "p.id LIMIT $1{}",
+      rows::peer_columns(), condition, locking(session, "FOR UPDATE OF p SKIP LOCKED"));
   std::vector<sql::Param> params{static_cast<std::int64_t>(limit)};
   for (sql::Param& param : more_params) params.push_back(std::move(param));
   NB_LET(const sql::Rows rows, session.query(text, params));
@@ -58,10 +58,10 @@ Result<> finish(Session& session, const Context& context, Activity activity, boo
     settings.emplace(id, std::move(owner.settings));
   }
   for (const Peer& peer : swept.peers)
-    NB_TRY(add_event(session, context,
-                     peer_event(context, activity,
-                                by_owner ? peer.user_id.value() : kSystemInitiator, peer,
-                                settings.at(peer.account_id))));
+    NB_TRY(
+        add_event(session, context,
+                  peer_event(context, activity, by_owner ? peer.user_id.value() : kSystemInitiator,
+                             peer, settings.at(peer.account_id))));
   for (const auto& [id, changes] : accounts) {
     NB_LET(const std::uint64_t serial, bump_serial(session, context, changes));
     swept.accounts.push_back({id, serial});
@@ -106,14 +106,14 @@ Result<Swept> expire_logins(Session& session, const Context& context, std::size_
 }
 
 Result<Swept> expire_inactive(Session& session, const Context& context, std::size_t limit) {
-  return expire(session, context,
-                "NOT COALESCE(p.peer_status_connected, FALSE) AND NOT "
-                "COALESCE(p.peer_status_login_expired, FALSE) AND p.inactivity_expiration_enabled "
-                "AND COALESCE(p.user_id, '') <> '' AND "
-                "a.settings_peer_inactivity_expiration_enabled AND " +
-                    passed(session, "p.peer_status_last_seen",
-                           "a.settings_peer_inactivity_expiration"),
-                limit);
+  return expire(
+      session, context,
+      "NOT COALESCE(p.peer_status_connected, FALSE) AND NOT "
+      "COALESCE(p.peer_status_login_expired, FALSE) AND p.inactivity_expiration_enabled "
+      "AND COALESCE(p.user_id, '') <> '' AND "
+      "a.settings_peer_inactivity_expiration_enabled AND " +
+          passed(session, "p.peer_status_last_seen", "a.settings_peer_inactivity_expiration"),
+      limit);
 }
 
 Result<Swept> delete_ephemeral(Session& session, const Context& context,

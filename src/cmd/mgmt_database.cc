@@ -1,0 +1,102 @@
+#include "cmd/mgmt_database.h"
+
+#include "base/text.h"
+#include "cmd/mgmt_core.h"
+#include "cmd/mgmt_settings.h"
+#include "cmd/mgmt_upkeep.h"
+#include "management/store/doctor.h"
+#include "management/store/maintenance.h"
+#include "management/store/migrations.h"
+
+#include <fmt/format.h>
+
+namespace nb::cmd {
+namespace {
+
+using namespace management;
+using namespace std::chrono_literals;
+
+constexpr auto kStep = 30s;
+constexpr auto kLong = 10min;  // reads of a whole database
+constexpr auto kWait = 10s;    // for a database that is not there yet
+constexpr std::size_t kFindingsMax = 10'000;
+constexpr int kFound = 3;
+
+int complain(const Error& error) {
+  fmt::print(stderr, "netbird-mgmt: {}\n", error.text);
+  return 1;
+}
+
+Instant in(std::chrono::milliseconds time) {
+  return std::chrono::steady_clock::now() + time;
+}
+
+Result<bool> main_complete(const MgmtConfig& config, const Logger& log) {
+  NB_LET(sql::Dsn dsn, main_dsn(config));
+  const std::string where = dsn.describe();
+  NB_LET(const auto database, sql::Database::open(std::move(dsn), database_options(config), log));
+  NB_LET(const SchemaState state, schema_state(*database, in(kStep)));
+  fmt::print("{}: version {}, this program has {}\n", where, state.applied, state.wanted);
+  for (const std::string& name : state.pending) fmt::print("missing: {}\n", name);
+  for (const std::string& name : state.missing_indexes)
+    fmt::print("missing: unique index {}; netbird-mgmt doctor says why\n", name);
+  return state.complete();
+}
+
+Result<bool> events_complete(const MgmtConfig& config, const Logger& log) {
+  NB_LET(sql::Dsn dsn, events_dsn(config));
+  const std::string where = dsn.describe();
+  NB_LET(const auto database, sql::Database::open(std::move(dsn), database_options(config), log));
+  NB_LET(const auto state, sql::check_migrations(*database, event_migrations(), in(kStep)));
+  fmt::print("{}: events version {}, this program has {}\n", where, state.applied, state.wanted);
+  for (const std::string& name : state.pending) fmt::print("missing: {}\n", name);
+  return state.pending.empty();
+}
+
+Result<> bring_up_to_date(MgmtConfig& config, const Logger& log) {
+  NB_LET(const auto core, MgmtCore::open(config, {}, kWait, log));
+  NB_LET(const auto upkeep, MgmtUpkeep::make(config, *core, log));
+  return EventLog(core->database(), upkeep->events(), log).prepare(in(kStep));
+}
+
+}  // namespace
+
+int migrate_database(MgmtConfig& config, bool check_only, const Logger& log) {
+  if (!check_only)
+    if (const auto done = bring_up_to_date(config, log); !done) return complain(done.error());
+  const auto main = main_complete(config, log);
+  if (!main) return complain(main.error());
+  const auto events = events_complete(config, log);
+  if (!events) return complain(events.error());
+  return *main && *events ? 0 : kFound;
+}
+
+int examine_database(MgmtConfig& config, const Logger& log) {
+  const auto core = MgmtCore::open(config, {}, kWait, log);
+  if (!core) return complain(core.error());
+  const auto diagnosis =
+      examine((*core)->database(), (*core)->cipher(), (*core)->random(), kFindingsMax, in(kLong));
+  if (!diagnosis) return complain(diagnosis.error());
+  if (diagnosis->findings.empty()) {
+    fmt::print("nothing wrong\n");
+    return 0;
+  }
+  fmt::print("TABLE\tID\tWHAT\tMEANING\n");
+  for (const Finding& finding : diagnosis->findings)
+    fmt::print("{}\t{}\t{}\t{}\n", finding.table, escape_control(finding.id),
+               escape_control(finding.what), finding.meaning);
+  if (diagnosis->cut) fmt::print("only the first {} are listed\n", kFindingsMax);
+  return kFound;
+}
+
+int raise_serials(MgmtConfig& config, std::uint64_t step, const Logger& log) {
+  const auto core = MgmtCore::open(config, {}, kWait, log);
+  if (!core) return complain(core.error());
+  const auto raised = management::raise_serials((*core)->database(), step, in(kStep));
+  if (!raised) return complain(raised.error());
+  for (const AccountSerial& account : *raised)
+    fmt::print("{}\t{}\n", account.id.value(), account.serial);
+  return 0;
+}
+
+}  // namespace nb::cmd

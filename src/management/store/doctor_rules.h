@@ -1,0 +1,70 @@
+// What the doctor knows of upstream's tables, as lists. Private to store/.
+#pragma once
+
+#include "management/store/doctor.h"
+#include "management/store/field_codec.h"
+#include "management/store/json_columns.h"
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace nb::management::doctor {
+
+/// Findings up to a limit.
+class Sheet {
+ public:
+  explicit Sheet(std::size_t limit) : limit_(limit) {}
+  void add(Finding finding) {
+    if (full())
+      out_.cut = true;
+    else
+      out_.findings.push_back(std::move(finding));
+  }
+  [[nodiscard]] bool full() const { return out_.findings.size() >= limit_; }
+  /// One more than fits, so that a cut is noticed.
+  [[nodiscard]] std::int64_t query_limit() const { return static_cast<std::int64_t>(limit_) + 1; }
+  [[nodiscard]] Diagnosis take() { return std::move(out_); }
+
+ private:
+  const std::size_t limit_;
+  Diagnosis out_;
+};
+
+struct Structure {
+  std::string_view table;
+  std::string_view what;
+  std::string_view meaning;
+  std::string_view query;  // id, detail
+};
+std::span<const Structure> structures();
+
+/// Tables with id and account_id.
+std::span<const std::string_view> account_tables();
+
+struct NotNull {
+  std::string_view table;
+  std::string_view columns;  // separated by blanks
+};
+std::span<const NotNull> not_null();
+
+/// A text column with something structured in it.
+struct Encoded {
+  std::string_view table;
+  std::string_view column;
+  void (*read)(std::string_view text, columns::Damage& damage);
+  std::string_view meaning;
+};
+std::span<const Encoded> encoded();
+
+/// A text column with a list of ids.
+struct IdList {
+  std::string_view table;
+  std::string_view column;
+  std::string_view of;     // "groups" or "posture_checks"
+  std::string_view query;  // id, account_id, list
+};
+std::span<const IdList> id_lists();
+
+}  // namespace nb::management::doctor

@@ -1,0 +1,34 @@
+#include "management/store/maintenance.h"
+
+#include "management/store/constraints.h"
+#include "management/store/migrations.h"
+
+namespace nb::management {
+
+Result<std::vector<AccountSerial>> raise_serials(sql::Database& database, std::uint64_t step,
+                                                 Instant deadline) {
+  using Serials = std::vector<AccountSerial>;
+  return database.run_blocking<
+      Serials>(deadline, {}, [step](sql::Session& session) -> Result<Serials> {
+    NB_LET(const sql::Rows rows,
+           session.query("UPDATE accounts SET network_serial = COALESCE(network_serial, 0) + $1 "
+                         "RETURNING id, network_serial",
+                         {step}));
+    Serials out;
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      out.push_back({AccountId(rows[i].string(0)), static_cast<std::uint64_t>(rows[i].integer(1))});
+    return out;
+  });
+}
+
+Result<SchemaState> schema_state(sql::Database& database, Instant deadline) {
+  NB_LET(auto state, sql::check_migrations(database, main_migrations(), deadline));
+  SchemaState out{state.applied, state.wanted, std::move(state.pending), {}};
+  NB_LET(out.missing_indexes, database.run_blocking<std::vector<std::string>>(
+                                  deadline, {.read_only = true}, [](sql::Session& session) {
+                                    return constraints::missing(session);
+                                  }));
+  return out;
+}
+
+}  // namespace nb::management

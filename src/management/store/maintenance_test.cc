@@ -1,0 +1,257 @@
+// Migrations beside a serving instance, repairs, the doctor, and what an operator does by hand.
+#include "management/store/maintenance.h"
+
+#include "management/store/doctor.h"
+#include "management/store/event_log.h"
+#include "management/store/migrations.h"
+#include "management/store/test_example.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+namespace nb::management {
+namespace {
+
+using namespace test;
+
+class MaintenanceTest : public testing::TestWithParam<sql::Engine> {
+ protected:
+  void start() {
+    const auto report = instance_.prepare();
+    ASSERT_TRUE(report) << report.error().text;
+    const auto made = get(instance_.store->ensure_account(soon(), fresh_account()));
+    ASSERT_TRUE(made) << made.error().text;
+    account_ = made->first;
+  }
+  Diagnosis examined(std::size_t limit = 1'000) {
+    auto diagnosis =
+        examine(*instance_.database, &example_cipher(), random_source(), limit, soon());
+    EXPECT_TRUE(diagnosis) << diagnosis.error().text;
+    return diagnosis ? *std::move(diagnosis) : Diagnosis{};
+  }
+  SetupKey make_key() {
+    return *get(instance_.store->create_setup_key(soon(), fresh_setup_key(account_.id),
+                                                  account_.created_by));
+  }
+
+  sql::test::TestDatabase fixture_{GetParam()};
+  Instance instance_{fixture_};
+  Account account_;
+};
+
+bool says(const Diagnosis& diagnosis, const std::string& table, const std::string& id,
+          const std::string& what) {
+  return std::any_of(diagnosis.findings.begin(), diagnosis.findings.end(), [&](const Finding& f) {
+    return f.table == table && f.id == id && f.what.find(what) != std::string::npos &&
+           !f.meaning.empty();
+  });
+}
+
+TEST_P(MaintenanceTest, AHealthyDatabaseHasNoFindings) {
+  start();
+  ASSERT_TRUE(get(instance_.store->register_peer(soon(), registration(make_key()))));
+  const Diagnosis diagnosis = examined();
+  for (const Finding& f : diagnosis.findings)
+    ADD_FAILURE() << f.table << " " << f.id << ": " << f.what;
+}
+
+TEST_P(MaintenanceTest, TheDatabaseOfUpstreamHasNoDamage) {
+  load_example(fixture_);
+  ASSERT_TRUE(instance_.prepare());
+  for (const Finding& f : examined().findings) {
+    EXPECT_EQ(f.what.find("damaged"), std::string::npos)
+        << f.table << " " << f.id << ": " << f.what;
+    EXPECT_EQ(f.what.find("NULL"), std::string::npos) << f.table << " " << f.id << ": " << f.what;
+    EXPECT_EQ(f.what.find("unique"), std::string::npos) << f.table << " " << f.id << ": " << f.what;
+  }
+}
+
+TEST_P(MaintenanceTest, TheDoctorFindsWhatIsDamaged) {
+  start();
+  const auto peer = get(instance_.store->register_peer(soon(), registration(make_key())));
+  ASSERT_TRUE(peer);
+  const std::string id = peer->peer.id.value();
+  const std::string account = "'" + account_.id.value() + "'";
+  instance_.sql("UPDATE peers SET meta_flags = '[', name = NULL");
+  instance_.sql(
+      "INSERT INTO policy_rules (id, policy_id, name) SELECT 'r1', id, 'x' FROM policies");
+  instance_.sql(
+      "UPDATE policy_rules SET sources = '[\"ghost\"]', ports = 'no json' WHERE id = 'r1'");
+  instance_.sql("INSERT INTO routes (id, account_id, peer, network) VALUES ('t1', " + account +
+                ", 'ghost', '\"1.2.3.4/99\"')");
+  instance_.sql("INSERT INTO network_routers (id, network_id, account_id) VALUES ('w1', 'ghost', " +
+                account + ")");
+  instance_.sql(
+      "INSERT INTO zones (id, account_id, distribution_groups) VALUES ('z1', 'ghost', '[]')");
+  instance_.sql("UPDATE users SET email = 'plain@example.org'");
+  instance_.sql("DELETE FROM group_peers");
+  const Diagnosis found = examined();
+  EXPECT_TRUE(says(found, "peers", id, "meta_flags is damaged"));
+  EXPECT_TRUE(says(found, "peers", id, "name is NULL"));
+  EXPECT_TRUE(says(found, "peers", id, "not in the group All"));
+  EXPECT_TRUE(says(found, "policy_rules", "r1", "sources names 'ghost'"));
+  EXPECT_TRUE(says(found, "policy_rules", "r1", "ports is damaged"));
+  EXPECT_TRUE(says(found, "routes", "t1", "peer is not there"));
+  EXPECT_TRUE(says(found, "routes", "t1", "network is damaged"));
+  EXPECT_TRUE(says(found, "network_routers", "w1", "network is not there"));
+  EXPECT_TRUE(says(found, "zones", "z1", "unknown account 'ghost'"));
+  EXPECT_TRUE(says(found, "users", account_.created_by.value(), "email is not encrypted"));
+  EXPECT_FALSE(found.cut);
+  const Diagnosis few = examined(2);
+  EXPECT_EQ(few.findings.size(), 2U);
+  EXPECT_TRUE(few.cut);
+  // And the account works on.
+  EXPECT_TRUE(get(instance_.store->snapshot(soon(), account_.id)));
+  EXPECT_TRUE(get(instance_.store->register_peer(soon(), registration(make_key(), "next"))));
+}
+
+TEST_P(MaintenanceTest, AMissingUniqueIndexIsFoundWithItsRowsAndMadeWhenTheyAreRepaired) {
+  start();
+  instance_.sql("DROP INDEX nb_accounts_primary");
+  const std::string account =
+      "INSERT INTO accounts (id, created_by, domain, domain_category, is_domain_primary_account) "
+      "VALUES ('$', 'u', 'Twin.example', 'private', TRUE)";
+  for (const char* id : {"a1", "a2"}) {
+    std::string statement = account;
+    statement.replace(statement.find('$'), 1, id);
+    instance_.sql(statement);
+  }
+  const auto state = schema_state(*instance_.database, soon());
+  ASSERT_TRUE(state) << state.error().text;
+  EXPECT_TRUE(state->pending.empty());
+  EXPECT_EQ(state->missing_indexes, std::vector<std::string>{"nb_accounts_primary"});
+  EXPECT_TRUE(says(examined(), "accounts", "a2", "more than once"));
+  const auto report = instance_.prepare();
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(report->size(), 1U);
+  EXPECT_TRUE(schema_state(*instance_.database, soon())->complete());
+  EXPECT_EQ(instance_.value("SELECT COUNT(*) FROM accounts WHERE is_domain_primary_account AND "
+                            "domain = 'Twin.example'"),
+            "1");
+}
+
+TEST_P(MaintenanceTest, PeersThatShareAKeyAddressOrNameArePutRight) {
+  start();
+  const SetupKey key = make_key();
+  std::vector<Peer> peers;
+  for (const char* name : {"one", "two", "three"}) {
+    const auto done = get(instance_.store->register_peer(soon(), registration(key, name)));
+    ASSERT_TRUE(done);
+    peers.push_back(done->peer);
+  }
+  instance_.sql(
+      "DROP INDEX idx_peers_key_unique; DROP INDEX idx_account_ip; DROP INDEX "
+      "idx_account_dnslabel");
+  instance_.sql("UPDATE peers SET ip = '\"" + peers[0].ip.to_string() + "\"', dns_label = 'one'");
+  instance_.sql("UPDATE peers SET key = '" + peers[0].key.value() +
+                "', peer_status_last_seen = "
+                "'2020-01-01 00:00:00' WHERE id = '" +
+                peers[2].id.value() + "'");
+  const auto report = instance_.prepare();
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(report->size(), 3U);
+  EXPECT_EQ(instance_.value("SELECT COUNT(*) FROM peers"), "2");
+  EXPECT_EQ(instance_.value("SELECT COUNT(DISTINCT ip) FROM peers"), "2");
+  EXPECT_EQ(instance_.value("SELECT COUNT(DISTINCT dns_label) FROM peers"), "2");
+  EXPECT_TRUE(schema_state(*instance_.database, soon())->complete());
+  EXPECT_EQ(get(instance_.store->snapshot(soon(), account_.id))->get()->peers.size(), 2U);
+}
+
+TEST_P(MaintenanceTest, ADatabaseThatWasNeverMigratedLacksEverything) {
+  const auto state = schema_state(*instance_.database, soon());
+  ASSERT_TRUE(state) << state.error().text;
+  EXPECT_EQ(state->applied, 0);
+  EXPECT_EQ(state->pending.size(), main_migrations().migrations.size());
+  EXPECT_FALSE(state->complete());
+}
+
+TEST_P(MaintenanceTest, RaisedSerialsSendEverybodyToAWholeSnapshot) {
+  start();
+  const auto before = get(instance_.store->account(soon(), account_.id))->serial;
+  const auto raised = raise_serials(*instance_.database, 1'000'000, soon());
+  ASSERT_TRUE(raised) << raised.error().text;
+  ASSERT_EQ(raised->size(), 1U);
+  EXPECT_EQ(raised->front().serial, before + 1'000'000);
+  const auto delta = get(instance_.store->changes(soon(), account_.id, before));
+  ASSERT_TRUE(delta);
+  EXPECT_FALSE(*delta);
+}
+
+TEST_P(MaintenanceTest, MigrationsRunWhileAnotherInstanceServes) {
+  // What the first version with this store's statements knew.
+  constexpr std::size_t kServing = 10;
+  sql::MigrationSet old = main_migrations();
+  old.migrations.resize(kServing);
+  ASSERT_TRUE(sql::migrate(*instance_.database, old, soon(), {}));
+  const auto made = get(instance_.store->ensure_account(soon(), fresh_account()));
+  ASSERT_TRUE(made) << made.error().text;
+  account_ = made->first;
+  const SetupKey key = make_key();
+  std::atomic<bool> stop{false};
+  std::atomic<int> served{0};
+  std::thread serving([&] {
+    while (!stop) {
+      const auto done = get(instance_.store->register_peer(
+          soon(), registration(key, "n" + std::to_string(served.load()))));
+      ASSERT_TRUE(done) << done.error().text;
+      ASSERT_TRUE(get(instance_.store->connect(soon(), done->peer.id, InstanceId("i"), 1)));
+      ++served;
+    }
+  });
+  while (served < 3) std::this_thread::yield();
+  const Instance fresh(fixture_);
+  const auto report = fresh.prepare();
+  const int during = served;
+  while (served < during + 3) std::this_thread::yield();
+  stop = true;
+  serving.join();
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_TRUE(report->empty());
+  EXPECT_TRUE(schema_state(*fresh.database, soon())->complete());
+  EXPECT_EQ(get(fresh.store->account(soon(), account_.id))->serial,
+            static_cast<std::uint64_t>(served));
+}
+
+TEST_P(MaintenanceTest, InstancesThatMoveEventsAtOnceStoreEachOnce) {
+  start();
+  constexpr int kEvents = 150;
+  for (int i = 0; i < kEvents; ++i) {
+    Event event;
+    event.account_id = account_.id;
+    event.target_id = std::to_string(i);
+    ASSERT_TRUE(get(instance_.store->add_event(soon(), event)));
+  }
+  const sql::test::TestDatabase events_fixture(GetParam());
+  std::atomic<int> failures{0};
+  std::vector<std::thread> movers;
+  for (int i = 0; i < 2; ++i)
+    movers.emplace_back([&, i] {
+      const Instance mine(fixture_);
+      const auto events = events_fixture.open();
+      EventLog log(*mine.database, *events, {});
+      if (!log.prepare(soon())) ++failures;
+      // Windows of different sizes overlap in every way.
+      for (std::size_t moved = 1; moved > 0;) {
+        const auto done = get(log.move(soon(), i == 0 ? 7 : 11));
+        if (!done) ++failures;
+        moved = done ? *done : 0;
+      }
+    });
+  for (std::thread& mover : movers) mover.join();
+  EXPECT_EQ(failures, 0);
+  EXPECT_EQ(instance_.value("SELECT COUNT(*) FROM nb_event_outbox"), "0");
+  const Instance reader(events_fixture);
+  EXPECT_EQ(reader.value("SELECT COUNT(*) FROM events WHERE target_id <> '' AND activity = 0 AND "
+                         "initiator_id = ''"),
+            std::to_string(kEvents));
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, MaintenanceTest,
+                         testing::Values(sql::Engine::kSqlite, sql::Engine::kPostgres),
+                         [](const auto& p) {
+                           return p.param == sql::Engine::kPostgres ? "Postgres" : "Sqlite";
+                         });
+
+}  // namespace
+}  // namespace nb::management

@@ -1,0 +1,30 @@
+// Moving an account to another IPv4 network. Private to store/.
+#pragma once
+
+#include "management/store/change_log.h"
+
+#include <cstddef>
+
+namespace nb::management::work {
+
+/// Gives every peer of the account an address in `net`; peers whose address lies there already keep
+/// it. Stores `net` as the account's network and names account and peers in `changes`; settings,
+/// events and the serial are the caller's.
+///
+/// Holds the account's row from here on, so that no registration can commit with an address of the
+/// old network: it finds the network changed and starts again. The caller holds no other account's
+/// rows, and has not locked this one's yet (peers come first).
+/// Errors   kFailedPrecondition "network <net> is out of IPs".
+/// Returns  how many peers moved.
+Result<std::size_t> change_range(Session& session, const Context& context, Prefix net,
+                                 Changes& changes);
+
+/// For a transaction that has given out an address of `seen` and holds the account's row: the
+/// transaction starts again if the account has other networks by now.
+Result<> require_networks(Session& session, const AccountId& account, const AccountNetwork& seen);
+
+/// Ends the transaction in a way that makes Database::run repeat it, as after a serialization
+/// failure: what it was based on has been changed by others. `reason`: words without quotes.
+Result<> start_again(Session& session, std::string_view reason);
+
+}  // namespace nb::management::work
