@@ -38,7 +38,7 @@ std::vector<Param> values(const Policy& o) {
           Param(o.name),
           Param(o.description),
           Param(o.enabled),
-          list_or_null(columns::ids(o.source_posture_checks))};
+          Param(columns::ids(o.source_posture_checks))};
 }
 
 std::vector<Param> values(const PolicyRule& r) {
@@ -123,6 +123,8 @@ Policy read_policy(RowReader& row, Damage& damage) {
 Write insert_policy(const Policy& policy, bool is_default) {
   static const std::string kText = insert_text("policies", {kPolicy, "nb_is_default "});
   Write out{kText, own(values(policy))};
+  // Upstream's account set-up never sets the list; its API stores an empty one.
+  if (is_default && policy.source_posture_checks.empty()) out.values.back() = Param(nullptr);
   out.values.push_back(is_default ? Param(true) : Param(nullptr));
   return out;
 }
