@@ -29,7 +29,7 @@ constexpr std::size_t kPruneBatch = 10'000;
 Result<sql::Dsn> events_dsn(const MgmtConfig& config) {
   const bool shared = config.store.engine == "postgres" && config.service.ha.enabled;
   if (config.activity_store.engine == "postgres") {
-    const std::string& dsn = config.activity_store.postgres_dsn.reveal();
+    const std::string dsn(config.activity_store.postgres_dsn.reveal());
     return dsn.empty() ? main_dsn(config) : sql::Dsn::postgres(dsn);
   }
   if (shared) return main_dsn(config);
