@@ -110,7 +110,7 @@ bool Http1Session::feed(std::string_view& input) {
       refuse(431, "request headers are too large\n");
     } else if (error == http::error::body_limit) {
       context_.metrics.body_too_large.Increment();
-      refuse(413, "request body is too large\n");
+      refuse(413, {});
     } else if (error == http::error::bad_version) {
       refuse(505, "HTTP version not supported\n");
     } else {
@@ -170,7 +170,7 @@ void Http1Session::header_done() {
   const auto length = parser.content_length();
   if (length && *length > context_.limits().body_bytes_max) {
     context_.metrics.body_too_large.Increment();
-    return refuse(413, "request body is too large\n");
+    return refuse(413, {});
   }
   if (message[http::field::expect] == "100-continue" && !parser.is_done()) {
     output_ += "HTTP/1.1 100 Continue\r\n\r\n";
@@ -301,7 +301,7 @@ void Http1Session::refuse(int status, std::string text) {
   keep_alive_ = false;
   http10_ = false;
   head_ = false;
-  respond(HttpResponse::text(status, std::move(text)));
+  respond(status == 413 ? body_too_large() : HttpResponse::text(status, std::move(text)));
 }
 
 void Http1Session::produce(OutputBuffer& out) {

@@ -40,7 +40,7 @@ void Http2Request::on_data(std::span<const std::uint8_t> bytes) {
   ServerContext& context = session_.context();
   if (request_.body.size() + bytes.size() > context.limits().body_bytes_max) {
     context.metrics.body_too_large.Increment();
-    return respond(HttpResponse::text(413, "request body is too large\n"));
+    return respond(body_too_large());
   }
   if (session_.over_held_limit()) {
     return respond(HttpResponse::text(503, "too many unfinished requests on one connection\n"));

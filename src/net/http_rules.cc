@@ -38,6 +38,10 @@ HttpResponse unmatched(const ServerContext& context, const HttpRequest& request,
   return HttpResponse::text(415, fmt::format("invalid gRPC request content-type \"{}\"\n", type));
 }
 
+HttpResponse body_too_large() {
+  return HttpResponse::json(413, "{\"message\":\"request body is too large\",\"code\":413}\n");
+}
+
 void resolve_client(const ServerContext& context, const PeerAddress& peer, HttpRequest& request) {
   std::string forwarded;
   for (const auto& [name, value] : request.headers) {

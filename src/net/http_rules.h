@@ -17,6 +17,9 @@ void split_target(std::string_view target, HttpRequest& request);
 /// (contract/signal-relay-ops.md §1.4).
 HttpResponse unmatched(const ServerContext& context, const HttpRequest& request, bool http2);
 
+/// 413. In JSON: programs of an API read every answer as that, and nobody else cares.
+HttpResponse body_too_large();
+
 /// Fills in the client's address from the socket's and the headers.
 void resolve_client(const ServerContext& context, const PeerAddress& peer, HttpRequest& request);
 

@@ -20,4 +20,12 @@ Result<std::string> idna_to_ascii(std::string_view label) {
   return std::string(out.get());
 }
 
+std::string idna_to_unicode(const std::string& domain) {
+  if (domain.find("xn--") == std::string::npos) return domain;
+  char* raw = nullptr;
+  const int code = idn2_to_unicode_8z8z(domain.c_str(), &raw, 0);
+  const std::unique_ptr<char, void (*)(void*)> out(raw, idn2_free);
+  return code == IDN2_OK ? std::string(out.get()) : domain;
+}
+
 }  // namespace nb::management

@@ -12,4 +12,7 @@ namespace nb::management {
 /// Errors   kInvalidArgument: not UTF-8, or a text IDNA can not express.
 Result<std::string> idna_to_ascii(std::string_view label);
 
+/// A domain name for people; what can not be shown so stays as it is.
+[[nodiscard]] std::string idna_to_unicode(const std::string& domain);
+
 }  // namespace nb::management

@@ -1,5 +1,6 @@
 #include "management/store/object_reader.h"
 #include "management/store/store_work.h"
+#include "management/store/work_identity.h"
 
 namespace nb::management::work {
 namespace {
@@ -16,6 +17,8 @@ std::vector<T> read_all(const sql::Rows& rows, Read read) {
   }
   return out;
 }
+
+}  // namespace
 
 Result<> store_account(Session& session, const Context& context, const NewAccount& fresh) {
   NB_TRY(insert(session, rows::insert_account(fresh.account)));
@@ -39,8 +42,6 @@ Result<> store_account(Session& session, const Context& context, const NewAccoun
   event.account_id = fresh.account.id;
   return add_event(session, context, event);
 }
-
-}  // namespace
 
 Result<std::pair<Account, bool>> ensure_account(Session& session, const Context& context,
                                                 const NewAccount& fresh) {

@@ -1,0 +1,49 @@
+// What a token says about its bearer, and how it is read.
+// Source   contract/auth-idp.md §2.1, §2.2, §2.4.
+#pragma once
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "management/domain/ids.h"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nb::management::auth {
+
+struct ClaimRules {
+  std::string issuer;                  // exact; never empty
+  std::vector<std::string> audiences;  // the first is also the prefix of our own claims
+  std::string user_id_claim = "sub";
+  // Clocks of two machines differ.
+  std::chrono::seconds not_before_leeway{60};
+  std::chrono::seconds expiry_leeway{30};
+};
+
+struct Claims {
+  UserId user;
+  std::string email;
+  std::string name;
+  std::string preferred_username;
+  std::string domain;
+  std::string domain_category;
+  std::optional<WallTime> issued_at;
+  std::optional<WallTime> auth_time;
+  std::optional<WallTime> last_login;
+  WallTime expires_at{};
+  std::string payload;  // the JSON, for claims that an account's settings name
+};
+
+/// Claims of a payload whose signature was verified.
+/// Errors   kUnauthenticated: "jwt token has no expiration", issuer, audience, times, no user id.
+///          The text holds nothing of the token.
+[[nodiscard]] Result<Claims> read_claims(std::string payload, const ClaimRules& rules,
+                                         WallTime now);
+
+/// A claim that is a text or a list of texts; anything else in it is left out.
+[[nodiscard]] std::vector<std::string> text_list(const Claims& claims, std::string_view name);
+
+}  // namespace nb::management::auth

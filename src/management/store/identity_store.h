@@ -1,0 +1,93 @@
+// Users and their tokens as authentication sees them.
+//
+// Everything is read from the database with each request: a blocked user, a deleted token or a
+// token written by SQL counts at once on every instance, and nothing has to be invalidated.
+// Source   contract/auth-idp.md §7, rest-api.md §4, network-map.md §6.
+#pragma once
+
+#include "management/domain/account.h"
+#include "management/domain/new_account.h"
+#include "management/domain/user.h"
+#include "management/store/store.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nb::management {
+
+struct KnownUser {
+  User user;
+  Account account;
+};
+
+/// The row behind a personal access token, with its owner.
+struct TokenHolder {
+  TokenId token;
+  std::optional<WallTime> expires_at;
+  std::optional<WallTime> last_used;
+  KnownUser owner;
+};
+
+/// A person who shows a valid token of the identity provider.
+struct Enrolment {
+  UserId user;
+  std::string name{};
+  std::string email{};
+  /// The domain that accounts are found by; empty: the person has none of that kind.
+  std::string private_domain{};
+  /// Everybody joins the only account, whatever domain it has, while there is at most one.
+  bool single_account = false;
+  bool default_policy = true;  // of a new account
+};
+
+struct Enrolled {
+  KnownUser known;
+  enum class How { kKnown, kJoined, kFounded } how = How::kKnown;
+  std::optional<std::uint64_t> serial{};  // raised by joining
+};
+
+struct GroupSync {
+  std::vector<GroupId> auto_groups;  // as stored now
+  bool changed = false;
+  std::optional<std::uint64_t> serial{};  // raised
+};
+
+/// What a login tells about a user; empty texts change nothing.
+struct LoginSeen {
+  UserId user;
+  std::string name{};
+  std::string email{};
+  std::optional<WallTime> last_login{};
+  bool record_event = false;  // dashboard.login
+};
+
+class IdentityStore {
+ public:
+  virtual ~IdentityStore() = default;
+  /// Errors   kNotFound "user: <id> not found".
+  virtual Task<KnownUser> user(Instant deadline, UserId id) = 0;
+  /// Errors   kNotFound "token not found"; says nothing of the hash.
+  virtual Task<TokenHolder> token(Instant deadline, std::string hash) = 0;
+  /// Writes unless that was done less than `at_most_every` before `at`.
+  virtual Task<> token_used(Instant deadline, TokenId id, WallTime at,
+                            std::chrono::seconds at_most_every) = 0;
+  /// The user, who joins an account or founds one at the first time. One transaction under one
+  /// lock of the whole deployment, so that any number of first logins makes one account.
+  virtual Task<Enrolled> enrol(Instant deadline, Enrolment person) = 0;
+  /// Sets the auto groups that came from tokens to `names`, making missing groups; the user's peers
+  /// follow if the account propagates groups. Writes nothing when nothing differs.
+  virtual Task<GroupSync> sync_token_groups(Instant deadline, UserId user,
+                                            std::vector<std::string> names) = 0;
+  virtual Task<> login_seen(Instant deadline, LoginSeen seen) = 0;
+};
+
+struct SqlStoreParts;
+struct SqlStoreOptions;
+/// The schema must have been prepared.
+std::unique_ptr<IdentityStore> make_sql_identity_store(const SqlStoreParts& parts,
+                                                       SqlStoreOptions options);
+
+}  // namespace nb::management

@@ -1,0 +1,296 @@
+#include "management/store/work_identity.h"
+
+#include "management/store/change_log.h"
+
+namespace nb::management::work {
+namespace {
+
+KnownUser read_known(const Context& context, sql::RowReader& row) {
+  columns::Damage damage;
+  KnownUser out;
+  out.user = rows::read_user(row, context.codec, damage);
+  out.account = rows::read_account(row, damage);
+  context.report(damage, "user", out.user.id.value());
+  return out;
+}
+
+std::string known_columns() {
+  return fmt::format("{}, {}", rows::user_columns(), rows::account_columns());
+}
+
+User new_member(const Context& context, const Account& account, const Enrolment& person) {
+  User user;
+  user.id = person.user;
+  user.account_id = account.id;
+  user.role = kRoleUser;
+  user.issued = kIssuedApi;
+  user.created_at = context.clock.wall();
+  user.name = person.name;
+  user.email = person.email;
+  user.blocked = user.pending_approval = account.settings.extra_user_approval_required;
+  return user;
+}
+
+Result<Enrolled> join(Session& session, const Context& context, Account account,
+                      const Enrolment& person) {
+  Enrolled out{.known = {new_member(context, account, person), std::move(account)},
+               .how = Enrolled::How::kJoined};
+  const User& user = out.known.user;
+  NB_TRY(insert(session, rows::insert_user(user, context.codec)));
+  Event event;
+  event.at = context.clock.wall();
+  event.activity = Activity::kUserJoined;
+  event.initiator_id = user.id.value();
+  event.target_id = user.id.value();
+  event.account_id = user.account_id;
+  if (user.pending_approval) event.meta = {{"pending_approval", true}};
+  NB_TRY(add_event(session, context, event));
+  // Snapshots hold users, and a peer that this one adds later does not name him.
+  Changes changes(user.account_id);
+  changes.touched(user.id);
+  NB_LET(out.serial, bump_serial(session, context, changes));
+  return out;
+}
+
+Result<Enrolled> found(Session& session, const Context& context, const Enrolment& person) {
+  NewAccountOptions options;
+  options.owner = person.user;
+  options.owner_name = person.name;
+  options.owner_email = person.email;
+  options.domain = person.private_domain;
+  options.domain_category = person.private_domain.empty() ? "" : "private";
+  options.is_domain_primary = !person.private_domain.empty();
+  options.default_policy = person.default_policy;
+  const NewAccount fresh = new_account(
+      std::move(options), [&context] { return context.ids.next(); }, context.random_fn(),
+      context.clock.wall());
+  NB_TRY(store_account(session, context, fresh));
+  NB_LET(KnownUser known, known_user(session, context, person.user));
+  return Enrolled{.known = std::move(known), .how = Enrolled::How::kFounded};
+}
+
+/// The account that a person without one belongs to, if it exists.
+Result<std::optional<Account>> home_of(Session& session, const Context& context,
+                                       const Enrolment& person) {
+  static const std::string kByDomain = fmt::format(
+      "SELECT {} FROM accounts a WHERE a.is_domain_primary_account AND a.domain_category = "
+      "'private' AND lower(a.domain) = lower($1) ORDER BY a.created_at, a.id LIMIT 1",
+      rows::account_columns());
+  if (person.single_account) {
+    NB_LET(const sql::Rows count, session.query("SELECT COUNT(*) FROM accounts"));
+    if (count[0].integer(0) == 1) {
+      NB_LET(Account only, first_account(session, context));
+      return std::optional(std::move(only));
+    }
+  }
+  if (person.private_domain.empty()) return std::optional<Account>{};
+  NB_LET(const sql::Rows rows, session.query(kByDomain, {person.private_domain}));
+  if (rows.empty()) return std::optional<Account>{};
+  columns::Damage damage;
+  sql::RowReader reader(rows[0]);
+  return std::optional(rows::read_account(reader, damage));
+}
+
+struct NamedGroup {
+  GroupId id;
+  std::string name;
+  bool from_token = false;
+};
+
+Result<std::vector<NamedGroup>> named_groups(Session& session, const AccountId& account,
+                                             const std::vector<std::string>& names,
+                                             const std::vector<GroupId>& ids) {
+  const std::string text = fmt::format(
+      "SELECT id, name, issued FROM groups WHERE account_id = $1 AND (name IN {} OR id IN {}) "
+      "ORDER BY id",
+      json_list(session, 2), json_list(session, 3));
+  NB_LET(const sql::Rows rows,
+         session.query(text, {account.value(), columns::strings(names), columns::ids(ids)}));
+  std::vector<NamedGroup> out;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    out.push_back({GroupId(rows[i].string(0)), rows[i].string(1), rows[i].text(2) == kIssuedJwt});
+  return out;
+}
+
+bool holds(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// What the user's auto groups become, and which names need a group of their own first.
+struct GroupPlan {
+  std::vector<GroupId> keep;
+  std::vector<GroupId> add;
+  std::vector<GroupId> drop;
+  std::vector<std::string> make;
+};
+
+GroupPlan plan_groups(const std::vector<GroupId>& current, const std::vector<NamedGroup>& present,
+                      const std::vector<std::string>& names) {
+  GroupPlan plan;
+  for (const GroupId& id : current) {
+    const auto it = std::find_if(present.begin(), present.end(),
+                                 [&](const NamedGroup& group) { return group.id == id; });
+    const bool dropped = it != present.end() && it->from_token && !holds(names, it->name);
+    (dropped ? plan.drop : plan.keep).push_back(id);
+  }
+  for (const std::string& name : names) {
+    bool taken = false;  // by a group of another origin, which tokens do not give
+    const NamedGroup* mine = nullptr;
+    for (const NamedGroup& group : present) {
+      if (group.name != name) continue;
+      if (group.from_token && mine == nullptr) mine = &group;
+      taken = true;
+    }
+    if (mine == nullptr) {
+      if (!taken) plan.make.push_back(name);
+      continue;
+    }
+    if (std::find(current.begin(), current.end(), mine->id) == current.end())
+      plan.add.push_back(mine->id);
+  }
+  return plan;
+}
+
+Result<> move_peers(Session& session, const AccountId& account, const UserId& user,
+                    const GroupPlan& plan) {
+  for (const GroupId& id : plan.add)
+    NB_TRY(session.exec(
+        "INSERT INTO group_peers (account_id, group_id, peer_id) SELECT $1, $2, p.id FROM peers p "
+        "WHERE p.user_id = $3 AND p.account_id = $1 ON CONFLICT DO NOTHING",
+        {account.value(), id.value(), user.value()}));
+  for (const GroupId& id : plan.drop)
+    NB_TRY(session.exec(
+        "DELETE FROM group_peers WHERE group_id = $1 AND peer_id IN (SELECT id FROM peers WHERE "
+        "user_id = $2 AND account_id = $3)",
+        {id.value(), user.value(), account.value()}));
+  return {};
+}
+
+Result<> group_event(Session& session, const Context& context, const KnownUser& known,
+                     const GroupId& group, Activity activity) {
+  NB_LET(const sql::Rows rows,
+         session.query("SELECT name FROM groups WHERE id = $1", {group.value()}));
+  Event event;
+  event.at = context.clock.wall();
+  event.activity = activity;
+  event.initiator_id = known.user.id.value();
+  event.target_id = known.user.id.value();
+  event.account_id = known.account.id;
+  event.meta = {{"group", rows.empty() ? std::string() : rows[0].string(0)},
+                {"group_id", group.value()},
+                {"is_service_user", known.user.is_service_user},
+                {"user_name", known.user.service_user_name}};
+  return add_event(session, context, event);
+}
+
+}  // namespace
+
+Result<KnownUser> known_user(Session& session, const Context& context, const UserId& id) {
+  static const std::string kText =
+      fmt::format("SELECT {} FROM users u JOIN accounts a ON a.id = u.account_id WHERE u.id = $1",
+                  known_columns());
+  NB_LET(const sql::Rows rows, session.query(kText, {id.value()}));
+  if (rows.empty()) return fail(Code::kNotFound, "user: {} not found", id.value());
+  sql::RowReader reader(rows[0]);
+  return read_known(context, reader);
+}
+
+Result<TokenHolder> token_holder(Session& session, const Context& context,
+                                 const std::string& hash) {
+  static const std::string kText = fmt::format(
+      "SELECT t.id, t.expiration_date, t.last_used, {} FROM personal_access_tokens t JOIN users u "
+      "ON u.id = t.user_id JOIN accounts a ON a.id = u.account_id WHERE t.hashed_token = $1",
+      known_columns());
+  NB_LET(const sql::Rows rows, session.query(kText, {hash}));
+  if (rows.empty()) return fail(Code::kNotFound, "token not found");
+  sql::RowReader reader(rows[0]);
+  TokenHolder out;
+  out.token = TokenId(reader.string());
+  out.expires_at = reader.time();
+  out.last_used = reader.time();
+  out.owner = read_known(context, reader);
+  return out;
+}
+
+Result<Enrolled> enrol(Session& session, const Context& context, const Enrolment& person) {
+  // The same lock as ensure_account(): whoever makes the first account is alone.
+  NB_TRY(session.lock(sql::lock_number("nb_first_account")));
+  auto known = known_user(session, context, person.user);
+  if (known) return Enrolled{.known = *std::move(known)};
+  if (known.error().code != Code::kNotFound) return std::move(known).error();
+  NB_LET(std::optional<Account> home, home_of(session, context, person));
+  if (home) return join(session, context, *std::move(home), person);
+  return found(session, context, person);
+}
+
+Result<std::optional<GroupSync>> token_groups_same(Session& session, const Context& context,
+                                                   const UserId& user,
+                                                   const std::vector<std::string>& names) {
+  NB_LET(const KnownUser known, known_user(session, context, user));
+  NB_LET(const auto present,
+         named_groups(session, known.account.id, names, known.user.auto_groups));
+  const GroupPlan plan = plan_groups(known.user.auto_groups, present, names);
+  if (!plan.add.empty() || !plan.drop.empty() || !plan.make.empty())
+    return std::optional<GroupSync>{};
+  return std::optional(GroupSync{.auto_groups = known.user.auto_groups});
+}
+
+Result<GroupSync> sync_token_groups(Session& session, const Context& context, const UserId& user,
+                                    const std::vector<std::string>& names) {
+  NB_LET(KnownUser known, known_user(session, context, user));
+  const AccountId account = known.account.id;
+  // Two first logins must not make one group twice.
+  NB_TRY(session.lock(sql::lock_number("nb_token_groups:" + account.value())));
+  NB_LET(known, known_user(session, context, user));  // as it is under the lock
+  NB_LET(const auto present, named_groups(session, account, names, known.user.auto_groups));
+  GroupPlan plan = plan_groups(known.user.auto_groups, present, names);
+  GroupSync out{.auto_groups = known.user.auto_groups};
+  if (plan.add.empty() && plan.drop.empty() && plan.make.empty()) return out;
+  for (const std::string& name : plan.make) {
+    Group group;
+    group.id = GroupId(context.ids.next());
+    group.account_id = account;
+    group.public_id = PublicId(context.ids.next());
+    group.name = name;
+    group.issued = kIssuedJwt;
+    NB_TRY(insert(session, rows::insert_group(group)));
+    plan.add.push_back(group.id);
+  }
+  out.auto_groups = plan.keep;
+  out.auto_groups.insert(out.auto_groups.end(), plan.add.begin(), plan.add.end());
+  out.changed = true;
+  NB_TRY(session.exec("UPDATE users SET auto_groups = $1 WHERE id = $2",
+                      {columns::ids(out.auto_groups), user.value()}));
+  for (const GroupId& id : plan.add)
+    NB_TRY(group_event(session, context, known, id, Activity::kGroupAddedToUser));
+  for (const GroupId& id : plan.drop)
+    NB_TRY(group_event(session, context, known, id, Activity::kGroupRemovedFromUser));
+  Changes changes(account);
+  changes.touched(user).touched_all(plan.add).touched_all(plan.drop);
+  if (known.account.settings.groups_propagation_enabled)
+    NB_TRY(move_peers(session, account, user, plan));
+  NB_LET(out.serial, bump_serial(session, context, changes));
+  return out;
+}
+
+Result<> login_seen(Session& session, const Context& context, const LoginSeen& seen) {
+  NB_LET(KnownUser known, known_user(session, context, seen.user));
+  const auto sealed = [&](const char* column, const std::string& text) {
+    return context.codec.seal(text, {"users", column, seen.user.value()});
+  };
+  const std::string& name = seen.name.empty() ? known.user.name : seen.name;
+  const std::string& email = seen.email.empty() ? known.user.email : seen.email;
+  const auto last = seen.last_login ? seen.last_login : known.user.last_login;
+  NB_TRY(session.exec("UPDATE users SET name = $1, email = $2, last_login = $3 WHERE id = $4",
+                      {sealed("name", name), sealed("email", email), last, seen.user.value()}));
+  if (!seen.record_event) return {};
+  Event event;
+  event.at = context.clock.wall();
+  event.activity = Activity::kDashboardLogin;
+  event.initiator_id = seen.user.value();
+  event.target_id = seen.user.value();
+  event.account_id = known.account.id;
+  return add_event(session, context, event);
+}
+
+}  // namespace nb::management::work
