@@ -9,9 +9,12 @@ advertised=${NB_DEV_ADVERTISE:-}
 redis_port=${NB_DEV_REDIS_PORT:-6379}
 postgres_port=${NB_DEV_POSTGRES_PORT:-5432}
 
+relay_ports=(33080 33081)
+stun_ports=(3478 3479)
+
 # Stop order is the reverse of this.
-parts_ha=(nb-postgres nb-redis nb-signal-1 nb-signal-2 nb-mgmt-1 nb-mgmt-2 nb-haproxy)
-parts_single=(nb-signal nb-mgmt)
+parts_ha=(nb-postgres nb-redis nb-signal-1 nb-signal-2 nb-mgmt-1 nb-mgmt-2 nb-relay-1 nb-relay-2 nb-haproxy)
+parts_single=(nb-signal nb-mgmt nb-relay)
 
 # --- secrets and files ------------------------------------------------------------------------
 
@@ -33,12 +36,28 @@ datastore_key() {
 
 write_private() { (umask 077 && cat >"$1"); }
 
-management_json() { # management_json ENGINE SIGNAL_ADDRESS
+# As JSON list: prefix, host and each port.
+addresses() { # addresses PREFIX HOST PORT…
+  local prefix=$1 host=$2 list="" port
+  shift 2
+  for port in "$@"; do list+="${list:+, }\"$prefix$host:$port\""; done
+  echo "[$list]"
+}
+
+management_json() { # management_json ENGINE SIGNAL_ADDRESS HOST RELAY_COUNT
+  local stuns="" port
+  for port in "${stun_ports[@]:0:$4}"; do
+    stuns+="${stuns:+, }{ \"Proto\": \"udp\", \"URI\": \"stun:$3:$port\" }"
+  done
   write_private "$state/management.json" <<JSON
 {
-    "Stuns": [],
+    "Stuns": [$stuns],
     "TURNConfig": null,
-    "Relay": null,
+    "Relay": {
+        "Addresses": $(addresses rel:// "$3" "${relay_ports[@]:0:$4}"),
+        "CredentialsTTL": "12h",
+        "Secret": "$(secret relay.secret)"
+    },
     "Signal": { "Proto": "http", "URI": "$2" },
     "HttpConfig": { "AuthIssuer": "", "AuthAudience": "" },
     "DataStoreEncryptionKey": "$(datastore_key)",
@@ -190,6 +209,17 @@ start_management() { # start_management NAME PORT METRICS [VARIABLE…]
   wait_for 20 "$name" ready "$metrics"
 }
 
+start_relay() { # start_relay NUMBER NAME HOST [ADDRESS [VARIABLE…]]: HOST for peers, ADDRESS to listen on
+  local i=$(($1 - 1)) name=$2
+  local host=$3 address=${4:-127.0.0.1}
+  shift $(($# < 4 ? 3 : 4))
+  launch "$name" NB_AUTH_SECRET_FILE="$state/secrets/relay.secret" "$@" "$bin/netbird-relay" \
+    --listen-address "$address:${relay_ports[i]}" --exposed-address "rel://$host:${relay_ports[i]}" \
+    --metrics-port $((9095 + i)) --health-listen-address "127.0.0.1:$((9000 + i))" \
+    --enable-stun --stun-ports "${stun_ports[i]}" --log-file console
+  wait_for 15 "$name" ready $((9000 + i))
+}
+
 postgres_environment() {
   printf '%s\n' NETBIRD_STORE_ENGINE=postgres \
     "NB_STORE_ENGINE_POSTGRES_DSN=postgres://netbird:$(secret postgres.password)@127.0.0.1:$postgres_port/netbird?sslmode=disable"
@@ -266,9 +296,12 @@ up_ha() {
   require_free nb-redis "$redis_port"
   require_free nb-postgres "$postgres_port"
   require_free nb-haproxy "$web_port"
+  require_free nb-relay-1 "${relay_ports[0]}"
+  require_free nb-relay-2 "${relay_ports[1]}"
   start_postgres
   start_redis
-  management_json postgres "$public:$web_port"
+  secret relay.secret >/dev/null
+  management_json postgres "$public:$web_port" "$public" 2
   mapfile -t environment < <(ha_environment signal-1)
   start_signal nb-signal-1 10000 9093 "${environment[@]}"
   mapfile -t environment < <(ha_environment signal-2)
@@ -277,6 +310,10 @@ up_ha() {
   start_management nb-mgmt-1 33073 9091 "${environment[@]}"
   mapfile -t environment < <(ha_environment mgmt-2; postgres_environment)
   start_management nb-mgmt-2 33074 9092 "${environment[@]}"
+  mapfile -t environment < <(ha_environment relay-1 | grep '^NB_HA_')
+  start_relay 1 nb-relay-1 "$public" "$address" "${environment[@]}"
+  mapfile -t environment < <(ha_environment relay-2 | grep '^NB_HA_')
+  start_relay 2 nb-relay-2 "$public" "$address" "${environment[@]}"
   start_haproxy "$bind"
   print_next_step "http://$public:$web_port"
 }
@@ -285,10 +322,13 @@ up_single() {
   local public=${advertised:-${1:-127.0.0.1}}
   require_free nb-mgmt 33073
   require_free nb-signal 10000
-  management_json sqlite "$public:10000"
+  require_free nb-relay "${relay_ports[0]}"
+  secret relay.secret >/dev/null
+  management_json sqlite "$public:10000" "$public" 1
   local bind=("NB_LISTEN_ADDRESS=${1:-127.0.0.1}")
   start_signal nb-signal 10000 9093 "${bind[@]}"
   start_management nb-mgmt 33073 9091 "${bind[@]}"
+  start_relay 1 nb-relay "$public" "${1:-}"
   print_next_step "http://$public:33073"
 }
 
@@ -300,6 +340,7 @@ print_next_step() {
 The stack is up.
 
   management and signal   $1
+  relays, STUN            ${relay_ports[*]}, ${stun_ports[*]}
   setup key               $key
   dashboard               not part of this version yet; keys come from './dev setup-key'
 
@@ -337,6 +378,8 @@ metrics_port_of() {
     nb-signal-2) echo 9094 ;;
     nb-mgmt | nb-mgmt-1) echo 9091 ;;
     nb-mgmt-2) echo 9092 ;;
+    nb-relay | nb-relay-1) echo 9000 ;; # its health port
+    nb-relay-2) echo 9001 ;;
   esac
 }
 

@@ -57,6 +57,10 @@ Result<> apply_redis_url(redis::Options& options, std::string_view text) {
 }
 }  // namespace
 
+std::string all_addresses() {
+  return ipv6_available() ? "::" : "0.0.0.0";
+}
+
 Result<> finish_service(ServiceConfig& config, std::vector<std::string>& warnings) {
   TlsConfig& tls = config.tls;
   if (!tls.ssl_dir.empty() && tls.letsencrypt_dir.empty()) tls.letsencrypt_dir = tls.ssl_dir;
@@ -75,7 +79,7 @@ Result<> finish_service(ServiceConfig& config, std::vector<std::string>& warning
   if (config.metrics_port == config.port && config.port != 0) {
     return fail(Code::kInvalidArgument, "--metrics-port {}: is the main port", config.port);
   }
-  if (config.listen_address.empty()) config.listen_address = ipv6_available() ? "::" : "0.0.0.0";
+  if (config.listen_address.empty()) config.listen_address = all_addresses();
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   // One loop carries some 18,000 signal messages a second; at low rates each further one costs a
   // third more CPU a message in wake-ups (bench/README.md). The other cores have SQL and maps.

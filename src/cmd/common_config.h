@@ -83,12 +83,17 @@ struct ServiceConfig {
   HaConfig ha;
 };
 
-enum class Service : std::uint8_t { kSignal, kManagement };
+enum class Service : std::uint8_t { kSignal, kManagement, kRelay };
 /// Ports, TLS, limits, proxies, health; then logging and HA, which commands that only work on the
 /// stores share.
 void add_service_rows(config::Table& table, ServiceConfig& config, Service service);
 void add_log_rows(config::Table& table, LogConfig& config, Service service);
+/// Drain and stop times.
+void add_stop_rows(config::Table& table, ProgramLimits& limits);
 void add_ha_rows(config::Table& table, HaConfig& config, Service service);
+
+/// Numeric; IPv6 too where there is any.
+[[nodiscard]] std::string all_addresses();
 
 /// Fills derived values: ports, threads, instance id.
 /// Errors   half a certificate pair, a domain without certificates, bad HA settings.

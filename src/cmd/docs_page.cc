@@ -1,6 +1,7 @@
 #include "cmd/docs_page.h"
 
 #include "cmd/mgmt_config.h"
+#include "cmd/relay_config.h"
 #include "cmd/signal_config.h"
 
 namespace nb::cmd {
@@ -37,6 +38,12 @@ std::string configuration_page() {
     config::Table table;
     add_signal_rows(table, config);
     out += config::markdown("netbird-signal run", table);
+  }
+  {
+    RelayServerConfig config;
+    config::Table table;
+    add_relay_rows(table, config);
+    out += config::markdown("netbird-relay", table);
   }
   MgmtConfig config;
   config::Table table;

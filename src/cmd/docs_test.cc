@@ -1,6 +1,7 @@
 // Pages that derive from the tables, compared with what is committed.
 #include "cmd/docs_page.h"
 #include "cmd/mgmt_config.h"
+#include "cmd/relay_config.h"
 #include "cmd/signal_config.h"
 #include "support/golden.h"
 
@@ -22,6 +23,15 @@ TEST(Docs, HelpOfSignalIsUpToDate) {
   config::Cli cli("netbird-signal", "NetBird signal server", "test");
   cli.command(signal_command(table, config, nullptr));
   test::expect_golden("tests/data/help-signal.txt", cli.help_text(&cli.commands()[0]));
+}
+
+TEST(Docs, HelpOfRelayIsUpToDate) {
+  RelayServerConfig config;
+  config::Table table;
+  add_relay_rows(table, config);
+  config::Cli cli("netbird-relay", "NetBird relay", "test");
+  cli.command(relay_command(table, config, nullptr));
+  test::expect_golden("tests/data/help-relay.txt", cli.help_text(&cli.commands()[0]));
 }
 
 TEST(Docs, HelpOfManagementIsUpToDate) {
@@ -108,6 +118,22 @@ TEST(Docs, EveryNameOfUpstreamAndForkIsKnownToSignal) {
                        "NB_LOG_DISABLE_ROTATION",
                        "NB_DRAIN_DELAY",
                        "NB_PPROF_ADDR"});
+}
+
+TEST(Docs, EveryNameOfUpstreamIsKnownToRelay) {
+  RelayServerConfig config;
+  config::Table table;
+  add_relay_rows(table, config);
+  expect_names(table, {"--listen-address", "--exposed-address", "--metrics-port",
+                       "--letsencrypt-data-dir", "--letsencrypt-domains", "--letsencrypt-email",
+                       "--letsencrypt-aws-route53", "--tls-cert-file", "--tls-key-file",
+                       "--auth-secret", "--log-level", "--log-file", "--health-listen-address",
+                       "--trusted-proxies", "--enable-stun", "--stun-ports", "--stun-log-level"});
+  expect_names(table, {"NB_LISTEN_ADDRESS", "NB_EXPOSED_ADDRESS", "NB_AUTH_SECRET",
+                       "NB_ENABLE_STUN", "NB_STUN_PORTS", "NB_HEALTH_LISTEN_ADDRESS",
+                       "NB_METRICS_PORT", "NB_LOG_LEVEL", "NB_RELAY_HC_ATTEMPT_THRESHOLD"});
+  for (const char letter : {'l', 'e', 'd', 'a', 'c', 'k', 's', 'H'})
+    EXPECT_NE(table.find_letter(letter), nullptr) << letter;
 }
 
 TEST(Docs, EveryNameOfUpstreamAndForkIsKnownToManagement) {

@@ -171,9 +171,9 @@ void add_ha_rows(config::Table& table, HaConfig& config, Service service) {
   table.add(kHa, config);
   if (service == Service::kSignal) {
     table.add(kSignalSecret, config);
-  } else {
+  } else if (service == Service::kManagement) {
     table.add(kManagementSecret, config);
-  }
+  }  // relays send nothing to each other
   table.add(kRedis, config.redis);
 }
 

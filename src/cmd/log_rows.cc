@@ -39,8 +39,17 @@ constexpr Option<LogConfig> kLogFile[] = {
 
 void add_log_rows(config::Table& table, LogConfig& log, Service service) {
   // contract/signal-relay-ops.md §6.2
-  log.file = service == Service::kSignal ? "/var/log/netbird/signal.log"
-                                         : "/var/log/netbird/management.log";
+  switch (service) {
+    case Service::kSignal:
+      log.file = "/var/log/netbird/signal.log";
+      break;
+    case Service::kManagement:
+      log.file = "/var/log/netbird/management.log";
+      break;
+    case Service::kRelay:
+      log.file = "console";
+      break;
+  }
   table.section("Logging").add(kLogFile, log).add(kLog, log);
 }
 

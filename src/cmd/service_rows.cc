@@ -212,7 +212,11 @@ void add_service_rows(config::Table& table, ServiceConfig& config, Service servi
   if (service == Service::kSignal) table.add(kSignalTls, config.tls).add(kSslDir, config.tls);
   table.section("Proxies in front of us").add(kProxies, config);
   table.section("Limits of connections").add(kLimits, config.limits);
-  table.section("Stopping").add(kProgram, config.program);
+  add_stop_rows(table, config.program);
+}
+
+void add_stop_rows(config::Table& table, ProgramLimits& limits) {
+  table.section("Stopping").add(kProgram, limits);
 }
 
 }  // namespace nb::cmd

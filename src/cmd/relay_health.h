@@ -1,0 +1,28 @@
+// GET /health of the relay: what upstream's health checks ask for.
+// Source   contract/signal-relay-ops.md §3.9
+#pragma once
+
+#include "base/clock.h"
+#include "net/http.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace nb::cmd {
+
+struct RelayHealthOptions {
+  std::string instance_url{};   // of the relay
+  std::string local_address{};  // where its listener is bound
+  bool local_tls = false;
+  /// Bound port, 0 while there is no listener.
+  std::function<std::uint16_t()> local_port{};
+};
+
+/// Asks the local listener, which decides over health, and the exposed address, which is reported:
+/// it may belong to a balancer or not be reachable from here. One probe every 3 s at most. Errors
+/// kInvalidArgument: no HTTP client can be made.
+Result<> add_relay_health(net::HttpRouter& router, RelayHealthOptions options, const Clock& clock);
+
+}  // namespace nb::cmd
