@@ -23,9 +23,6 @@ constexpr std::uint32_t kSerialTag = (1U << 3) | 0U;
 constexpr std::uint32_t kNetbirdConfigTag = (1U << 3) | 2U;
 constexpr std::uint32_t kNetworkMapTag = (5U << 3) | 2U;
 constexpr std::uint32_t kChecksTag = (6U << 3) | 2U;
-constexpr std::int64_t kRecordTtl = 300;
-constexpr std::int64_t kTypeA = 1;
-constexpr std::int64_t kTypeAaaa = 28;
 
 void append_varint(std::string& out, std::uint64_t value) {
   std::uint8_t buffer[10];
@@ -92,20 +89,69 @@ void fill_rule(pb::FirewallRule& out, const netmap::FirewallRule& rule, bool sou
   if (source_prefixes) out.add_sourceprefixes(compact_prefix(rule.remote, rule.remote.bits()));
 }
 
+void fill_zone(pb::CustomZone& out, const netmap::MapZone& zone) {
+  out.set_domain(zone.domain);
+  out.set_searchdomaindisabled(zone.search_domain_disabled);
+  out.set_nonauthoritative(zone.non_authoritative);
+  for (const netmap::DnsRecord& record : zone.records) {
+    auto& entry = *out.add_records();
+    entry.set_name(record.name);
+    entry.set_type(record.type);
+    entry.set_class_("IN");
+    entry.set_ttl(record.ttl);
+    entry.set_rdata(record.data);
+  }
+}
+
+void fill_name_servers(pb::NameServerGroup& out, const NameServerGroup& group) {
+  out.set_primary(group.primary);
+  out.set_searchdomainsenabled(group.search_domains_enabled);
+  for (const std::string& domain : group.domains) out.add_domains(domain);
+  for (const NameServer& server : group.name_servers) {
+    auto& entry = *out.add_nameservers();
+    entry.set_ip(server.ip.to_string());
+    entry.set_nstype(server.type);
+    entry.set_port(server.port);
+  }
+}
+
 void fill_dns(pb::DNSConfig& out, const AccountView& view, const NetworkMap& map) {
   out.set_forwarderport(view.forwarder_port());
   out.set_serviceenable(map.dns_enabled);
-  if (map.peer_zone.empty()) return;
-  auto& zone = *out.add_customzones();
-  zone.set_domain(view.dns_domain() + '.');
-  for (const netmap::DnsRecord& record : map.peer_zone) {
-    auto& entry = *zone.add_records();
-    entry.set_name(record.name);
-    entry.set_type(record.address.is_v4() ? kTypeA : kTypeAaaa);
-    entry.set_class_("IN");
-    entry.set_ttl(kRecordTtl);
-    entry.set_rdata(record.address.to_string());
+  for (const netmap::MapZone& zone : map.zones) fill_zone(*out.add_customzones(), zone);
+  for (const NameServerGroup* const group : map.name_servers)
+    fill_name_servers(*out.add_nameservergroups(), *group);
+}
+
+void fill_route(pb::Route& out, const AccountView& view, const netmap::MapRoute& route) {
+  out.set_id(route.id);
+  out.set_network(route.network.to_string());
+  out.set_networktype(route.network_type);
+  out.set_peer(view.peers()[route.peer].peer->key.value());
+  out.set_metric(route.metric);
+  out.set_masquerade(route.masquerade);
+  out.set_netid(route.net_id);
+  for (const std::string& domain : route.domains) out.add_domains(domain);
+  out.set_keeproute(route.keep_route);
+  out.set_skipautoapply(route.skip_auto_apply);
+}
+
+void fill_route_rule(pb::RouteFirewallRule& out, const netmap::RouteRule& rule) {
+  for (const std::string& source : rule.sources) out.add_sourceranges(source);
+  out.set_action(rule.action == netmap::Action::kDrop ? pb::DROP : pb::ACCEPT);
+  out.set_destination(rule.destination);
+  out.set_protocol(protocol(rule.protocol));
+  auto& ports = *out.mutable_portinfo();  // always there, empty for any port
+  if (rule.port != 0) {
+    ports.set_port(rule.port);
+  } else if (rule.range.end != 0) {
+    ports.mutable_range()->set_start(rule.range.start);
+    ports.mutable_range()->set_end(rule.range.end);
   }
+  out.set_isdynamic(rule.is_dynamic);
+  for (const std::string& domain : rule.domains) out.add_domains(domain);
+  out.set_policyid(rule.policy_id);
+  out.set_routeid(rule.route_id);
 }
 
 void fill_ssh_auth(pb::SSHAuth& out, const netmap::SshAuth& auth, const EncoderSettings& settings) {
@@ -141,7 +187,7 @@ void fill_peer_config(pb::PeerConfig& out, const PeerConfigInput& input,
   out.set_address(peer.ip.to_string() + '/' + std::to_string(input.network.net.length));
   out.set_fqdn(fqdn(peer, input.dns_domain));
   out.set_routingpeerdnsresolutionenabled(input.settings.routing_peer_dns_resolution_enabled ||
-                                          peer.proxy_embedded);
+                                          peer.proxy_embedded || input.force_dns_resolution);
   out.set_lazyconnectionenabled(input.settings.lazy_connection_enabled);
   auto& update = *out.mutable_autoupdate();
   update.set_version(input.settings.auto_update_version);
@@ -162,7 +208,7 @@ void fill_peer_config(pb::PeerConfig& out, const PeerConfigInput& input,
 void fill_session_deadline(google::protobuf::Timestamp& out, const Peer& peer,
                            const AccountSettings& settings) {
   const auto deadline = login_deadline(peer, settings);
-  if (!deadline) return;
+  if (!deadline || !peer.last_login) return;
   const auto seconds = std::chrono::floor<std::chrono::seconds>(*deadline);
   out.set_seconds(seconds.time_since_epoch().count());
   out.set_nanos(static_cast<std::int32_t>((*deadline - seconds).count()));
@@ -181,7 +227,8 @@ EncodedMap encode_map(const AccountView& view, const NetworkMap& map,
                     .network = account.network,
                     .settings = account.settings,
                     .dns_domain = view.dns_domain(),
-                    .ssh_enabled = map.ssh_enabled},
+                    .ssh_enabled = map.ssh_enabled,
+                    .force_dns_resolution = map.force_dns_resolution},
                    settings);
   for (const netmap::PeerIndex peer : map.remote_peers)
     fill_remote_peer(*network.add_remotepeers(), view, *view.peers()[peer].peer, target.has_ipv6);
@@ -189,6 +236,9 @@ EncodedMap encode_map(const AccountView& view, const NetworkMap& map,
     fill_remote_peer(*network.add_offlinepeers(), view, *view.peers()[peer].peer, target.has_ipv6);
   for (const netmap::FirewallRule& rule : map.firewall_rules)
     fill_rule(*network.add_firewallrules(), rule, target.source_prefixes);
+  for (const netmap::MapRoute& route : map.routes) fill_route(*network.add_routes(), view, route);
+  for (const netmap::RouteRule& rule : map.route_rules)
+    fill_route_rule(*network.add_routesfirewallrules(), rule);
   // The one place where the flags are made: an empty list without its flag opens the firewall.
   network.set_remotepeersisempty(network.remotepeers().empty());
   network.set_firewallrulesisempty(network.firewallrules().empty());
@@ -199,6 +249,10 @@ EncodedMap encode_map(const AccountView& view, const NetworkMap& map,
   *response.mutable_peerconfig() = network.peerconfig();
   response.set_remotepeersisempty(network.remotepeersisempty());
   if (target.features.top_level_peers) *response.mutable_remotepeers() = network.remotepeers();
+  for (const auto& files : map.checks) {
+    auto& check = *response.add_checks();
+    for (const std::string& file : files) check.add_files(file);
+  }
   fill_session_deadline(*response.mutable_sessionexpiresat(), *target.peer, account.settings);
   return {.head = bytes_of(response), .map = bytes_of(network)};
 }

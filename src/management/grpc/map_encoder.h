@@ -39,6 +39,7 @@ struct PeerConfigInput {
   const AccountSettings& settings;
   const std::string& dns_domain;  // effective
   bool ssh_enabled = false;
+  bool force_dns_resolution = false;  // the reverse proxy needs it
 };
 void fill_peer_config(::management::PeerConfig& out, const PeerConfigInput& input,
                       const EncoderSettings& settings);

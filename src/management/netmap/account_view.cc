@@ -1,7 +1,10 @@
 #include "management/netmap/account_view.h"
 
+#include "management/netmap/injected_policies.h"
+#include "management/netmap/posture.h"
+#include "management/netmap/row_order.h"
+
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -10,41 +13,35 @@ namespace {
 
 using management::Group;
 using management::GroupId;
+using management::NetworkResource;
+using management::NetworkRouter;
 using management::Peer;
 using management::PeerId;
+using management::Policy;
 using management::PolicyRule;
-using management::User;
-using management::UserId;
 
 constexpr std::int64_t kForwarderPort = 22054;
 constexpr std::int64_t kForwarderPortOld = 5353;
 
-std::optional<Action> action_of(const PolicyRule& rule) {
-  if (rule.action == management::kActionAccept) return Action::kAccept;
-  if (rule.action == management::kActionDrop) return Action::kDrop;
-  return std::nullopt;
-}
-
-std::optional<Protocol> protocol_of(const PolicyRule& rule) {
-  if (rule.protocol == management::kProtocolAll) return Protocol::kAll;
-  if (rule.protocol == management::kProtocolTcp || rule.protocol == management::kProtocolSsh)
-    return Protocol::kTcp;
-  if (rule.protocol == management::kProtocolUdp) return Protocol::kUdp;
-  if (rule.protocol == management::kProtocolIcmp) return Protocol::kIcmp;
-  return std::nullopt;
-}
-
-bool contains(const std::vector<GroupId>& list, const GroupId& id) {
-  return std::ranges::find(list, id) != list.end();
-}
-
 }  // namespace
 
+RuleView::RuleView(const PolicyRule& source)
+    : rule(&source),
+      action(*action_of(source)),
+      protocol(*protocol_of(source)),
+      ssh(source.protocol == management::kProtocolSsh) {
+  for (const bool ranges : {false, true})
+    for (const bool companion : {false, true})
+      ports[ranges ? 1 : 0][companion ? 1 : 0] =
+          expand_ports(source, {.ranges = ranges, .ssh_companion = companion});
+}
+
 AccountView::AccountView(management::AccountSnapshotPtr snapshot, std::string dns_domain)
-    : snapshot_(std::move(snapshot)), dns_domain_(snapshot_->account.dns_domain(dns_domain)) {
+    : snapshot_(std::move(snapshot)), dns_domain_(snapshot_->account.dns_domain(dns_domain)),
+      users_(*snapshot_) {
   index_peers();
-  index_users();
-  resolve_rules();
+  index_policies();
+  index_networks();
 }
 
 PeerIndex AccountView::find(const PeerId& id) const {
@@ -53,9 +50,8 @@ PeerIndex AccountView::find(const PeerId& id) const {
 }
 
 void AccountView::index_peers() {
-  const auto& account = snapshot_->account;
-  const auto& settings = account.settings;
-  bool all_new = true;
+  const auto& settings = snapshot_->account.settings;
+  bool all_new = !snapshot_->peers.empty();
   peers_.reserve(snapshot_->peers.size());
   for (const Peer& peer : snapshot_->peers) {
     PeerView view;
@@ -67,88 +63,114 @@ void AccountView::index_peers() {
     // Peers inside reverse proxies are in no group, and count as members of every IPv6 group.
     view.in_ipv6_group = peer.proxy_embedded && !settings.ipv6_enabled_groups.empty();
     all_new = all_new && view.features.new_forwarder;
-    peers_.push_back(std::move(view));
+    peers_.push_back(view);
   }
   forwarder_port_ = all_new ? kForwarderPort : kForwarderPortOld;
   for (const Group& group : snapshot_->groups) {
-    const bool ipv6 = contains(settings.ipv6_enabled_groups, group.id);
-    const bool no_dns = contains(account.dns_disabled_management_groups, group.id);
-    auto& members = members_[group.id];
-    for (const PeerId& id : group.peers) {
-      const PeerIndex index = find(id);
-      if (index == kNoPeer) continue;
-      PeerView& peer = peers_[index];
-      peer.in_ipv6_group |= ipv6;
-      peer.dns_disabled |= no_dns;
-      if (peer.validated) members.push_back(index);
+    Bits& members = members_[group.id];
+    for (const PeerId& id : group.peers)
+      if (const PeerIndex index = find(id); index != kNoPeer) members.set(index);
+  }
+  for (const GroupId& id : settings.ipv6_enabled_groups)
+    if (const Bits* const group = members(id))
+      group->for_each([&](PeerIndex peer) { peers_[peer].in_ipv6_group = true; });
+}
+
+void AccountView::index_policies() {
+  std::vector<std::shared_ptr<const Policy>> all;
+  for (const std::size_t position : by_order(snapshot_->policies))
+    all.push_back(snapshot_->policies.ptr(position));
+  for (auto& policy : injected_policies(*snapshot_)) all.push_back(std::move(policy));
+  for (auto& policy : all) {
+    if (!policy->enabled) continue;
+    for (const auto& id : policy->source_posture_checks) {
+      const auto* const check = snapshot_->posture_checks.find(id);
+      if (check == nullptr || failing_.contains(id)) continue;
+      Bits& failing = failing_[id];
+      for (PeerIndex peer = 0; peer < peers_.size(); ++peer)
+        if (!passes(check->checks, *peers_[peer].peer)) failing.set(peer);
     }
-    std::ranges::sort(members);
+    PolicyView view{.policy = policy, .rules = {}};
+    for (const PolicyRule& rule : policy->rules)
+      if (usable(rule)) view.rules.emplace_back(rule);
+    policies_.push_back(std::move(view));
   }
 }
 
-void AccountView::index_users() {
-  for (const User& user : snapshot_->users) {
-    if (user.blocked || user.is_service_user) continue;
-    allowed_users_.push_back(user.id);
-    for (const GroupId& group : user.auto_groups) group_users_[group].push_back(user.id);
+std::vector<ResourcePolicy> AccountView::policies_to(const NetworkResource& to) const {
+  std::set<GroupId> groups;
+  for (const Group& group : snapshot_->groups)
+    for (const auto& resource : group.resources)
+      if (resource.id == to.id.value()) groups.insert(group.id);
+  std::vector<ResourcePolicy> out;
+  for (const PolicyView& policy : policies_) {
+    ResourcePolicy found{.policy = &policy, .rules = {}};
+    for (const RuleView& rule : policy.rules)
+      if (rule.rule->destination_resource.id == to.id.value() ||
+          std::ranges::any_of(rule.rule->destinations,
+                              [&](const GroupId& id) { return groups.contains(id); }))
+        found.rules.push_back(&rule);
+    if (!found.rules.empty()) out.push_back(std::move(found));
   }
-  std::ranges::sort(allowed_users_);
-  if (const Group* const all = snapshot_->all_group()) group_users_[all->id] = allowed_users_;
+  return out;
 }
 
-std::vector<PeerIndex> AccountView::side(const std::vector<GroupId>& groups,
-                                         const management::Resource& resource) const {
-  if (resource.type == "peer") {
-    const PeerIndex index = find(PeerId(resource.id));
-    return index == kNoPeer ? std::vector<PeerIndex>{} : std::vector<PeerIndex>{index};
-  }
-  if (resource.is_set()) return {};  // hosts, subnets and domains are no peers
-  // contract/network-map.md §2.3: `All` and a sole group stand for exactly their members.
-  std::vector<PeerIndex> gathered;
-  for (const GroupId& id : groups) {
-    const auto members = members_.find(id);
-    if (members == members_.end()) continue;  // dangling ids are skipped
-    if (groups.size() == 1 || snapshot_->group(id)->is_all()) return members->second;
-    gathered.insert(gathered.end(), members->second.begin(), members->second.end());
-  }
-  std::ranges::sort(gathered);
-  gathered.erase(std::ranges::unique(gathered).begin(), gathered.end());
-  return gathered;
-}
-
-void AccountView::resolve_rules() {
-  std::set<std::string> ids;
-  for (const auto& policy : snapshot_->policies) {
-    if (!policy.enabled) continue;
-    for (const PolicyRule& rule : policy.rules) {
-      const auto action = action_of(rule);
-      const auto protocol = protocol_of(rule);
-      if (!rule.enabled || !action || !protocol) continue;
-      ResolvedRule resolved;
-      resolved.rule = &rule;
-      resolved.action = *action;
-      resolved.protocol = *protocol;
-      resolved.ssh = rule.protocol == management::kProtocolSsh;
-      resolved.sources = side(rule.sources, rule.source_resource);
-      resolved.destinations = side(rule.destinations, rule.destination_resource);
-      for (const bool ranges : {false, true})
-        for (const bool companion : {false, true})
-          resolved.ports[ranges ? 1 : 0][companion ? 1 : 0] =
-              expand_ports(rule, {.ranges = ranges, .ssh_companion = companion});
-      const auto position = static_cast<std::uint32_t>(rules_.size());
-      for (const PeerIndex peer : resolved.sources) peers_[peer].as_source.push_back(position);
-      for (const PeerIndex peer : resolved.destinations)
-        peers_[peer].as_destination.push_back(position);
-      rule_ids_repeat_ |= !ids.insert(rule.id.value()).second;
-      rules_.push_back(std::move(resolved));
+void AccountView::index_networks() {
+  // A later row for the same peer wins.
+  for (const std::size_t position : by_order(snapshot_->routers)) {
+    const NetworkRouter& router = snapshot_->routers[position];
+    if (!router.enabled) continue;
+    Routers& routers = routers_[router.network_id];
+    if (!router.peer.empty()) {
+      if (const PeerIndex peer = find(router.peer); peer != kNoPeer) routers[peer] = &router;
+      continue;
     }
+    for (const GroupId& id : router.peer_groups)
+      if (const Bits* const group = members(id))
+        group->for_each([&](PeerIndex peer) { routers[peer] = &router; });
+  }
+  std::set<std::string> served;
+  for (const auto& service : snapshot_->services)
+    if (service.enabled && !service.terminated)
+      for (const auto& target : service.targets)
+        if (target.enabled && target.target_type == management::kResourceDomain)
+          served.insert(target.target_id);
+  for (const NetworkResource& resource : snapshot_->resources) {
+    resource_policies_.push_back(resource.enabled ? policies_to(resource)
+                                                  : std::vector<ResourcePolicy>{});
+    const Routers* const by = routers(resource.network_id);
+    if (by != nullptr && resource.enabled && resource.type == management::kResourceDomain &&
+        served.contains(resource.id.value()))
+      for (const auto& [peer, router] : *by) must_resolve_.set(peer);
   }
 }
 
-const std::vector<UserId>& AccountView::group_users(const GroupId& group) const {
-  static const std::vector<UserId> kNobody;
-  const auto found = group_users_.find(group);
-  return found == group_users_.end() ? kNobody : found->second;
+const Bits* AccountView::members(const GroupId& group) const {
+  const auto found = members_.find(group);
+  return found == members_.end() ? nullptr : &found->second;
+}
+
+bool AccountView::is_member(const GroupId& group, PeerIndex peer) const {
+  const Bits* const found = members(group);
+  return found != nullptr && found->test(peer);
+}
+
+bool AccountView::any_member(const std::vector<GroupId>& groups, PeerIndex peer) const {
+  return std::ranges::any_of(groups, [&](const GroupId& id) { return is_member(id, peer); });
+}
+
+const management::PostureCheckId* AccountView::failed_check(const Policy& policy,
+                                                            PeerIndex peer) const {
+  for (const auto& id : policy.source_posture_checks) {
+    const auto failing = failing_.find(id);
+    if (failing != failing_.end() && failing->second.test(peer)) return &id;
+  }
+  return nullptr;
+}
+
+const AccountView::Routers* AccountView::routers(const management::NetworkId& network) const {
+  const auto found = routers_.find(network);
+  return found == routers_.end() ? nullptr : &found->second;
 }
 
 }  // namespace nb::netmap

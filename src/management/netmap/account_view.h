@@ -1,16 +1,18 @@
-// One account snapshot with everything that does not depend on the receiving peer worked out.
+// What a map's calculation asks of an account again and again, worked out once per snapshot.
+// Source   contract/network-map.md §2.1.
 #pragma once
 
 #include "management/domain/account_snapshot.h"
 #include "management/netmap/agent_version.h"
+#include "management/netmap/bits.h"
 #include "management/netmap/ports.h"
+#include "management/netmap/rule_kinds.h"
+#include "management/netmap/user_index.h"
 
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace nb::netmap {
@@ -19,23 +21,25 @@ namespace nb::netmap {
 using PeerIndex = std::uint32_t;
 inline constexpr PeerIndex kNoPeer = 0xffffffff;
 
-enum class Action : std::uint8_t { kAccept, kDrop };
-enum class Protocol : std::uint8_t { kAll, kTcp, kUdp, kIcmp };
-
-/// An enabled rule of an enabled policy with its sides resolved to peers.
-struct ResolvedRule {
+/// A usable rule.
+struct RuleView {
   const management::PolicyRule* rule = nullptr;
   Action action = Action::kAccept;
-  Protocol protocol = Protocol::kAll;  // netbird-ssh is tcp on the wire
-  bool ssh = false;                    // netbird-ssh
-  std::vector<PeerIndex> sources;      // ascending
-  std::vector<PeerIndex> destinations;
+  Protocol protocol = Protocol::kAll;
+  bool ssh = false;  // netbird-ssh
   /// expand_ports() for each combination of PortFeatures.
   std::vector<PortSelection> ports[2][2];
 
+  explicit RuleView(const management::PolicyRule& source);
   [[nodiscard]] const std::vector<PortSelection>& ports_for(PortFeatures features) const {
     return ports[features.ranges ? 1 : 0][features.ssh_companion ? 1 : 0];
   }
+};
+
+/// An enabled policy with its usable rules.
+struct PolicyView {
+  std::shared_ptr<const management::Policy> policy;
+  std::vector<RuleView> rules;
 };
 
 struct PeerView {
@@ -44,10 +48,13 @@ struct PeerView {
   bool validated = true;
   bool has_ipv6 = false;       // an address and an agent that carries it
   bool in_ipv6_group = false;  // its AAAA record is published
-  bool dns_disabled = false;
   bool source_prefixes = false;
-  std::vector<std::uint32_t> as_source;  // positions in AccountView::rules
-  std::vector<std::uint32_t> as_destination;
+};
+
+/// A policy that reaches a resource, with the rules that do so.
+struct ResourcePolicy {
+  const PolicyView* policy = nullptr;
+  std::vector<const RuleView*> rules;
 };
 
 /// Immutable, shared by all maps of one snapshot.
@@ -61,36 +68,48 @@ class AccountView {
   [[nodiscard]] std::uint64_t serial() const { return snapshot_->account.serial; }
   [[nodiscard]] const std::string& dns_domain() const { return dns_domain_; }
   [[nodiscard]] const std::vector<PeerView>& peers() const { return peers_; }
-  [[nodiscard]] const std::vector<ResolvedRule>& rules() const { return rules_; }
   /// kNoPeer when the account has no such peer.
   [[nodiscard]] PeerIndex find(const management::PeerId& id) const;
-  /// Two rules share an id: equal tuples of theirs collapse (contract/network-map.md §2.4).
-  [[nodiscard]] bool rule_ids_repeat() const { return rule_ids_repeat_; }
-  [[nodiscard]] std::int64_t forwarder_port() const { return forwarder_port_; }
-  /// Users that may log in to machines: not blocked, no service users; ascending.
-  [[nodiscard]] const std::vector<management::UserId>& allowed_users() const {
-    return allowed_users_;
+  /// The account's own by (order, id), then the injected ones.
+  [[nodiscard]] const std::vector<PolicyView>& policies() const { return policies_; }
+  /// Null for a dangling id.
+  [[nodiscard]] const Bits* members(const management::GroupId& group) const;
+  [[nodiscard]] bool is_member(const management::GroupId& group, PeerIndex peer) const;
+  [[nodiscard]] bool any_member(const std::vector<management::GroupId>& groups,
+                                PeerIndex peer) const;
+  /// The first of the policy's checks that the peer fails; null when it passes. Checks that do not
+  /// exist do not count.
+  [[nodiscard]] const management::PostureCheckId* failed_check(const management::Policy& policy,
+                                                               PeerIndex peer) const;
+  /// Routing peers of a network and the router each of them is by; null when there is none.
+  using Routers = std::map<PeerIndex, const management::NetworkRouter*>;
+  [[nodiscard]] const Routers* routers(const management::NetworkId& network) const;
+  /// Policies by which resource `position` of the snapshot is reached; empty for a disabled one.
+  [[nodiscard]] const std::vector<ResourcePolicy>& resource_policies(std::size_t position) const {
+    return resource_policies_[position];
   }
-  /// The allowed users of a group by their auto groups; `All` has all of them.
-  [[nodiscard]] const std::vector<management::UserId>& group_users(
-      const management::GroupId& group) const;
+  /// It routes a domain that a service of the reverse proxy leads to.
+  [[nodiscard]] bool must_resolve_dns(PeerIndex peer) const { return must_resolve_.test(peer); }
+  [[nodiscard]] std::int64_t forwarder_port() const { return forwarder_port_; }
+  [[nodiscard]] const UserIndex& users() const { return users_; }
 
  private:
   void index_peers();
-  void index_users();
-  void resolve_rules();
-  [[nodiscard]] std::vector<PeerIndex> side(const std::vector<management::GroupId>& groups,
-                                            const management::Resource& resource) const;
+  void index_policies();
+  void index_networks();
+  [[nodiscard]] std::vector<ResourcePolicy> policies_to(const management::NetworkResource& to) const;
 
   management::AccountSnapshotPtr snapshot_;
   std::string dns_domain_;
   std::vector<PeerView> peers_;
-  std::map<management::GroupId, std::vector<PeerIndex>> members_;  // validated ones
-  std::vector<ResolvedRule> rules_;
-  std::vector<management::UserId> allowed_users_;
-  std::map<management::GroupId, std::vector<management::UserId>> group_users_;
+  std::map<management::GroupId, Bits> members_;
+  std::vector<PolicyView> policies_;
+  std::map<management::PostureCheckId, Bits> failing_;  // by check, all peers
+  std::map<management::NetworkId, Routers> routers_;
+  std::vector<std::vector<ResourcePolicy>> resource_policies_;
+  Bits must_resolve_;
+  UserIndex users_;
   std::int64_t forwarder_port_ = 0;
-  bool rule_ids_repeat_ = false;
 };
 
 using AccountViewPtr = std::shared_ptr<const AccountView>;
