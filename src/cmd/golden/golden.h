@@ -49,6 +49,8 @@ struct Vector {
 /// Writes the rows, in their order, into a prepared and otherwise empty database. Constraints that
 /// tie tables together are not asked: vectors hold rows that refer to nothing.
 [[nodiscard]] Result<> fill_database(sql::Database& database, const boost::json::object& tables);
+/// Takes away what our database refuses and upstream's does not: vectors hold such rows.
+[[nodiscard]] Result<> drop_own_constraints(sql::Database& database);
 /// Deletes all rows of the tables that vectors can fill.
 [[nodiscard]] Result<> empty_database(sql::Database& database);
 

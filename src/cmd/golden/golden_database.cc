@@ -78,6 +78,26 @@ Result<> with_free_rows(sql::Database& database, std::string statements) {
 
 }  // namespace
 
+Result<> drop_own_constraints(sql::Database& database) {
+  return database.run_blocking<void>(
+      std::chrono::steady_clock::now() + kFillMax, {.attempts_max = 1},
+      [](sql::Session& session) -> Result<> {
+        NB_LET(const sql::Rows rows,
+               session.query(session.postgres()
+                                 ? "SELECT indexname FROM pg_indexes WHERE schemaname = "
+                                   "current_schema() AND indexname LIKE 'nb!_%' ESCAPE '!' AND "
+                                   "tablename NOT LIKE 'nb!_%' ESCAPE '!' AND indexdef LIKE "
+                                   "'CREATE UNIQUE%'"
+                                 : "SELECT name FROM sqlite_master WHERE type = 'index' AND name "
+                                   "LIKE 'nb!_%' ESCAPE '!' AND tbl_name NOT LIKE 'nb!_%' ESCAPE "
+                                   "'!' AND sql LIKE 'CREATE UNIQUE%'"));
+        std::string script;
+        for (std::size_t i = 0; i < rows.size(); ++i)
+          script += fmt::format("DROP INDEX \"{}\";\n", rows[i].string(0));
+        return script.empty() ? Result<>{} : session.script(script);
+      });
+}
+
 Result<> empty_database(sql::Database& database) {
   std::string script;
   const auto tables = schema::main_tables();

@@ -1,5 +1,6 @@
 #include "cmd/golden/golden.h"
 #include "crypto/random.h"
+#include "management/netmap/map_view.h"
 #include "management/netmap/network_map.h"
 #include "management/store/sql_store.h"
 #include "proto/management.pb.h"
@@ -81,6 +82,7 @@ Result<std::unique_ptr<GoldenStore>> GoldenStore::open(const std::string& dsn) {
   NB_LET(parts->database, sql::Database::open(std::move(address), {.workers = 2}, Logger()));
   management::SqlStoreParts under{*parts->database, nullptr, parts->random, parts->clock, {}};
   NB_TRY(management::prepare_main_database(under, soon()));
+  NB_TRY(drop_own_constraints(*parts->database));
   parts->store = management::make_sql_store(under, {});
   return std::unique_ptr<GoldenStore>(new GoldenStore(std::move(parts)));
 }
@@ -115,13 +117,22 @@ Result<std::map<std::string, std::string>> GoldenStore::maps_of(const Vector& ve
 
 std::map<std::string, std::string> maps_of_account(
     const AccountSnapshotPtr& account, const management::grpc::EncoderSettings& encoder,
-    [[maybe_unused]] Calculation calculation, WallTime now) {
+    Calculation calculation, WallTime now) {
   std::map<std::string, std::string> out;
-  const netmap::AccountView view(account, encoder.dns_domain);
-  for (netmap::PeerIndex peer = 0; peer < view.peers().size(); ++peer) {
-    const auto map = management::grpc::encode_map(view, netmap::calculate(view, peer, now), encoder);
-    out.emplace(view.peers()[peer].peer->id.value(), map.message(view.serial(), {}));
+  const auto add = [&](const management::Peer& peer, const management::grpc::EncodedMap& map) {
+    out.emplace(peer.id.value(), map.message(account->account.serial, {}));
+  };
+  if (calculation == Calculation::kFast) {
+    const auto view =
+        netmap::MapView::update(nullptr, account, management::grpc::view_options(encoder)).view;
+    for (netmap::PeerIndex slot = 0; slot < view->slots(); ++slot)
+      add(*view->peer(slot)->peer, management::grpc::make_map(*view, slot, now, encoder).map);
+    return out;
   }
+  const netmap::AccountView view(account, encoder.dns_domain);
+  for (netmap::PeerIndex peer = 0; peer < view.peers().size(); ++peer)
+    add(*view.peers()[peer].peer,
+        management::grpc::encode_map(view, netmap::calculate(view, peer, now), encoder));
   return out;
 }
 

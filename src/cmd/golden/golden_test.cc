@@ -1,6 +1,7 @@
 // Both calculations and the encoder against what the official server sends (tests/data/golden),
 // with the rows loaded through the real store of each engine.
 #include "cmd/golden/golden.h"
+#include "management/grpc/canonical_map.h"
 #include "proto/management.pb.h"
 #include "sql/test_database.h"
 
@@ -19,74 +20,11 @@ namespace {
 
 namespace pb = ::management;
 namespace json = boost::json;
-using google::protobuf::RepeatedPtrField;
 
 // Long after 2026 and long before 2099: what the vectors' times are made for.
 constexpr WallTime kNow{std::chrono::sys_days{std::chrono::year(2030) / 1 / 1}};
 
-std::string bytes_of(const google::protobuf::Message& message) {
-  std::string out;
-  google::protobuf::io::StringOutputStream stream(&out);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return out;
-}
-
-/// A list that counts as a set: sorted, without repetitions.
-template <class T>
-void as_set(RepeatedPtrField<T>& list) {
-  std::map<std::string, T> sorted;
-  for (const T& entry : list) sorted.emplace(bytes_of(entry), entry);
-  list.Clear();
-  for (auto& [bytes, entry] : sorted) *list.Add() = std::move(entry);
-}
-
-void as_set(RepeatedPtrField<std::string>& list) {
-  const std::set<std::string> sorted(list.begin(), list.end());
-  list.Clear();
-  for (const std::string& entry : sorted) *list.Add() = entry;
-}
-
-void canonical(pb::SSHAuth& auth) {
-  std::vector<std::pair<std::string, int>> users;
-  for (int i = 0; i < auth.authorizedusers_size(); ++i)
-    users.emplace_back(auth.authorizedusers(i), i);
-  std::ranges::sort(users);
-  std::map<std::uint32_t, std::uint32_t> position;
-  auth.clear_authorizedusers();
-  for (const auto& [hash, old] : users) {
-    position[static_cast<std::uint32_t>(old)] =
-        static_cast<std::uint32_t>(auth.authorizedusers_size());
-    auth.add_authorizedusers(hash);
-  }
-  for (auto& [name, entry] : *auth.mutable_machine_users()) {
-    for (auto& index : *entry.mutable_indexes()) index = position.at(index);
-    std::ranges::sort(*entry.mutable_indexes());
-  }
-}
-
-/// README of the vectors, "Which orders matter".
-pb::SyncResponse canonical(pb::SyncResponse response) {
-  as_set(*response.mutable_remotepeers());
-  for (auto& check : *response.mutable_checks()) as_set(*check.mutable_files());
-  as_set(*response.mutable_checks());
-  if (!response.has_networkmap()) return response;
-  auto& map = *response.mutable_networkmap();
-  as_set(*map.mutable_remotepeers());
-  as_set(*map.mutable_offlinepeers());
-  as_set(*map.mutable_routes());
-  as_set(*map.mutable_firewallrules());
-  for (auto& rule : *map.mutable_routesfirewallrules()) as_set(*rule.mutable_sourceranges());
-  as_set(*map.mutable_routesfirewallrules());
-  auto& dns = *map.mutable_dnsconfig();
-  for (auto& zone : *dns.mutable_customzones()) as_set(*zone.mutable_records());
-  as_set(*dns.mutable_customzones());
-  as_set(*dns.mutable_nameservergroups());
-  if (map.has_sshauth()) canonical(*map.mutable_sshauth());
-  return response;
-}
+using management::grpc::test::canonical;
 
 pb::SyncResponse parse(const json::value& value) {
   pb::SyncResponse response;

@@ -3,6 +3,8 @@
 #include "crypto/encoding.h"
 #include "crypto/hash.h"
 #include "management/domain/login_rules.h"
+#include "management/netmap/map_writer.h"
+#include "management/netmap/wire.h"
 #include "proto/management.pb.h"
 
 #include <google/protobuf/arena.h>
@@ -255,6 +257,64 @@ EncodedMap encode_map(const AccountView& view, const NetworkMap& map,
   }
   fill_session_deadline(*response.mutable_sessionexpiresat(), *target.peer, account.settings);
   return {.head = bytes_of(response), .map = bytes_of(network)};
+}
+
+netmap::MapViewOptions view_options(const EncoderSettings& settings) {
+  return {.dns_domain = settings.dns_domain,
+          .user_id_claim = settings.user_id_claim,
+          .user_hash = [](const UserId& user) {
+            const crypto::Digest16 digest = crypto::ssh_user_hash(user.value());
+            return std::string(crypto::as_text(digest));
+          }};
+}
+
+namespace {
+
+/// The few peers that the fast calculation leaves to the plain one.
+MadeMap make_plain_map(const netmap::MapView& view, const Peer& peer, WallTime now,
+                       const EncoderSettings& settings) {
+  const auto plain = view.plain();
+  const auto map = netmap::calculate(*plain, plain->find(peer.id), now);
+  return {.map = encode_map(*plain, map, settings), .changes_at = map.changes_at};
+}
+
+std::string session_deadline(const Peer& peer, const AccountSettings& settings) {
+  google::protobuf::Timestamp deadline;
+  fill_session_deadline(deadline, peer, settings);
+  return bytes_of(deadline);
+}
+
+}  // namespace
+
+MadeMap make_map(const netmap::MapView& view, netmap::PeerIndex slot, WallTime now,
+                 const EncoderSettings& settings) {
+  namespace wire = netmap::wire;
+  const netmap::PeerRecord& target = *view.peer(slot);
+  const Peer& peer = *target.peer;
+  if (view.irregular(slot)) return make_plain_map(view, peer, now, settings);
+  const netmap::MapWriter writer(view, slot, now);
+  const Account& account = view.snapshot().account;
+  pb::PeerConfig config;
+  fill_peer_config(config,
+                   {.peer = peer,
+                    .network = account.network,
+                    .settings = account.settings,
+                    .dns_domain = view.dns_domain(),
+                    .ssh_enabled = writer.ssh_enabled(),
+                    .force_dns_resolution = writer.force_dns_resolution()},
+                   settings);
+  const std::string config_bytes = bytes_of(config);
+  MadeMap out{.map = {}, .changes_at = writer.changes_at()};
+  wire::put_element(out.map.head, pb::SyncResponse::kPeerConfigFieldNumber, config_bytes);
+  if (target.features.top_level_peers) writer.write_remote_peers(out.map.head);
+  wire::put_number(out.map.head, pb::SyncResponse::kRemotePeersIsEmptyFieldNumber,
+                   writer.no_remote_peers() ? 1 : 0);
+  writer.write_checks(out.map.head);
+  wire::put_element(out.map.head, pb::SyncResponse::kSessionExpiresAtFieldNumber,
+                    session_deadline(peer, account.settings));
+  wire::put_element(out.map.map, pb::NetworkMap::kPeerConfigFieldNumber, config_bytes);
+  writer.write_map(out.map.map);
+  return out;
 }
 
 std::uint64_t EncodedMap::digest() const {

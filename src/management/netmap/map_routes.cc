@@ -22,7 +22,10 @@ class Routing {
         view_(selection.view),
         connections_(connections),
         map_(map),
-        ipv6_(view_.peers()[selection.target].has_ipv6) {}
+        ipv6_(view_.peers()[selection.target].has_ipv6),
+        addresses_([&view = view_](PeerIndex peer) -> const management::Peer& {
+          return *view.peers()[peer].peer;
+        }) {}
 
   void run() {
     std::vector<MapRoute> legacy = own_routes();
@@ -101,7 +104,7 @@ class Routing {
         });
         if (!leads_there || !done.insert(policy).second) continue;
         for (const RuleView& rule : policy->rules)
-          route_rules(view_, rule, rule_sources(*policy, rule) & distribution, to, ipv6_,
+          route_rules(addresses_, rule, rule_sources(*policy, rule) & distribution, to, ipv6_,
                       legacy_rules_);
       }
   }
@@ -157,7 +160,7 @@ class Routing {
       for (const RuleView* const rule : policy.rules) {
         const Bits sources = rule_sources(*policy.policy, *rule);
         std::vector<RouteRule> rules;
-        route_rules(view_, *rule, sources, to, ipv6_, rules);
+        route_rules(addresses_, *rule, sources, to, ipv6_, rules);
         for (RouteRule& made : rules)
           if (!made.sources.empty()) resource_rules_.push_back(std::move(made));
       }
@@ -200,6 +203,7 @@ class Routing {
   Connections& connections_;
   NetworkMap& map_;
   bool ipv6_;
+  PeerAddresses addresses_;
   std::set<std::string> own_ha_ids_;
   std::vector<RouteRule> resource_rules_;
   std::vector<RouteRule> legacy_rules_;

@@ -129,14 +129,14 @@ void permit_everyone(const RuleTarget& to, bool ipv6, std::vector<RouteRule>& ou
   out.push_back(std::move(rule));
 }
 
-void route_rules(const AccountView& view, const RuleView& resolved, const Bits& sources,
+void route_rules(const PeerAddresses& peers, const RuleView& resolved, const Bits& sources,
                  const RuleTarget& to, bool ipv6, std::vector<RouteRule>& out) {
   const bool v6_network = to.network.address.is_v6();
   if (v6_network && !ipv6) return;
   std::vector<std::string> v4;
   std::vector<std::string> v6;
   sources.for_each([&](PeerIndex index) {
-    const auto& peer = *view.peers()[index].peer;
+    const management::Peer& peer = peers(index);
     v4.push_back(peer.ip.to_string() + "/32");
     if (peer.ipv6.is_set()) v6.push_back(peer.ipv6.to_string() + "/128");
   });

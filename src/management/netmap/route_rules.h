@@ -4,6 +4,7 @@
 
 #include "management/netmap/network_map.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,7 +33,8 @@ void permit_everyone(const RuleTarget& to, bool ipv6, std::vector<RouteRule>& ou
 
 /// One rule per port or range, for IPv4 or IPv6 as the network is, and for both where the route is
 /// by domains or to everywhere. Rules without sources are made, too.
-void route_rules(const AccountView& view, const RuleView& rule, const Bits& sources,
+using PeerAddresses = std::function<const management::Peer&(PeerIndex)>;
+void route_rules(const PeerAddresses& peers, const RuleView& rule, const Bits& sources,
                  const RuleTarget& to, bool ipv6, std::vector<RouteRule>& out);
 
 }  // namespace nb::netmap
