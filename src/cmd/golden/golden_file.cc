@@ -82,7 +82,12 @@ Result<std::vector<fs::path>> vectors_in(const fs::path& folder) {
     }
     for (const auto& inner : fs::directory_iterator(entry.path(), error)) add(inner.path());
   }
-  std::ranges::sort(out);
+  // Names may repeat in a subfolder: the folder's own vectors come last and so have the last word.
+  std::ranges::sort(out, [&](const fs::path& left, const fs::path& right) {
+    const bool left_inner = left.lexically_relative(folder).has_parent_path();
+    const bool right_inner = right.lexically_relative(folder).has_parent_path();
+    return left_inner == right_inner ? left < right : left_inner;
+  });
   return out;
 }
 

@@ -40,7 +40,7 @@ class ViewBuilder {
   [[nodiscard]] std::shared_ptr<const GroupRecord> group_record(std::size_t position) const;
   /// Validated members of a list in which `All` or a sole entry stands for exactly its own.
   [[nodiscard]] Bits side(const GroupList& groups) const;
-  [[nodiscard]] std::vector<std::shared_ptr<const management::Policy>> ordered_policies() const;
+  [[nodiscard]] std::vector<std::shared_ptr<const management::Policy>> ordered_policies();
   void add_rule(const std::shared_ptr<const management::Policy>& policy, std::size_t rule_index,
                 bool shares_id);
   void note_irregular(const management::Policy& policy, const management::PolicyRule& rule,
@@ -66,7 +66,8 @@ class ViewBuilder {
   Bits removed_;                           // slots of the view before
   Bits changed_looks_;                     // slots whose record others see differently than before
   std::map<std::pair<const management::Policy*, std::size_t>, CompiledRulePtr> old_rules_;
-  std::map<management::PolicyId, std::shared_ptr<const management::Policy>> old_policies_;
+  /// Injected policies may share an id.
+  std::multimap<management::PolicyId, std::shared_ptr<const management::Policy>> old_policies_;
   std::map<std::string, std::vector<std::size_t>> groups_of_resource_;  // positions
 };
 

@@ -93,7 +93,7 @@ void ViewDiff::compare_rules() {
   std::set<const CompiledRule*> kept;
   if (old.size() == now.size() && std::ranges::equal(old, now)) return;
   for (const auto& rule : now) kept.insert(rule.get());
-  std::map<Key, const CompiledRule*> gone;
+  std::multimap<Key, const CompiledRule*> gone;  // injected rules may share a key
   for (const auto& rule : old)
     if (kept.erase(rule.get()) == 0) gone.emplace(key(*rule), rule.get());
   for (const auto& rule : now) {

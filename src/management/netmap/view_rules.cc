@@ -16,12 +16,17 @@ using management::PolicyRule;
 using PolicyPtr = std::shared_ptr<const Policy>;
 
 /// Enabled policies; one that says what it said before is the object it was before.
-std::vector<PolicyPtr> ViewBuilder::ordered_policies() const {
+std::vector<PolicyPtr> ViewBuilder::ordered_policies() {
   std::vector<PolicyPtr> out;
   const auto add = [&](PolicyPtr policy) {
     if (!policy->enabled) return;
-    const auto old = old_policies_.find(policy->id);
-    if (old != old_policies_.end() && same_policy(*old->second, *policy)) policy = old->second;
+    const auto [first, last] = old_policies_.equal_range(policy->id);
+    const auto old = std::find_if(
+        first, last, [&](const auto& entry) { return same_policy(*entry.second, *policy); });
+    if (old != last) {
+      policy = old->second;
+      old_policies_.erase(old);
+    }
     out.push_back(std::move(policy));
   };
   for (const std::size_t position : by_order(account_.policies))
