@@ -119,8 +119,10 @@ class GoldenMaps : public testing::TestWithParam<sql::Engine> {
  protected:
   void SetUp() override {
     const bool sqlite = GetParam() == sql::Engine::kSqlite;
-    if (!sqlite) sql::test::postgres().create_database("golden");
-    auto store = GoldenStore::open(sqlite ? std::string{} : sql::test::postgres().dsn("golden"));
+    static int databases = 0;
+    const std::string name = "golden" + std::to_string(++databases);
+    if (!sqlite) sql::test::postgres().create_database(name);
+    auto store = GoldenStore::open(sqlite ? std::string{} : sql::test::postgres().dsn(name));
     ASSERT_TRUE(store.has_value()) << store.error().text;
     store_ = *std::move(store);
   }

@@ -336,14 +336,14 @@ std::string EncodedMap::checks() const {
   }
 }
 
-std::string EncodedMap::message(std::uint64_t serial, const std::string& netbird_config) const {
+std::string EncodedMap::before_map(std::uint64_t serial, const std::string& netbird_config) const {
   std::string number;
   if (serial != 0) {
     append_varint(number, kSerialTag);
     append_varint(number, serial);
   }
   std::string out;
-  out.reserve(head.size() + map.size() + netbird_config.size() + 32);
+  out.reserve(head.size() + netbird_config.size() + 32);
   if (!netbird_config.empty()) {
     append_varint(out, kNetbirdConfigTag);
     append_varint(out, netbird_config.size());
@@ -353,8 +353,19 @@ std::string EncodedMap::message(std::uint64_t serial, const std::string& netbird
   append_varint(out, kNetworkMapTag);
   append_varint(out, number.size() + map.size());
   out += number;
+  return out;
+}
+
+std::string EncodedMap::message(std::uint64_t serial, const std::string& netbird_config) const& {
+  std::string out = before_map(serial, netbird_config);
+  out.reserve(out.size() + map.size());
   out += map;
   return out;
+}
+
+std::string EncodedMap::message(std::uint64_t serial, const std::string& netbird_config) && {
+  map.insert(0, before_map(serial, netbird_config));
+  return std::move(map);
 }
 
 std::string encode_deletion(std::uint64_t serial, std::int64_t forwarder_port) {
