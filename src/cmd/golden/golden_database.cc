@@ -67,8 +67,12 @@ Result<std::string> insert_of(const schema::Table& table, const json::object& ro
 /// Foreign keys are of no interest for rows that refer to nothing on purpose.
 Result<> with_free_rows(sql::Database& database, std::string statements) {
   const bool postgres = database.engine() == sql::Engine::kPostgres;
-  const std::string before = postgres ? "SET LOCAL session_replication_role = replica;\n"
-                                      : "PRAGMA defer_foreign_keys = ON;\n";
+  const std::string before = postgres ? "SET LOCAL session_replication_role = replica;\n" : "";
+  if (!postgres) {  // not possible inside a transaction; there is one connection that writes
+    NB_TRY(database.run_blocking<void>(
+        std::chrono::steady_clock::now() + kFillMax, {.single_statement = true, .attempts_max = 1},
+        [](sql::Session& session) { return session.script("PRAGMA foreign_keys = OFF"); }));
+  }
   return database.run_blocking<void>(
       std::chrono::steady_clock::now() + kFillMax, {.attempts_max = 1},
       [script = before + std::move(statements)](sql::Session& session) -> Result<> {

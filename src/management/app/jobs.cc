@@ -4,12 +4,12 @@
 #include "base/log_keys.h"
 #include "management/app/peer_sessions.h"
 #include "management/netmap/agent_version.h"
+#include "management/netmap/version.h"
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include <array>
 #include <utility>
 
 namespace nb::management::app {
@@ -18,13 +18,12 @@ namespace {
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
-/// The first release whose agents open a Job stream.
-constexpr std::array<std::uint32_t, 3> kFirstVersion{0, 64, 0};
-
 bool understands_jobs(const std::string& version) {
   if (netmap::is_development(version)) return true;
-  const auto parsed = netmap::AgentVersion::parse(version);
-  return parsed && parsed->numbers >= kFirstVersion;
+  // The first release whose agents open a Job stream.
+  static const auto kFirst = netmap::Version::parse("0.64.0");
+  const auto parsed = netmap::Version::parse(netmap::without_suffix(version));
+  return parsed && parsed->at_least(*kFirst);
 }
 
 }  // namespace

@@ -46,7 +46,7 @@ std::string host_prefix(const IpAddress& address) {
 }
 
 std::string fqdn(const Peer& peer, const std::string& domain) {
-  return domain.empty() ? std::string{} : peer.fqdn(domain);
+  return domain.empty() ? std::string{} : peer.dns_label + '.' + domain;
 }
 
 pb::RuleProtocol protocol(netmap::Protocol value) {

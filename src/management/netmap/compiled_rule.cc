@@ -1,5 +1,6 @@
 #include "management/netmap/compiled_rule.h"
 
+#include "management/netmap/map_parts.h"
 #include "management/netmap/wire.h"
 
 #include <algorithm>
@@ -94,8 +95,8 @@ void CompiledRule::append_for(std::string& out, const PeerRecord& remote, Direct
     append_address(out, remote.ipv6_text, remote.ipv6_prefix, direction, form);
 }
 
-std::shared_ptr<const RuleSegment> CompiledRule::segment(const std::vector<PeerRecordPtr>& peers,
-                                                         Side side, Direction direction,
+std::shared_ptr<const RuleSegment> CompiledRule::segment(const PeerPart& peers, Side side,
+                                                         Direction direction,
                                                          const RuleForm& form) const {
   const std::uint32_t key = static_cast<std::uint32_t>(side) << 5 |
                             (direction == Direction::kOut ? 16U : 0U) |
@@ -111,7 +112,7 @@ std::shared_ptr<const RuleSegment> CompiledRule::segment(const std::vector<PeerR
   remotes.for_each([&](PeerIndex remote) {
     made->peers.push_back(remote);
     made->offsets.push_back(static_cast<std::uint32_t>(made->bytes.size()));
-    append_for(made->bytes, *peers[remote], direction, form);
+    append_for(made->bytes, *peers.record(remote), direction, form);
   });
   made->offsets.push_back(static_cast<std::uint32_t>(made->bytes.size()));
   made->bytes.shrink_to_fit();

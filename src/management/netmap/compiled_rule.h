@@ -17,6 +17,8 @@
 
 namespace nb::netmap {
 
+struct PeerPart;
+
 /// What of a receiver decides how firewall rules look.
 struct RuleForm {
   bool port_ranges = false;
@@ -53,9 +55,9 @@ class CompiledRule {
 
   [[nodiscard]] const management::PolicyRule& rule() const { return *view.rule; }
   /// Made at first use, then shared; safe from many threads.
-  [[nodiscard]] std::shared_ptr<const RuleSegment> segment(
-      const std::vector<PeerRecordPtr>& peers, Side side, Direction direction,
-      const RuleForm& form) const;
+  [[nodiscard]] std::shared_ptr<const RuleSegment> segment(const PeerPart& peers, Side side,
+                                                           Direction direction,
+                                                           const RuleForm& form) const;
   /// Elements for one remote peer.
   void append_for(std::string& out, const PeerRecord& remote, Direction direction,
                   const RuleForm& form) const;

@@ -15,14 +15,24 @@
 
 namespace nb::netmap {
 
+/// By slot. What is asked of all peers at once stands apart from the records, so that a view over
+/// many peers of whom few changed does not touch the others.
 struct PeerPart {
-  std::vector<PeerRecordPtr> slots;             // null: free
-  std::vector<PeerIndex> slot_of;               // by position in the snapshot's table
   std::vector<std::shared_ptr<const PeerChunk>> chunks;
+  std::size_t slots = 0;             // one more than the largest
+  std::vector<PeerIndex> slot_of;    // by position in the snapshot's table
   std::vector<PeerIndex> free;
+  std::vector<WallTime> deadlines;   // of logins; max(): none
+  Bits present;
   Bits validated;
-  Bits may_expire;  // has a deadline or is stored as expired
-  bool all_new_forwarder = false;
+  Bits stored_as_expired;
+  Bits may_expire;                   // has a deadline or is stored as expired
+  Bits old_forwarder;                // agents for which all have to use the old port
+
+  /// Null for a free slot.
+  [[nodiscard]] const PeerRecordPtr& record(PeerIndex slot) const {
+    return chunks[slot / PeerChunk::kPeers]->records()[slot % PeerChunk::kPeers];
+  }
 };
 
 struct GroupRecord {

@@ -52,12 +52,13 @@ std::shared_ptr<const MapView::Expired> MapView::expired_at(WallTime now) const 
   if (expired_ != nullptr && expired_->from <= now && now < expired_->until) return expired_;
   auto made = std::make_shared<Expired>();
   made->from = now;
+  made->peers = peers_->stored_as_expired;
   peers_->may_expire.for_each([&](PeerIndex slot) {
-    const PeerRecord& peer = *peers_->slots[slot];
-    if (peer.stored_as_expired || (peer.deadline && *peer.deadline <= now))
+    const WallTime deadline = peers_->deadlines[slot];
+    if (deadline <= now)
       made->peers.set(slot);
-    else if (peer.deadline)
-      made->until = std::min(made->until, *peer.deadline);
+    else if (!made->peers.test(slot))
+      made->until = std::min(made->until, deadline);
   });
   expired_ = std::move(made);
   return expired_;

@@ -63,10 +63,10 @@ class MapView {
   /// kNoPeer when the account has no such peer.
   [[nodiscard]] PeerIndex find(const management::PeerId& id) const;
   /// One more than the largest slot; some may be empty.
-  [[nodiscard]] std::size_t slots() const { return peers_->slots.size(); }
+  [[nodiscard]] std::size_t slots() const { return peers_->slots; }
   /// Null for an empty slot.
   [[nodiscard]] const PeerRecord* peer(PeerIndex slot) const {
-    return slot < peers_->slots.size() ? peers_->slots[slot].get() : nullptr;
+    return slot < peers_->slots ? peers_->record(slot).get() : nullptr;
   }
   [[nodiscard]] std::int64_t forwarder_port() const { return forwarder_port_; }
   /// The plain calculation of the same snapshot; made at first use. For the few peers whose maps

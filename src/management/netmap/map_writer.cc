@@ -16,7 +16,7 @@ constexpr char kRemoteTag = wire::tag_of_bytes(3);
 }  // namespace
 
 MapWriter::MapWriter(const MapView& view, PeerIndex target, WallTime now)
-    : view_(view), target_(target), me_(*view.peers_->slots[target]) {
+    : view_(view), target_(target), me_(*view.peers_->record(target)) {
   form_ = {.port_ranges = me_.features.port_ranges,
            .ssh_companion = me_.ssh_companion,
            .ipv6 = me_.has_ipv6,
@@ -62,8 +62,9 @@ void MapWriter::split_connected(WallTime now) {
   offline_ = connected_ & expired->peers;
   active_ = connected_ - offline_;
   (active_ & view_.peers_->may_expire).for_each([&](PeerIndex peer) {
-    const auto& deadline = view_.peers_->slots[peer]->deadline;
-    if (deadline && (!changes_at_ || *deadline < *changes_at_)) changes_at_ = deadline;
+    const WallTime deadline = view_.peers_->deadlines[peer];
+    if (deadline != WallTime::max() && (!changes_at_ || deadline < *changes_at_))
+      changes_at_ = deadline;
   });
 }
 
@@ -77,7 +78,7 @@ void MapWriter::write_peers(std::string& out, const Bits& peers, char tag) const
   }
   peers.for_each([&](PeerIndex peer) {  // few: one by one, under another number
     const std::size_t at = out.size();
-    out += view_.peers_->slots[peer]->config[me_.has_ipv6 ? 1 : 0];
+    out += view_.peers_->record(peer)->config[me_.has_ipv6 ? 1 : 0];
     out[at] = tag;
   });
 }
@@ -125,7 +126,7 @@ std::size_t MapWriter::peer_bytes() const {
 
 std::vector<MapWriter::RuleBytes> MapWriter::firewall_rules() const {
   using Side = CompiledRule::Side;
-  const auto& peers = view_.peers_->slots;
+  const PeerPart& peers = *view_.peers_;
   std::vector<RuleBytes> out;
   out.reserve(2 * applied_.size());
   Seen seen;
@@ -166,7 +167,7 @@ void MapWriter::write_shared_id_rule(std::string& out, const CompiledRule& rule,
   };
   remotes.for_each([&](PeerIndex peer) {
     if (peer == target_) return;
-    const PeerRecord& remote = *view_.peers_->slots[peer];
+    const PeerRecord& remote = *view_.peers_->record(peer);
     if (!fresh(remote.ip_text)) return;
     rule.append_address(out, remote.ip_text, remote.ip_prefix, direction, form_);
     if (form_.ipv6 && !remote.ipv6_text.empty() && fresh(remote.ipv6_text))

@@ -76,14 +76,14 @@ void MapWriter::select_resources() {
 MapRoute MapWriter::resource_route(const ResourceRecord& record, PeerIndex peer,
                                    const NetworkRouter& router) const {
   MapRoute route = resource_route_of(*record.resource, router);
-  route.id += ':' + view_.peers_->slots[peer]->peer->id.value();
+  route.id += ':' + view_.peers_->record(peer)->peer->id.value();
   route.peer = peer;
   return route;
 }
 
 MapRoute MapWriter::route_of(const Advertised& advertised) const {
   const management::Route& route = *advertised.record->route;
-  const std::string& peer = view_.peers_->slots[advertised.peer]->peer->id.value();
+  const std::string& peer = view_.peers_->record(advertised.peer)->peer->id.value();
   return {.id = advertised.by_group ? route.id.value() + ':' + peer : route.id.value(),
           .net_id = route.net_id,
           .network = route.network,
@@ -99,7 +99,7 @@ MapRoute MapWriter::route_of(const Advertised& advertised) const {
 void MapWriter::write_routes(std::string& out) const {
   const auto write = [&](const MapRoute& route) {
     if (!form_.ipv6 && route.network.address.is_v6()) return;
-    const std::string& key = view_.peers_->slots[route.peer]->peer->key.value();
+    const std::string& key = view_.peers_->record(route.peer)->peer->key.value();
     wire::put_element(out, 5, encoded(route, key));
     if (form_.ipv6 && is_default_v4(route.network))
       wire::put_element(out, 5, encoded(ipv6_default(route), key));
@@ -111,7 +111,7 @@ void MapWriter::write_routes(std::string& out) const {
 std::vector<RouteRule> MapWriter::route_rules() const {
   std::vector<RouteRule> out;
   const PeerAddresses addresses = [&](PeerIndex peer) -> const management::Peer& {
-    return *view_.peers_->slots[peer]->peer;
+    return *view_.peers_->record(peer)->peer;
   };
   for (const ResourceRecord* const record : routed_) {
     const RuleTarget to =
@@ -149,7 +149,7 @@ void MapWriter::legacy_rules(const Advertised& own, std::vector<RouteRule>& out)
   Bits distribution;
   for (const GroupId& id : route.groups) distribution |= members(id);
   const PeerAddresses addresses = [&](PeerIndex peer) -> const management::Peer& {
-    return *view_.peers_->slots[peer]->peer;
+    return *view_.peers_->record(peer)->peer;
   };
   std::set<const PolicySpan*> done;
   for (const GroupId& group : route.access_control_groups)

@@ -32,7 +32,7 @@ std::string config_element(const Peer& peer, const std::string& domain, bool ipv
   std::string ssh;
   wire::put_bytes(ssh, 2, peer.ssh_key);
   wire::put_element(body, 3, ssh);
-  wire::put_bytes(body, 4, domain.empty() ? std::string{} : peer.fqdn(domain));
+  wire::put_bytes(body, 4, domain.empty() ? std::string{} : peer.dns_label + '.' + domain);
   wire::put_bytes(body, 5, peer.meta.wt_version);
   std::string out;
   wire::put_element(out, 3, body);
@@ -111,13 +111,14 @@ bool PeerRecord::acts_like(const PeerRecord& other) const {
          features.top_level_peers == other.features.top_level_peers;
 }
 
-PeerChunk::PeerChunk(const PeerRecordPtr* peers) {
+PeerChunk::PeerChunk(Records peers) : records_(std::move(peers)) {
   for (std::size_t i = 0; i < kPeers; ++i) {
-    if (peers[i] == nullptr) absent_ |= Bits::Word{1} << i;
+    const PeerRecordPtr& peer = records_[i];
+    if (peer == nullptr) absent_ |= Bits::Word{1} << i;
     for (std::size_t form = 0; form < bytes_.size(); ++form) {
       Bytes& bytes = bytes_[form];
-      if (peers[i] != nullptr)
-        bytes.text += form < 2 ? peers[i]->config[form] : peers[i]->dns_records[form - 2];
+      if (peer != nullptr)
+        bytes.text += form < 2 ? peer->config[form] : peer->dns_records[form - 2];
       bytes.offsets[i + 1] = static_cast<std::uint32_t>(bytes.text.size());
     }
   }

@@ -71,8 +71,9 @@ class PeerChunk {
   static constexpr std::size_t kPeers = Bits::kWordBits;
   enum class Part : std::uint8_t { kConfig, kDns };
 
-  /// `peers`: kPeers records, null for absent ones.
-  explicit PeerChunk(const PeerRecordPtr* peers);
+  using Records = std::array<PeerRecordPtr, kPeers>;  // null for absent ones
+  explicit PeerChunk(Records peers);
+  [[nodiscard]] const Records& records() const { return records_; }
 
   void append(std::string& out, Part part, bool ipv6, Bits::Word wanted) const;
   [[nodiscard]] std::size_t bytes(Part part, bool ipv6, Bits::Word wanted) const;
@@ -88,6 +89,7 @@ class PeerChunk {
     return bytes_[(part == Part::kDns ? 2U : 0U) + (ipv6 ? 1U : 0U)];
   }
 
+  Records records_;
   Bits::Word absent_ = 0;
   std::array<Bytes, 4> bytes_;
 };

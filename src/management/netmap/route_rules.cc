@@ -1,5 +1,7 @@
 #include "management/netmap/route_rules.h"
 
+#include "management/netmap/punycode.h"
+
 #include <charconv>
 #include <utility>
 
@@ -17,12 +19,6 @@ constexpr std::string_view kEverywhereV6 = "::/0";
 constexpr std::string_view kIpv6DefaultSuffix = "-v6-default";
 constexpr std::string_view kIpv6NetSuffix = "-v6";
 constexpr std::uint16_t kSshPort = 22;
-
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
 
 /// A port 1..65535, or nothing, and then there is no rule.
 std::optional<std::uint16_t> port_of(const std::string& text) {
@@ -77,7 +73,7 @@ MapRoute resource_route_of(const NetworkResource& resource, const NetworkRouter&
   route.masquerade = router.masquerade;
   route.keep_route = true;
   if (resource.type == management::kResourceDomain) {
-    route.domains = {lower(resource.domain)};
+    route.domains = {ascii_domain(resource.domain)};
     route.network_type = management::kNetworkTypeDomain;
     route.network = {IpAddress::v4(0xC0000200), 32};  // the placeholder of routes by domains
   } else {

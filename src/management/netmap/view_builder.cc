@@ -56,7 +56,7 @@ void ViewBuilder::build_slots() {
   old_position_.assign(table.size(), kNowhere);
   if (before_ == nullptr) {
     std::iota(peers_->slot_of.begin(), peers_->slot_of.end(), PeerIndex{0});
-    peers_->slots.resize(table.size());
+    peers_->slots = table.size();
     added_.resize(table.size());
     std::iota(added_.begin(), added_.end(), std::size_t{0});
     return;
@@ -71,6 +71,7 @@ void ViewBuilder::build_slots() {
       removed_.set(old.slot_of[j++]);
     if (j < old_table.size() &&
         (old_table.ptr(j) == table.ptr(i) || old_table[j].id == table[i].id)) {
+      if (old_table.ptr(j) != table.ptr(i)) replaced_.push_back(i);
       old_position_[i] = j;
       peers_->slot_of[i] = old.slot_of[j++];
     } else {
@@ -81,7 +82,7 @@ void ViewBuilder::build_slots() {
   // A slot that gets free now is given away by the next view at the earliest, so that between two
   // views a slot means one peer.
   peers_->free = old.free;
-  auto slots = static_cast<PeerIndex>(old.slots.size());
+  auto slots = static_cast<PeerIndex>(old.slots);
   for (const std::size_t position : added_) {
     if (peers_->free.empty()) {
       peers_->slot_of[position] = slots++;
@@ -92,7 +93,7 @@ void ViewBuilder::build_slots() {
   }
   removed_.for_each([&](PeerIndex free) { peers_->free.push_back(free); });
   std::ranges::sort(peers_->free, std::greater<>());
-  peers_->slots.resize(slots);
+  peers_->slots = slots;
 }
 
 PeerIndex ViewBuilder::slot(const PeerId& id) const {
@@ -161,62 +162,84 @@ void ViewBuilder::build_groups() {
 
 void ViewBuilder::build_peers() {
   const PeerContext context{account_.account.settings, view_->dns_domain_};
-  const auto& settings = account_.account.settings;
-  const AccountSettingsOfPeers relevant(account_.account, view_->dns_domain_);
+  const bool ipv6 = !account_.account.settings.ipv6_enabled_groups.empty();
   const bool same_context =
-      before_ != nullptr && relevant == AccountSettingsOfPeers(before_->snapshot_->account,
-                                                               before_->dns_domain_);
-  peers_->all_new_forwarder = !account_.peers.empty();
-  for (std::size_t position = 0; position < account_.peers.size(); ++position) {
-    const auto& peer = account_.peers.ptr(position);
-    const PeerIndex at = peers_->slot_of[position];
-    const bool ipv6_group = groups_->in_ipv6_group.test(at) ||
-                            (peer->proxy_embedded && !settings.ipv6_enabled_groups.empty());
-    const std::size_t old_at = old_position_[position];
-    const PeerRecordPtr old = old_at == kNowhere ? nullptr : before_->peers_->slots[at];
-    const bool same_group =
-        old != nullptr && ipv6_group == (before_->groups_->in_ipv6_group.test(at) ||
-                                         (old->peer->proxy_embedded &&
-                                          !before_->snapshot_->account.settings
-                                               .ipv6_enabled_groups.empty()));
-    PeerRecordPtr& record = peers_->slots[at];
-    if (old != nullptr && same_context && same_group &&
-        before_->snapshot_->peers.ptr(old_at) == peer) {
-      record = old;
-    } else {
-      record = std::make_shared<const PeerRecord>(peer, context, ipv6_group);
-      if (old != nullptr && record->acts_like(*old)) record = old;
-      if (old == nullptr || (record != old && !record->looks_like(*old))) changed_looks_.set(at);
-    }
-    if (record->validated) peers_->validated.set(at);
-    if (record->deadline || record->stored_as_expired) peers_->may_expire.set(at);
-    peers_->all_new_forwarder = peers_->all_new_forwarder && record->features.new_forwarder;
+      before_ != nullptr &&
+      AccountSettingsOfPeers(account_.account, view_->dns_domain_) ==
+          AccountSettingsOfPeers(before_->snapshot_->account, before_->dns_domain_) &&
+      ipv6 != before_->snapshot_->account.settings.ipv6_enabled_groups.empty();
+  if (before_ != nullptr) {
+    const PeerPart& old = *before_->peers_;
+    peers_->chunks = old.chunks;
+    peers_->deadlines = old.deadlines;
+    peers_->present = old.present - removed_;
+    peers_->validated = old.validated - removed_;
+    peers_->stored_as_expired = old.stored_as_expired - removed_;
+    peers_->may_expire = old.may_expire - removed_;
+    peers_->old_forwarder = old.old_forwarder - removed_;
+  }
+  peers_->deadlines.resize(peers_->slots, WallTime::max());
+  if (!same_context) {
+    for (std::size_t position = 0; position < account_.peers.size(); ++position)
+      build_peer(position, context);
+  } else {
+    for (const std::size_t position : added_) build_peer(position, context);
+    for (const std::size_t position : replaced_) build_peer(position, context);
+    const Bits moved = groups_->in_ipv6_group ^ before_->groups_->in_ipv6_group;
+    for (std::size_t position = 0; !moved.none() && position < account_.peers.size(); ++position)
+      if (moved.test(peers_->slot_of[position])) build_peer(position, context);
   }
   changed_looks_ |= removed_;
   build_chunks();
 }
 
-void ViewBuilder::build_chunks() {
-  auto& slots = peers_->slots;
-  const std::size_t chunks = (slots.size() + PeerChunk::kPeers - 1) / PeerChunk::kPeers;
-  for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
-    std::array<PeerRecordPtr, PeerChunk::kPeers> records;
-    std::array<PeerRecordPtr, PeerChunk::kPeers> old;
-    for (std::size_t i = 0; i < PeerChunk::kPeers; ++i) {
-      const std::size_t at = chunk * PeerChunk::kPeers + i;
-      if (at < slots.size()) records[i] = slots[at];
-      if (before_ != nullptr && at < before_->peers_->slots.size())
-        old[i] = before_->peers_->slots[at];
-    }
-    if (before_ != nullptr && chunk < before_->peers_->chunks.size() && records == old)
-      peers_->chunks.push_back(before_->peers_->chunks[chunk]);
-    else
-      peers_->chunks.push_back(std::make_shared<const PeerChunk>(records.data()));
+void ViewBuilder::build_peer(std::size_t position, const PeerContext& context) {
+  const auto& peer = account_.peers.ptr(position);
+  const PeerIndex at = peers_->slot_of[position];
+  const bool ipv6_group =
+      groups_->in_ipv6_group.test(at) ||
+      (peer->proxy_embedded && !account_.account.settings.ipv6_enabled_groups.empty());
+  const PeerRecordPtr old =
+      old_position_[position] == kNowhere ? nullptr : before_->peers_->record(at);
+  const auto record = std::make_shared<const PeerRecord>(peer, context, ipv6_group);
+  if (old == nullptr || !record->acts_like(*old)) {  // otherwise no map shows what is new
+    new_records_[at] = record;
+    if (old == nullptr || !record->looks_like(*old)) changed_looks_.set(at);
   }
+  const auto put = [&](Bits& bits, bool value) {
+    if (value)
+      bits.set(at);
+    else
+      bits.reset(at);
+  };
+  peers_->deadlines[at] = record->deadline.value_or(WallTime::max());
+  peers_->present.set(at);
+  put(peers_->validated, record->validated);
+  put(peers_->stored_as_expired, record->stored_as_expired);
+  put(peers_->may_expire, record->deadline || record->stored_as_expired);
+  put(peers_->old_forwarder, !record->features.new_forwarder);
+}
+
+void ViewBuilder::build_chunks() {
+  std::map<std::size_t, PeerChunk::Records> changed;
+  const auto records_of = [&](PeerIndex slot) -> PeerChunk::Records& {
+    const std::size_t chunk = slot / PeerChunk::kPeers;
+    const auto [at, fresh] = changed.try_emplace(chunk);
+    if (fresh && chunk < peers_->chunks.size()) at->second = peers_->chunks[chunk]->records();
+    return at->second;
+  };
+  removed_.for_each(
+      [&](PeerIndex slot) { records_of(slot)[slot % PeerChunk::kPeers] = nullptr; });
+  for (const auto& [slot, record] : new_records_)
+    records_of(slot)[slot % PeerChunk::kPeers] = record;
+  peers_->chunks.resize((peers_->slots + PeerChunk::kPeers - 1) / PeerChunk::kPeers);
+  for (auto& [chunk, records] : changed)
+    peers_->chunks[chunk] = std::make_shared<const PeerChunk>(std::move(records));
 }
 
 void ViewBuilder::build_globals() {
-  view_->forwarder_port_ = peers_->all_new_forwarder ? kForwarderPort : kForwarderPortOld;
+  const bool all_new = !account_.peers.empty() && peers_->old_forwarder.none();
+  view_->forwarder_port_ = all_new ? kForwarderPort : kForwarderPortOld;
   const auto& account = account_.account;
   const auto& settings = account.settings;
   std::string text = view_->dns_domain_;
@@ -235,6 +258,11 @@ void ViewBuilder::build_globals() {
     add(flag ? "1" : "0");
   add(settings.auto_update_version);
   view_->globals_ = std::move(text);
+  if (before_ != nullptr && same_table(account_.users, before_->snapshot_->users) &&
+      same_table(account_.groups, before_->snapshot_->groups)) {
+    view_->users_ = before_->users_;
+    return;
+  }
   auto users = std::make_shared<const UserIndex>(account_);
   view_->users_ =
       before_ != nullptr && *before_->users_ == *users ? before_->users_ : std::move(users);
@@ -250,15 +278,18 @@ void ViewBuilder::build_checks() {
     }
     const bool same = old != nullptr && old->check->checks == check->checks;
     CheckRecord made{.check = check, .failing = same ? old->failing - removed_ : Bits{}, .element = {}};
-    for (std::size_t peer = 0; peer < account_.peers.size(); ++peer) {
-      if (same && old_position_[peer] != kNowhere &&
-          before_->snapshot_->peers.ptr(old_position_[peer]) == account_.peers.ptr(peer))
-        continue;
+    const auto judge = [&](std::size_t peer) {
       const PeerIndex at = peers_->slot_of[peer];
       if (passes(check->checks, account_.peers[peer]))
         made.failing.reset(at);
       else
         made.failing.set(at);
+    };
+    if (same) {
+      std::ranges::for_each(added_, judge);
+      std::ranges::for_each(replaced_, judge);
+    } else {
+      for (std::size_t peer = 0; peer < account_.peers.size(); ++peer) judge(peer);
     }
     if (same && made.failing == old->failing) {
       checks_->checks.push_back(std::move(old));

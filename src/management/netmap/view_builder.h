@@ -23,6 +23,8 @@ class ViewBuilder {
   void build_slots();
   void build_groups();
   void build_peers();
+  /// Puts the record of the peer at `position` where it belongs.
+  void build_peer(std::size_t position, const PeerContext& context);
   void build_chunks();
   void build_checks();
   void build_rules();
@@ -63,6 +65,8 @@ class ViewBuilder {
   std::shared_ptr<NamePart> names_ = std::make_shared<NamePart>();
   std::vector<std::size_t> old_position_;  // of each position; kNowhere for a new peer
   std::vector<std::size_t> added_;         // positions
+  std::vector<std::size_t> replaced_;      // positions of peers that are other objects now
+  std::map<PeerIndex, PeerRecordPtr> new_records_;  // where they differ from those before
   Bits removed_;                           // slots of the view before
   Bits changed_looks_;                     // slots whose record others see differently than before
   std::map<std::pair<const management::Policy*, std::size_t>, CompiledRulePtr> old_rules_;

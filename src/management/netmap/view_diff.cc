@@ -35,20 +35,24 @@ ViewDiff::ViewDiff(const MapView& before, const MapView& after) : before_(before
   compare_users();
   compare_checks();
   tell_irregular();
-  Bits present;
-  for (const PeerIndex slot : after_.peers_->slot_of) present.set(slot);
-  affected_ &= present;
+  affected_ &= after_.peers_->present;
 }
 
 void ViewDiff::compare_peers() {
-  const auto& old = before_.peers_->slots;
-  const auto& now = after_.peers_->slots;
-  for (PeerIndex slot = 0; slot < std::max(old.size(), now.size()); ++slot) {
-    const PeerRecord* const was = slot < old.size() ? old[slot].get() : nullptr;
-    const PeerRecord* const is = slot < now.size() ? now[slot].get() : nullptr;
-    if (was == is) continue;
-    affected_.set(slot);
-    if (was == nullptr || is == nullptr || !was->looks_like(*is)) looks_.set(slot);
+  const auto& old = before_.peers_->chunks;
+  const auto& now = after_.peers_->chunks;
+  for (std::size_t chunk = 0; chunk < std::max(old.size(), now.size()); ++chunk) {
+    const PeerChunk* const old_chunk = chunk < old.size() ? old[chunk].get() : nullptr;
+    const PeerChunk* const new_chunk = chunk < now.size() ? now[chunk].get() : nullptr;
+    if (old_chunk == new_chunk) continue;
+    for (std::size_t i = 0; i < PeerChunk::kPeers; ++i) {
+      const PeerRecord* const was = old_chunk == nullptr ? nullptr : old_chunk->records()[i].get();
+      const PeerRecord* const is = new_chunk == nullptr ? nullptr : new_chunk->records()[i].get();
+      if (was == is) continue;
+      const auto slot = static_cast<PeerIndex>(chunk * PeerChunk::kPeers + i);
+      affected_.set(slot);
+      if (was == nullptr || is == nullptr || !was->looks_like(*is)) looks_.set(slot);
+    }
   }
   something_ = !affected_.none();
 }
@@ -220,9 +224,9 @@ void ViewDiff::compare_names() {
 void ViewDiff::compare_users() {
   if (before_.users_ == after_.users_) return;
   Bits open;  // peers whose own setting has SSH on
-  for (PeerIndex slot = 0; slot < after_.peers_->slots.size(); ++slot)
-    if (const auto& peer = after_.peers_->slots[slot]; peer != nullptr && peer->peer->ssh_enabled)
-      open.set(slot);
+  after_.peers_->present.for_each([&](PeerIndex slot) {
+    if (after_.peers_->record(slot)->peer->ssh_enabled) open.set(slot);
+  });
   for (const auto& rule : after_.rules_->rules) {
     if (rule->ssh == SshEffect::kAlways) tell(rule->destinations);
     if (rule->ssh == SshEffect::kWhereEnabled) tell(rule->destinations & open);

@@ -220,7 +220,7 @@ void ViewBuilder::add_service_records() {
     if (apex.empty()) continue;
     std::string records;
     for (const PeerIndex at : peers_->slot_of) {
-      const PeerRecord& proxy = *peers_->slots[at];
+      const PeerRecord& proxy = *peers_->record(at);
       // An address that does not answer would be a black hole for as long as it is cached.
       if (!proxy.proxy_connected || proxy.peer->proxy_cluster != service.proxy_cluster ||
           proxy.ip_text.empty())
