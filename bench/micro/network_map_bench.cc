@@ -217,9 +217,9 @@ BENCHMARK(BM_AllMaps)->Apply(sizes)->Unit(benchmark::kMillisecond);
 /// Sealing, and one copy of the bytes: nobody gets below.
 struct Sealer {
   nb::crypto::SystemRandom random;
-  nb::crypto::BoxSession box = *nb::crypto::BoxSession::create(
-      nb::crypto::PrivateKey::generate(random),
-      nb::crypto::PrivateKey::generate(random).public_key());
+  nb::crypto::BoxSession box =
+      *nb::crypto::BoxSession::create(nb::crypto::PrivateKey::generate(random),
+                                      nb::crypto::PrivateKey::generate(random).public_key());
   std::string frame;
   void send(std::string_view message) {
     const std::string sealed = box.seal(message, random);

@@ -110,8 +110,7 @@ Result<json::value> read_json(const fs::path& file) {
   NB_LET(const std::string text, read_text(file));
   boost::system::error_code error;
   json::value value = json::parse(text, error);
-  if (error)
-    return fail(Code::kInvalidArgument, "{}: no JSON: {}", file.string(), error.message());
+  if (error) return fail(Code::kInvalidArgument, "{}: no JSON: {}", file.string(), error.message());
   return value;
 }
 

@@ -23,7 +23,9 @@ using management::AccountSnapshotPtr;
 
 constexpr std::chrono::minutes kStepMax{5};
 
-Instant soon() { return std::chrono::steady_clock::now() + kStepMax; }
+Instant soon() {
+  return std::chrono::steady_clock::now() + kStepMax;
+}
 
 template <class T>
 Result<T> wait_for(management::Task<T> task) {
@@ -97,9 +99,8 @@ Result<std::vector<AccountSnapshotPtr>> GoldenStore::load(const Vector& vector) 
     const auto* const id = row.as_object().if_contains("id");
     if (id == nullptr || !id->is_string())
       return fail(Code::kInvalidArgument, "table accounts: a row without id");
-    NB_LET(auto account,
-           wait_for(parts_->store->snapshot(
-               soon(), management::AccountId(std::string(id->get_string())))));
+    NB_LET(auto account, wait_for(parts_->store->snapshot(
+                             soon(), management::AccountId(std::string(id->get_string())))));
     out.push_back(std::move(account));
   }
   return out;
@@ -115,9 +116,9 @@ Result<std::map<std::string, std::string>> GoldenStore::maps_of(const Vector& ve
   return out;
 }
 
-std::map<std::string, std::string> maps_of_account(
-    const AccountSnapshotPtr& account, const management::grpc::EncoderSettings& encoder,
-    Calculation calculation, WallTime now) {
+std::map<std::string, std::string> maps_of_account(const AccountSnapshotPtr& account,
+                                                   const management::grpc::EncoderSettings& encoder,
+                                                   Calculation calculation, WallTime now) {
   std::map<std::string, std::string> out;
   const auto add = [&](const management::Peer& peer, const management::grpc::EncodedMap& map) {
     out.emplace(peer.id.value(), map.message(account->account.serial, {}));

@@ -1,6 +1,7 @@
 // Both calculations and the encoder against what the official server sends (tests/data/golden),
 // with the rows loaded through the real store of each engine.
 #include "cmd/golden/golden.h"
+
 #include "management/grpc/canonical_map.h"
 #include "proto/management.pb.h"
 #include "sql/test_database.h"
@@ -83,8 +84,7 @@ Expected read(const std::filesystem::path& file) {
   auto vector = vector_of(*value);
   NB_ASSERT(vector.has_value() && vector->has_value());
   out.vector = **vector;
-  for (const auto& tag : value->at("deviations").as_array())
-    out.tags.emplace(tag.as_string());
+  for (const auto& tag : value->at("deviations").as_array()) out.tags.emplace(tag.as_string());
   for (const char* form : {"expected", "expected_initial"}) {
     const auto* const maps = value->as_object().if_contains(form);
     if (maps == nullptr) continue;

@@ -38,8 +38,8 @@ Result<bool> run_one(GoldenStore& store, const fs::path& file, const Options& op
   NB_LET(const auto json, read_json(file));
   NB_LET(const auto vector, vector_of(json));
   if (!vector) return false;
-  const WallTime now = std::chrono::time_point_cast<std::chrono::nanoseconds>(
-      std::chrono::system_clock::now());
+  const WallTime now =
+      std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
   NB_LET(const auto maps, store.maps_of(*vector, options.calculation, now));
   NB_LET(const std::string text, as_json(maps));
   NB_TRY(write_file(fs::path(options.results) / (vector->name + ".json"), text));

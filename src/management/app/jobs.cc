@@ -83,8 +83,7 @@ Task<JobStreamOpened> Jobs::open(Instant deadline, PeerKey key, std::shared_ptr<
     co_return as_agent_error(std::move(opened).error());
   }
   counters_.streams.fetch_add(1, std::memory_order_relaxed);
-  if (!opened->previous_instance.value().empty() &&
-      opened->previous_instance != options_.instance)
+  if (!opened->previous_instance.value().empty() && opened->previous_instance != options_.instance)
     hub_.send_to(opened->previous_instance.value(),
                  {opened->account.value(), {}, JobSuperseded{opened->peer.value(), opened->epoch}});
   asio::post(home_, [self = shared_from_this(), peer = opened->peer, epoch = opened->epoch,

@@ -58,8 +58,7 @@ struct EncodedMap {
   /// The posture-check fields of `head`, as they stand there.
   [[nodiscard]] std::string checks() const;
   /// The whole SyncResponse; `netbird_config`: an encoded NetbirdConfig, or empty for none.
-  [[nodiscard]] std::string message(std::uint64_t serial,
-                                    const std::string& netbird_config) const&;
+  [[nodiscard]] std::string message(std::uint64_t serial, const std::string& netbird_config) const&;
   /// The same in the place of `map`: for large maps another buffer costs more than the copy.
   [[nodiscard]] std::string message(std::uint64_t serial, const std::string& netbird_config) &&;
 

@@ -112,9 +112,8 @@ TEST(AffectedPeers, HoldEveryoneWhoseMapDiffers) {
           // A peer that changed its slot's neighbours gets the same map in another order at most.
           differs = (before.head != after.head || before.map != after.map) &&
                     difference(before, after) != "order";
-          ASSERT_TRUE(is_told || !differs)
-              << "NB_SIM_SEED=" << seed << " step " << step << " " << peer.id.value() << ": "
-              << difference(before, after);
+          ASSERT_TRUE(is_told || !differs) << "NB_SIM_SEED=" << seed << " step " << step << " "
+                                           << peer.id.value() << ": " << difference(before, after);
         }
         told += is_told ? 1U : 0U;
         differed += differs ? 1U : 0U;

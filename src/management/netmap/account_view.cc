@@ -37,7 +37,8 @@ RuleView::RuleView(const PolicyRule& source)
 }
 
 AccountView::AccountView(management::AccountSnapshotPtr snapshot, std::string dns_domain)
-    : snapshot_(std::move(snapshot)), dns_domain_(snapshot_->account.dns_domain(dns_domain)),
+    : snapshot_(std::move(snapshot)),
+      dns_domain_(snapshot_->account.dns_domain(dns_domain)),
       users_(*snapshot_) {
   index_peers();
   index_policies();

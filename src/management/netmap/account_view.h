@@ -97,7 +97,8 @@ class AccountView {
   void index_peers();
   void index_policies();
   void index_networks();
-  [[nodiscard]] std::vector<ResourcePolicy> policies_to(const management::NetworkResource& to) const;
+  [[nodiscard]] std::vector<ResourcePolicy> policies_to(
+      const management::NetworkResource& to) const;
 
   management::AccountSnapshotPtr snapshot_;
   std::string dns_domain_;

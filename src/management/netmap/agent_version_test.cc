@@ -26,7 +26,8 @@ TEST(AgentFeatures, DevelopmentSupportsEverythingAndNonsenseNothing) {
     EXPECT_TRUE(features.port_ranges && features.native_ssh && features.new_forwarder) << text;
     EXPECT_FALSE(features.top_level_peers) << text;
   }
-  for (const char* text : {"", "not-a-version", "1.2.x", "1..2", "0.60.", "v", "99999999999999999999.1"}) {
+  for (const char* text :
+       {"", "not-a-version", "1.2.x", "1..2", "0.60.", "v", "99999999999999999999.1"}) {
     const auto features = AgentFeatures::of(text);
     EXPECT_FALSE(features.port_ranges || features.native_ssh || features.new_forwarder) << text;
     EXPECT_TRUE(features.top_level_peers) << text;

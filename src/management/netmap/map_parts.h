@@ -19,15 +19,15 @@ namespace nb::netmap {
 /// many peers of whom few changed does not touch the others.
 struct PeerPart {
   std::vector<std::shared_ptr<const PeerChunk>> chunks;
-  std::size_t slots = 0;             // one more than the largest
-  std::vector<PeerIndex> slot_of;    // by position in the snapshot's table
+  std::size_t slots = 0;           // one more than the largest
+  std::vector<PeerIndex> slot_of;  // by position in the snapshot's table
   std::vector<PeerIndex> free;
-  std::vector<WallTime> deadlines;   // of logins; max(): none
+  std::vector<WallTime> deadlines;  // of logins; max(): none
   Bits present;
   Bits validated;
   Bits stored_as_expired;
-  Bits may_expire;                   // has a deadline or is stored as expired
-  Bits old_forwarder;                // agents for which all have to use the old port
+  Bits may_expire;     // has a deadline or is stored as expired
+  Bits old_forwarder;  // agents for which all have to use the old port
 
   /// Null for a free slot.
   [[nodiscard]] const PeerRecordPtr& record(PeerIndex slot) const {
@@ -56,8 +56,8 @@ struct CheckRecord {
 /// A policy with posture checks, for the list of them that agents get.
 struct CheckedPolicy {
   std::shared_ptr<const management::Policy> policy;
-  Bits sources;                       // members of source groups, whoever they are
-  std::vector<std::size_t> checks;    // positions
+  Bits sources;                     // members of source groups, whoever they are
+  std::vector<std::size_t> checks;  // positions
 };
 
 struct CheckPart {

@@ -1,4 +1,5 @@
-// Routes, network resources and what routing peers let through (contract/network-map.md §2.8, §2.10).
+// Routes, network resources and what routing peers let through (contract/network-map.md §2.8,
+// §2.10).
 #include "management/netmap/network_map.h"
 #include "management/netmap/route_rules.h"
 

@@ -35,8 +35,8 @@ bool MapView::irregular(PeerIndex slot) const {
   if (rules_->irregular.test(slot)) return true;
   return rules_->direct_source_with_checks &&
          std::ranges::any_of(routes_->routes, [&](const auto& record) {
-           return (record->by_group.test(slot) || record->peer == slot) &&
-                  record->route->enabled && !record->route->access_control_groups.empty();
+           return (record->by_group.test(slot) || record->peer == slot) && record->route->enabled &&
+                  !record->route->access_control_groups.empty();
          });
 }
 
@@ -64,7 +64,8 @@ std::shared_ptr<const MapView::Expired> MapView::expired_at(WallTime now) const 
   return expired_;
 }
 
-std::shared_ptr<const std::string> MapView::ssh_auth(const std::vector<std::uint32_t>& rules) const {
+std::shared_ptr<const std::string> MapView::ssh_auth(
+    const std::vector<std::uint32_t>& rules) const {
   const std::scoped_lock lock(mutex_);
   if (const auto found = ssh_auths_.find(rules); found != ssh_auths_.end()) return found->second;
   SshUsers users;

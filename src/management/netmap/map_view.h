@@ -1,6 +1,7 @@
 // MapView: an account prepared for making all of its peers' maps fast.
 //
-// Purpose      what does not depend on the receiver, worked out once: sides of rules as bitsets, and
+// Purpose      what does not depend on the receiver, worked out once: sides of rules as bitsets,
+// and
 //              encoded peers, firewall rules and DNS records that maps are put together from.
 //              A new view takes over from the one before what did not change, and update() says
 //              whose map may differ.

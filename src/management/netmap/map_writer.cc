@@ -136,9 +136,7 @@ std::vector<MapWriter::RuleBytes> MapWriter::firewall_rules() const {
     const auto emit = [&](bool to_destinations, bool to_sources, Direction direction) {
       if (!to_destinations && !to_sources) return;
       const bool both = to_destinations && to_sources && !rule.same_sides;
-      const Side side = both              ? Side::kBoth
-                        : to_destinations ? Side::kDestinations
-                                          : Side::kSources;
+      const Side side = both ? Side::kBoth : to_destinations ? Side::kDestinations : Side::kSources;
       RuleBytes& bytes = out.emplace_back();
       if (!rule.shares_id) {
         bytes.shared = rule.segment(peers, side, direction, form_);
@@ -189,8 +187,9 @@ void MapWriter::write_dns(std::string& out) const {
         before_zone += group.element;
     records = peer_zone_bytes();
     if (records != 0)
-      wire::put_bytes(zone, 1, view_.dns_domain().ends_with('.') ? view_.dns_domain()
-                                                                 : view_.dns_domain() + '.');
+      wire::put_bytes(
+          zone, 1,
+          view_.dns_domain().ends_with('.') ? view_.dns_domain() : view_.dns_domain() + '.');
     for (const Distributed& custom : view_.names_->zones)
       if (custom.members.test(target_)) after_zone += custom.element;
     write_services(after_zone);

@@ -114,8 +114,7 @@ std::vector<RouteRule> MapWriter::route_rules() const {
     return *view_.peers_->record(peer)->peer;
   };
   for (const ResourceRecord* const record : routed_) {
-    const RuleTarget to =
-        target_of(resource_route(*record, target_, *record->routers.at(target_)));
+    const RuleTarget to = target_of(resource_route(*record, target_, *record->routers.at(target_)));
     for (const ResourceAccess& access : record->access)
       for (const ResourceRule& way : access.rules) {
         Bits sources = way.sources;
@@ -154,10 +153,9 @@ void MapWriter::legacy_rules(const Advertised& own, std::vector<RouteRule>& out)
   std::set<const PolicySpan*> done;
   for (const GroupId& group : route.access_control_groups)
     for (const PolicySpan& span : view_.rules_->policies) {
-      const bool leads_there =
-          std::ranges::any_of(span.policy->rules, [&](const PolicyRule& rule) {
-            return std::ranges::find(rule.destinations, group) != rule.destinations.end();
-          });
+      const bool leads_there = std::ranges::any_of(span.policy->rules, [&](const PolicyRule& rule) {
+        return std::ranges::find(rule.destinations, group) != rule.destinations.end();
+      });
       if (!leads_there || !seen.policies.contains(span.policy.get()) || !done.insert(&span).second)
         continue;
       for (std::size_t i = 0; i < span.count; ++i) {

@@ -117,8 +117,8 @@ Connections split(const AccountView& view, const Bits& connected, WallTime now) 
   Connections out;
   // Blocking a user marks the user's peers as expired; nothing beyond that is asked for.
   connected.for_each([&](PeerIndex peer) {
-    const bool expired = management::login_expired(*view.peers()[peer].peer,
-                                                   view.snapshot().account.settings, now);
+    const bool expired =
+        management::login_expired(*view.peers()[peer].peer, view.snapshot().account.settings, now);
     (expired ? out.offline : out.active).set(peer);
   });
   return out;
@@ -129,8 +129,8 @@ void list_peers(const AccountView& view, const Bits& connected, const Connection
   connections.active.for_each([&](PeerIndex peer) { map.remote_peers.push_back(peer); });
   connections.offline.for_each([&](PeerIndex peer) { map.offline_peers.push_back(peer); });
   connected.for_each([&](PeerIndex peer) {
-    const auto deadline = management::login_deadline(*view.peers()[peer].peer,
-                                                     view.snapshot().account.settings);
+    const auto deadline =
+        management::login_deadline(*view.peers()[peer].peer, view.snapshot().account.settings);
     if (deadline && *deadline > now && (!map.changes_at || *deadline < *map.changes_at))
       map.changes_at = deadline;
   });

@@ -3,7 +3,8 @@
 // Purpose      AccountView (once per snapshot), then calculate() per peer: the plain, readable
 //              calculation that stays the oracle of the fast one.
 // Not here     wire encoding (management/grpc), loading and fan-out (management/app).
-// Start with   calculate() below; account_view.h for what is shared, selection.h for what a peer may
+// Start with   calculate() below; account_view.h for what is shared, selection.h for what a peer
+// may
 //              know, then policies, routes and names in network_map.cc, map_routes.cc, map_dns.cc.
 // Threads      pure; an AccountView is immutable and may be used from many threads.
 // Limits       none of its own: proportional to the account, for every peer.

@@ -73,8 +73,7 @@ PeerRecord::PeerRecord(std::shared_ptr<const Peer> source, const PeerContext& co
   validated = !(settings.extra_peer_approval_enabled && peer->status.requires_approval);
   has_ipv6 = peer->ipv6.is_set() && peer->meta.supports_ipv6();
   source_prefixes = peer->meta.has_capability(management::kCapabilitySourcePrefixes);
-  ssh_companion =
-      features.native_ssh && peer->ssh_enabled && peer->meta.flags.server_ssh_allowed;
+  ssh_companion = features.native_ssh && peer->ssh_enabled && peer->meta.flags.server_ssh_allowed;
   stored_as_expired = peer->added_with_sso() && peer->status.login_expired;
   deadline = management::login_deadline(*peer, settings);
   proxy_connected = peer->proxy_embedded && peer->status.connected;
@@ -105,8 +104,8 @@ bool PeerRecord::acts_like(const PeerRecord& other) const {
   return looks_like(other) && has_ipv6 == other.has_ipv6 &&
          peer->meta.supports_ipv6() == other.peer->meta.supports_ipv6() &&
          source_prefixes == other.source_prefixes && ssh_companion == other.ssh_companion &&
-         peer->ssh_enabled == other.peer->ssh_enabled &&
-         peer->dns_label == other.peer->dns_label && peer->last_login == other.peer->last_login &&
+         peer->ssh_enabled == other.peer->ssh_enabled && peer->dns_label == other.peer->dns_label &&
+         peer->last_login == other.peer->last_login &&
          features.port_ranges == other.features.port_ranges &&
          features.top_level_peers == other.features.top_level_peers;
 }
@@ -141,9 +140,8 @@ void PeerChunk::runs(const Bytes& bytes, Bits::Word wanted, Visit visit) const {
 
 void PeerChunk::append(std::string& out, Part part, bool ipv6, Bits::Word wanted) const {
   const Bytes& bytes = bytes_of(part, ipv6);
-  runs(bytes, wanted, [&](std::uint32_t begin, std::uint32_t end) {
-    out.append(bytes.text, begin, end - begin);
-  });
+  runs(bytes, wanted,
+       [&](std::uint32_t begin, std::uint32_t end) { out.append(bytes.text, begin, end - begin); });
 }
 
 std::size_t PeerChunk::bytes(Part part, bool ipv6, Bits::Word wanted) const {

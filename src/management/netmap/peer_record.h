@@ -53,8 +53,8 @@ struct PeerRecord {
   std::array<std::string, 2> config;       // RemotePeerConfig as element 3
   std::array<std::string, 2> dns_records;  // SimpleRecord, element 2
   std::string ip_text;
-  std::string ipv6_text;    // empty: none
-  std::string ip_prefix;    // FirewallRule.sourcePrefixes
+  std::string ipv6_text;  // empty: none
+  std::string ip_prefix;  // FirewallRule.sourcePrefixes
   std::string ipv6_prefix;
 
   /// Other peers' maps cannot tell the two apart.

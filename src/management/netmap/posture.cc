@@ -30,8 +30,7 @@ bool os_passes(const OsVersionCheck& check, const Peer& peer) {
   if (meta.go_os == "android") return judge(check.android, meta.os_version);
   if (meta.go_os == "darwin") return judge(check.darwin, meta.os_version);
   if (meta.go_os == "ios") return judge(check.ios, meta.os_version);
-  if (meta.go_os == "linux")
-    return judge(check.linux_kernel, without_suffix(meta.kernel_version));
+  if (meta.go_os == "linux") return judge(check.linux_kernel, without_suffix(meta.kernel_version));
   if (meta.go_os == "windows") return judge(check.windows_kernel, meta.kernel_version);
   return true;
 }
@@ -91,8 +90,8 @@ bool processes_pass(const std::vector<CheckedProcess>& processes, const Peer& pe
 }  // namespace
 
 bool passes(const management::PostureChecks& checks, const Peer& peer) {
-  if (checks.nb_version_min && !at_least(without_suffix(peer.meta.wt_version),
-                                         without_suffix(*checks.nb_version_min)))
+  if (checks.nb_version_min &&
+      !at_least(without_suffix(peer.meta.wt_version), without_suffix(*checks.nb_version_min)))
     return false;
   if (checks.os_version && !os_passes(*checks.os_version, peer)) return false;
   if (checks.geo_location && !location_passes(*checks.geo_location, peer)) return false;

@@ -18,7 +18,9 @@ Peer linux_peer() {
   return peer;
 }
 
-TEST(PostureCheck, WithNothingConfiguredPasses) { EXPECT_TRUE(passes({}, linux_peer())); }
+TEST(PostureCheck, WithNothingConfiguredPasses) {
+  EXPECT_TRUE(passes({}, linux_peer()));
+}
 
 TEST(PostureCheck, ComparesAgentVersionsWithoutTheirSuffix) {
   PostureChecks checks;

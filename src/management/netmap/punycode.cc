@@ -22,11 +22,11 @@ std::optional<std::u32string> code_points(std::string_view text) {
   std::u32string out;
   for (std::size_t at = 0; at < text.size();) {
     const auto first = static_cast<unsigned char>(text[at]);
-    const std::size_t length = first < 0x80        ? 1
-                               : first >> 5 == 6   ? 2
-                               : first >> 4 == 14  ? 3
-                               : first >> 3 == 30  ? 4
-                                                   : 0;
+    const std::size_t length = first < 0x80       ? 1
+                               : first >> 5 == 6  ? 2
+                               : first >> 4 == 14 ? 3
+                               : first >> 3 == 30 ? 4
+                                                  : 0;
     if (length == 0 || at + length > text.size()) return std::nullopt;
     char32_t value = length == 1 ? first : first & (0x7FU >> length);
     for (std::size_t i = 1; i < length; ++i) {

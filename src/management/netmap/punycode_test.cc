@@ -13,7 +13,9 @@ TEST(AsciiDomain, EncodesOnlyWhatIsNotAscii) {
   EXPECT_EQ(ascii_domain(""), "");
 }
 
-TEST(AsciiDomain, LeavesBrokenTextAlone) { EXPECT_EQ(ascii_domain("a\xff.x"), "a\xff.x"); }
+TEST(AsciiDomain, LeavesBrokenTextAlone) {
+  EXPECT_EQ(ascii_domain("a\xff.x"), "a\xff.x");
+}
 
 }  // namespace
 }  // namespace nb::netmap

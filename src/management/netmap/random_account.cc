@@ -42,7 +42,9 @@ RandomAccount::GroupIds RandomAccount::some_groups(std::size_t max) {
   return out;
 }
 
-Resource RandomAccount::some_peer() { return {id("p", peers_), "peer"}; }
+Resource RandomAccount::some_peer() {
+  return {id("p", peers_), "peer"};
+}
 
 Account RandomAccount::account() {
   Account out;
@@ -77,8 +79,7 @@ Peer RandomAccount::peer(std::size_t number) {
   out.account_id = AccountId("acc");
   out.key = PeerKey(fmt::format("key-{:02}-{}", number, chance(0.1) ? "new" : ""));
   out.ip = IpAddress::v4(0x64400001U + static_cast<std::uint32_t>(number));
-  if (chance(0.6))
-    out.ipv6 = *IpAddress::parse(fmt::format("fd00:1:2:3::{:x}", number + 1));
+  if (chance(0.6)) out.ipv6 = *IpAddress::parse(fmt::format("fd00:1:2:3::{:x}", number + 1));
   out.name = out.dns_label = fmt::format("host-{}{}", number, chance(0.1) ? "-x" : "");
   if (chance(0.2)) out.extra_dns_labels = {"api", "*.apps"};
   auto& meta = out.meta;
@@ -131,19 +132,26 @@ PolicyRule RandomAccount::rule(const std::string& rule_id) {
   out.bidirectional = chance(0.5);
   out.protocol = one_of({"all", "tcp", "tcp", "udp", "icmp", "netbird-ssh"});
   if (out.protocol == "tcp" || out.protocol == "udp" || out.protocol == "netbird-ssh") {
-    if (chance(0.4)) out.ports = {one_of({"22", "80", "443"}), one_of({"22022", "8080"})};
-    else if (chance(0.5)) out.port_ranges = {{20, 30}, {443, 443}};
+    if (chance(0.4))
+      out.ports = {one_of({"22", "80", "443"}), one_of({"22022", "8080"})};
+    else if (chance(0.5))
+      out.port_ranges = {{20, 30}, {443, 443}};
   }
   if (out.protocol == "netbird-ssh") {
     if (chance(0.4)) out.authorized_groups[GroupId(id("g", groups_))] = {"root", "ubuntu"};
     if (chance(0.3)) out.authorized_groups[GroupId(id("g", groups_))] = {};
     if (chance(0.3)) out.authorized_user = id("u", kUsers);
   }
-  if (chance(0.15)) out.source_resource = some_peer();
-  else out.sources = some_groups(3);
-  if (chance(0.15)) out.destination_resource = some_peer();
-  else if (chance(0.3)) out.destination_resource = {id("res", kResources), "host"};
-  else out.destinations = some_groups(3);
+  if (chance(0.15))
+    out.source_resource = some_peer();
+  else
+    out.sources = some_groups(3);
+  if (chance(0.15))
+    out.destination_resource = some_peer();
+  else if (chance(0.3))
+    out.destination_resource = {id("res", kResources), "host"};
+  else
+    out.destinations = some_groups(3);
   return out;
 }
 
@@ -214,8 +222,10 @@ Route RandomAccount::route(std::size_t number) {
       out.network = *Prefix::parse(one_of({"10.10.0.0/16", "10.20.0.0/16"}));
       out.network_type = kNetworkTypeIpv4;
   }
-  if (chance(0.5)) out.peer = PeerId(id("p", peers_));
-  else out.peer_groups = some_groups(2);
+  if (chance(0.5))
+    out.peer = PeerId(id("p", peers_));
+  else
+    out.peer_groups = some_groups(2);
   out.groups = some_groups(2);
   if (chance(0.5)) out.access_control_groups = some_groups(2);
   return out;
@@ -230,8 +240,10 @@ NetworkRouter RandomAccount::router(std::size_t number) {
   out.metric = static_cast<std::int64_t>(100 + below(3));
   out.masquerade = chance(0.5);
   out.order = (order_ += 5) % 7;
-  if (chance(0.6)) out.peer = PeerId(id("p", peers_));
-  else out.peer_groups = some_groups(2);
+  if (chance(0.6))
+    out.peer = PeerId(id("p", peers_));
+  else
+    out.peer_groups = some_groups(2);
   return out;
 }
 
@@ -247,7 +259,8 @@ NetworkResource RandomAccount::resource(std::size_t number) {
     out.domain = "*.Svc.example.com";
   } else {
     out.type = std::string(kResourceSubnet);
-    out.prefix = *Prefix::parse(one_of({"10.7.0.0/24", "10.8.0.1/32", "2001:db8:7::/64", "0.0.0.0/0"}));
+    out.prefix =
+        *Prefix::parse(one_of({"10.7.0.0/24", "10.8.0.1/32", "2001:db8:7::/64", "0.0.0.0/0"}));
   }
   return out;
 }

@@ -1,5 +1,5 @@
-// Test help: random accounts in which everything is mixed, dangling ids included, and random changes
-// to them. Same seed, same account.
+// Test help: random accounts in which everything is mixed, dangling ids included, and random
+// changes to them. Same seed, same account.
 #pragma once
 
 #include "management/domain/account_snapshot.h"

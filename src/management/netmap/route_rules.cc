@@ -55,7 +55,9 @@ std::string ha_id(const Route& route) {
   return id;
 }
 
-bool is_default_v4(const Prefix& network) { return network.address.is_v4() && network.length == 0; }
+bool is_default_v4(const Prefix& network) {
+  return network.address.is_v4() && network.length == 0;
+}
 
 MapRoute ipv6_default(MapRoute route) {
   route.id += kIpv6DefaultSuffix;

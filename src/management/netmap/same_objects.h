@@ -22,8 +22,8 @@ template <class Table>
   return left.id == right.id && left.policy_id == right.policy_id &&
          left.enabled == right.enabled && left.action == right.action &&
          left.destinations == right.destinations &&
-         left.destination_resource == right.destination_resource &&
-         left.sources == right.sources && left.source_resource == right.source_resource &&
+         left.destination_resource == right.destination_resource && left.sources == right.sources &&
+         left.source_resource == right.source_resource &&
          left.bidirectional == right.bidirectional && left.protocol == right.protocol &&
          left.ports == right.ports && left.port_ranges == right.port_ranges &&
          left.authorized_groups == right.authorized_groups &&

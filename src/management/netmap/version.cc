@@ -8,9 +8,15 @@
 namespace nb::netmap {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_suffix_char(char c) { return is_digit(c) || is_letter(c) || c == '-' || c == '~'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+bool is_suffix_char(char c) {
+  return is_digit(c) || is_letter(c) || c == '-' || c == '~';
+}
 
 /// Takes a number off the front; nothing when there is none or it is too large.
 template <class Number>
@@ -86,7 +92,9 @@ bool are_strict_identifiers(std::string_view text) {
 
 }  // namespace
 
-std::string_view without_suffix(std::string_view text) { return text.substr(0, text.find('-')); }
+std::string_view without_suffix(std::string_view text) {
+  return text.substr(0, text.find('-'));
+}
 
 std::optional<Version> Version::parse(std::string_view text) {
   Version version;

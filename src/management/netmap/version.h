@@ -10,8 +10,8 @@
 
 namespace nb::netmap {
 
-/// "1", "v0.60.1", "10.0.19045.3803", "0.60.0-rc1", "6.1.0rc2+build": any number of numeric parts, an
-/// optional pre-release, an optional build text that does not count.
+/// "1", "v0.60.1", "10.0.19045.3803", "0.60.0-rc1", "6.1.0rc2+build": any number of numeric parts,
+/// an optional pre-release, an optional build text that does not count.
 struct Version {
   std::vector<std::int64_t> numbers;  // at least three; missing ones are zero
   std::string prerelease;

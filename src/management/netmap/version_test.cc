@@ -27,7 +27,9 @@ TEST(Version, PreReleaseDoesNotSatisfyAPlainMinimum) {
   EXPECT_TRUE(at_least("0.60.0-rc.11", "0.60.0-rc.2"));
 }
 
-TEST(Version, BuildTextDoesNotCount) { EXPECT_TRUE(at_least("v0.60.0+abc", "0.60.0")); }
+TEST(Version, BuildTextDoesNotCount) {
+  EXPECT_TRUE(at_least("v0.60.0+abc", "0.60.0"));
+}
 
 TEST(Version, NonsenseIsNone) {
   for (const char* text : {"", "v", "a.b", "1..2", "1.", "1.2.x.", "99999999999999999999", "1+"})

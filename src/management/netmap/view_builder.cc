@@ -228,8 +228,7 @@ void ViewBuilder::build_chunks() {
     if (fresh && chunk < peers_->chunks.size()) at->second = peers_->chunks[chunk]->records();
     return at->second;
   };
-  removed_.for_each(
-      [&](PeerIndex slot) { records_of(slot)[slot % PeerChunk::kPeers] = nullptr; });
+  removed_.for_each([&](PeerIndex slot) { records_of(slot)[slot % PeerChunk::kPeers] = nullptr; });
   for (const auto& [slot, record] : new_records_)
     records_of(slot)[slot % PeerChunk::kPeers] = record;
   peers_->chunks.resize((peers_->slots + PeerChunk::kPeers - 1) / PeerChunk::kPeers);
@@ -277,7 +276,8 @@ void ViewBuilder::build_checks() {
       if (at != before_->snapshot_->posture_checks.kNowhere) old = before_->checks_->checks[at];
     }
     const bool same = old != nullptr && old->check->checks == check->checks;
-    CheckRecord made{.check = check, .failing = same ? old->failing - removed_ : Bits{}, .element = {}};
+    CheckRecord made{
+        .check = check, .failing = same ? old->failing - removed_ : Bits{}, .element = {}};
     const auto judge = [&](std::size_t peer) {
       const PeerIndex at = peers_->slot_of[peer];
       if (passes(check->checks, account_.peers[peer]))
@@ -306,8 +306,7 @@ Bits ViewBuilder::failing(const management::Policy& policy) const {
   Bits out;
   for (const auto& id : policy.source_posture_checks) {
     const std::size_t position = account_.posture_checks.position(id);
-    if (position != account_.posture_checks.kNowhere)
-      out |= checks_->checks[position]->failing;
+    if (position != account_.posture_checks.kNowhere) out |= checks_->checks[position]->failing;
   }
   return out;
 }

@@ -63,12 +63,12 @@ class ViewBuilder {
   std::shared_ptr<RoutePart> routes_ = std::make_shared<RoutePart>();
   std::shared_ptr<ResourcePart> resources_ = std::make_shared<ResourcePart>();
   std::shared_ptr<NamePart> names_ = std::make_shared<NamePart>();
-  std::vector<std::size_t> old_position_;  // of each position; kNowhere for a new peer
-  std::vector<std::size_t> added_;         // positions
-  std::vector<std::size_t> replaced_;      // positions of peers that are other objects now
+  std::vector<std::size_t> old_position_;           // of each position; kNowhere for a new peer
+  std::vector<std::size_t> added_;                  // positions
+  std::vector<std::size_t> replaced_;               // positions of peers that are other objects now
   std::map<PeerIndex, PeerRecordPtr> new_records_;  // where they differ from those before
-  Bits removed_;                           // slots of the view before
-  Bits changed_looks_;                     // slots whose record others see differently than before
+  Bits removed_;                                    // slots of the view before
+  Bits changed_looks_;  // slots whose record others see differently than before
   std::map<std::pair<const management::Policy*, std::size_t>, CompiledRulePtr> old_rules_;
   /// Injected policies may share an id.
   std::multimap<management::PolicyId, std::shared_ptr<const management::Policy>> old_policies_;

@@ -113,10 +113,9 @@ void ViewDiff::compare_rule(const CompiledRule* before, const CompiledRule* afte
   something_ = true;
   if (before != nullptr) tell_acl_routers(*before);
   if (after != nullptr) tell_acl_routers(*after);
-  const bool same = before != nullptr && after != nullptr &&
-                    same_rule(before->rule(), after->rule()) &&
-                    before->policy->order == after->policy->order &&
-                    before->shares_id == after->shares_id;
+  const bool same =
+      before != nullptr && after != nullptr && same_rule(before->rule(), after->rule()) &&
+      before->policy->order == after->policy->order && before->shares_id == after->shares_id;
   if (!same) {
     for (const CompiledRule* const rule : {before, after})
       if (rule != nullptr) tell(rule->sources | rule->destinations);
@@ -139,9 +138,9 @@ void ViewDiff::tell_acl_routers(const CompiledRule& changed) {
   for (const MapView* const view : {&before_, &after_})
     for (const auto& record : view->routes_->routes) {
       const auto& route = *record->route;
-      if (!route.enabled ||
-          std::ranges::none_of(route.access_control_groups,
-                               [&](const auto& id) { return destinations.contains(id); }))
+      if (!route.enabled || std::ranges::none_of(route.access_control_groups, [&](const auto& id) {
+            return destinations.contains(id);
+          }))
         continue;
       tell(record->by_group);
       if (record->peer != kNoPeer) affected_.set(record->peer);
@@ -217,8 +216,7 @@ void ViewDiff::compare_names() {
   if (old.name_servers != now.name_servers)
     tell_difference(distributed(old.name_servers), distributed(now.name_servers));
   if (old.zones != now.zones) tell_difference(distributed(old.zones), distributed(now.zones));
-  if (old.services != now.services)
-    tell_difference(services(old.services), services(now.services));
+  if (old.services != now.services) tell_difference(services(old.services), services(now.services));
 }
 
 void ViewDiff::compare_users() {

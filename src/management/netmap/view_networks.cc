@@ -149,7 +149,8 @@ void ViewBuilder::build_resources() {
       by_resource[rule.destination_resource.id].push_back(position);
     for (const GroupId& id : rule.destinations) by_group[id].push_back(position);
   }
-  std::map<management::NetworkId, std::map<PeerIndex, std::shared_ptr<const NetworkRouter>>> routers;
+  std::map<management::NetworkId, std::map<PeerIndex, std::shared_ptr<const NetworkRouter>>>
+      routers;
   for (const std::size_t position : by_order(account_.routers)) {
     const auto& router = account_.routers.ptr(position);
     if (!router->enabled) continue;
@@ -175,8 +176,7 @@ void ViewBuilder::build_resources() {
     const auto of_network = routers.find(resource->network_id);
     if (of_network != routers.end() && resource->type == management::kResourceDomain &&
         served.contains(resource->id.value()))
-      for (const auto& [peer, router] : of_network->second)
-        resources_->must_resolve_dns.set(peer);
+      for (const auto& [peer, router] : of_network->second) resources_->must_resolve_dns.set(peer);
     ResourceRecord made{.resource = resource,
                         .access = access_to(*resource, by_resource, by_group),
                         .routers = {},
@@ -192,16 +192,16 @@ void ViewBuilder::build_resources() {
                       same_routers(*was->second, made) &&
                       was->second->router_peers == made.router_peers &&
                       std::ranges::equal(was->second->access, made.access, same_access);
-    resources_->resources.push_back(
-        same ? was->second : std::make_shared<const ResourceRecord>(std::move(made)));
+    resources_->resources.push_back(same ? was->second
+                                         : std::make_shared<const ResourceRecord>(std::move(made)));
   }
 }
 
 void ViewBuilder::build_names() {
   for (const auto& group : account_.name_server_groups) {
     if (!group.enabled) continue;
-    Distributed out{.element = name_server_element(group), .members = members(group.groups),
-                    .servers = {}};
+    Distributed out{
+        .element = name_server_element(group), .members = members(group.groups), .servers = {}};
     for (const auto& server : group.name_servers) out.servers.push_back(server.ip.to_string());
     names_->name_servers.push_back(std::move(out));
   }
@@ -229,9 +229,8 @@ void ViewBuilder::add_service_records() {
           record_element(absolute(service.domain), kRecordA, kServiceRecordTtl, proxy.ip_text);
     }
     if (!records.empty())
-      names_->services.push_back({.apex = apex,
-                                  .records = std::move(records),
-                                  .members = members(service.access_groups)});
+      names_->services.push_back(
+          {.apex = apex, .records = std::move(records), .members = members(service.access_groups)});
   }
 }
 

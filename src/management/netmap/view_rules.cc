@@ -54,9 +54,10 @@ void ViewBuilder::build_rules() {
     for (const auto& policy : before_->rules_->policies)
       old_policies_.emplace(policy.policy->id, policy.policy);
     for (const CompiledRulePtr& rule : before_->rules_->rules)
-      old_rules_.emplace(std::pair(rule->policy.get(), static_cast<std::size_t>(
-                                                           &rule->rule() - rule->policy->rules.data())),
-                         rule);
+      old_rules_.emplace(
+          std::pair(rule->policy.get(),
+                    static_cast<std::size_t>(&rule->rule() - rule->policy->rules.data())),
+          rule);
   }
   const auto policies = ordered_policies();
   std::map<std::string_view, int> uses;  // of rule ids
@@ -91,13 +92,13 @@ void ViewBuilder::add_rule(const PolicyPtr& policy, std::size_t index, bool shar
   const auto old = old_rules_.find(std::pair(policy.get(), index));
   const bool same = old != old_rules_.end() && old->second->sources == sources &&
                     old->second->destinations == destinations &&
-                    old->second->shares_id == shares_id &&
-                    !changed_looks_.intersects(sources) && !changed_looks_.intersects(destinations);
+                    old->second->shares_id == shares_id && !changed_looks_.intersects(sources) &&
+                    !changed_looks_.intersects(destinations);
   if (same) {
     rules_->rules.push_back(old->second);
   } else {
-    auto made = std::make_shared<CompiledRule>(policy, index, std::move(sources),
-                                               std::move(destinations));
+    auto made =
+        std::make_shared<CompiledRule>(policy, index, std::move(sources), std::move(destinations));
     made->shares_id = shares_id;
     rules_->rules.push_back(std::move(made));
   }

@@ -28,7 +28,9 @@ inline void put_varint(std::string& out, std::uint64_t value) {
 [[nodiscard]] constexpr char tag_of_bytes(unsigned field) {
   return static_cast<char>(field << 3 | 2);
 }
-[[nodiscard]] constexpr char tag_of_varint(unsigned field) { return static_cast<char>(field << 3); }
+[[nodiscard]] constexpr char tag_of_varint(unsigned field) {
+  return static_cast<char>(field << 3);
+}
 
 /// A length-delimited field even when it is empty: elements of lists, messages.
 inline void put_element(std::string& out, unsigned field, std::string_view bytes) {
