@@ -1,0 +1,259 @@
+// The port that management uses, seeds, the import of Dex, keys.
+#include "crypto/jose.h"
+#include "crypto/password.h"
+#include "idp/dex_import.h"
+#include "idp/test_rig.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <array>
+#include <future>
+
+namespace nb::idp::test {
+namespace {
+using management::NewIdpUser;
+
+std::string unpacked(const std::string& name) {
+  const std::string path = std::string(NB_SOURCE_DIR) + "/tests/data/upstream/" + name;
+  const gzFile file = gzopen(path.c_str(), "rb");
+  NB_ASSERT(file != nullptr);
+  std::string text;
+  std::array<char, 16384> buffer{};
+  for (int n = 0; (n = gzread(file, buffer.data(), buffer.size())) > 0;)
+    text.append(buffer.data(), static_cast<std::size_t>(n));
+  gzclose(file);
+  return text;
+}
+
+// Statements only: the transaction is ours.
+std::string statements(const std::string& dump) {
+  std::string out;
+  std::size_t at = 0;
+  while (at < dump.size()) {
+    const auto end = std::min(dump.find('\n', at), dump.size());
+    const std::string line = dump.substr(at, end - at);
+    at = end + 1;
+    if (line == "BEGIN;" || line == "COMMIT;" || line.starts_with("PRAGMA")) continue;
+    out += line + "\n";
+  }
+  return out;
+}
+
+class IdpProvider : public ::testing::TestWithParam<sql::Engine> {
+ protected:
+  void load_dex(Rig& rig) {
+    const bool postgres = GetParam() == sql::Engine::kPostgres;
+    const std::string dump = statements(
+        unpacked(postgres ? "example-idp.postgres.sql.gz" : "example-idp.sqlite.sql.gz"));
+    const auto database = rig.store().open();
+    const auto done = database->run_blocking<void>(
+        soon(), {}, [&](sql::Session& session) { return session.script(dump); });
+    ASSERT_TRUE(done) << done.error().text;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Engines, IdpProvider,
+                         ::testing::Values(sql::Engine::kSqlite, sql::Engine::kPostgres),
+                         [](const auto& engine) {
+                           return engine.param == sql::Engine::kSqlite ? "Sqlite" : "Postgres";
+                         });
+
+TEST_P(IdpProvider, TakesOverUsersKeysAndConnectorsOfDex) {
+  Rig rig(GetParam(), {}, /*start=*/false);
+  load_dex(rig);
+  rig.start_nodes();
+  Browser browser(rig);
+  const Page tokens = tokens_of(browser, "Owner@example.org", "Owner-Passw0rd!");
+  ASSERT_EQ(tokens.status, 200) << tokens.body;
+  const std::string owner = GetParam() == sql::Engine::kSqlite
+                                ? "CiQ2NzA5ZTBjMS1mYzFlLTQyOWMtYTc1ZC1iZTczMjMzMDkwYWQSBWxvY2Fs"
+                                : "CiRhM2JjODM2Yy1iY2FlLTQ3MDQtOWRhNy01Yjg1MDVhMWI2MjISBWxvY2Fs";
+  const auto claims = claims_of(tokens.text("access_token"));
+  EXPECT_EQ(claims.at("sub").as_string(), owner);
+  EXPECT_EQ(claims.at("name").as_string(), "Olivia Owner");
+  // The old signing key goes on: 40 hex digits are Dex's kid.
+  EXPECT_EQ(crypto::Jws::parse(tokens.text("access_token"))->kid.size(), 40U);
+  // bcrypt was verified once and replaced; the next login uses the new hash.
+  EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_user WHERE hash LIKE '$argon2id$%'"), 1);
+  EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_user WHERE hash LIKE '$2a$10$%'"), 6);
+  EXPECT_EQ(log_in(browser, "owner@example.org", "Owner-Passw0rd!", {{"prompt", "login"}}).status,
+            303);
+  const auto connectors = rig.await([&] { return rig.provider().connectors(soon()); });
+  ASSERT_TRUE(connectors);
+  ASSERT_EQ(connectors->size(), 1U);
+  EXPECT_EQ(connectors->front().name, "Example OIDC");
+  EXPECT_EQ(connectors->front().type, "oidc");
+  // What was there stays as it was.
+  EXPECT_EQ(rig.count("SELECT count(*) FROM password"), 7);
+}
+
+TEST_P(IdpProvider, FirstUserIsMadeOnceHoweverManyAskAtOnce) {
+  Rig rig(GetParam());
+  EXPECT_FALSE(*rig.await([&] { return rig.provider().has_local_users(soon()); }));
+  std::vector<std::future<Result<management::MadeIdpUser>>> all;
+  std::vector<std::unique_ptr<nb::test::HomeLoop>> loops;
+  for (int i = 0; i < 6; ++i) {
+    loops.push_back(std::make_unique<nb::test::HomeLoop>());
+    Provider& provider = rig.provider(static_cast<std::size_t>(i));
+    all.push_back(loops.back()->start([&provider, i] {
+      return provider.create_first_user(soon(), {.email = "u" + std::to_string(i) + "@example.org",
+                                                 .name = "U",
+                                                 .password = Secret("12345678"),
+                                                 .rule = management::PasswordRule::kLength});
+    }));
+  }
+  int made = 0;
+  for (auto& one : all) {
+    const auto result = one.get();
+    made += result ? 1 : 0;
+    if (!result) {
+      EXPECT_EQ(result.error().code, Code::kFailedPrecondition) << result.error().text;
+    }
+  }
+  EXPECT_EQ(made, 1);
+}
+
+TEST_P(IdpProvider, UsersAreUniqueCheckedAndGetGoodPasswords) {
+  Rig rig(GetParam());
+  const auto code = [&](NewIdpUser user) {
+    const auto made = rig.await([&] { return rig.provider(1).create_user(soon(), user); });
+    return made ? Code::kOk : made.error().code;
+  };
+  EXPECT_EQ(code({.email = "a@example.org", .name = "A", .password = Secret(kPassword)}),
+            Code::kOk);
+  EXPECT_EQ(code({.email = "A@EXAMPLE.ORG", .name = "A", .password = Secret(kPassword)}),
+            Code::kAlreadyExists);
+  EXPECT_EQ(code({.email = "A <a@b.c>", .name = "A", .password = Secret(kPassword)}),
+            Code::kInvalidArgument);
+  EXPECT_EQ(code({.email = "b@example.org", .name = "", .password = Secret(kPassword)}),
+            Code::kInvalidArgument);
+  EXPECT_EQ(code({.email = "b@example.org", .name = "B", .password = Secret("simple12")}),
+            Code::kInvalidArgument);
+  EXPECT_EQ(code({.email = "b@example.org", .name = "B", .password = Secret(std::string(73, 'A'))}),
+            Code::kInvalidArgument);
+  const auto made = rig.await([&] {
+    return rig.provider().create_user(soon(),
+                                      {.email = "c@example.org", .name = "C", .password = {}});
+  });
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->password.reveal().size(), 16U);
+  EXPECT_TRUE(management::check_password(made->password, management::PasswordRule::kComplex));
+  Browser browser(rig);
+  EXPECT_EQ(log_in(browser, "c@example.org", std::string(made->password.reveal())).status, 303);
+  const auto found =
+      rig.await([&] { return rig.provider().find_user_by_email(soon(), "C@example.org"); });
+  ASSERT_TRUE(found && *found);
+  EXPECT_EQ((*found)->id, made->user.id);
+  // Neither address nor name is stored in clear text.
+  EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_user WHERE email LIKE '%example%'"), 0);
+}
+
+TEST_P(IdpProvider, ChangedPasswordEndsAllLogins) {
+  Rig rig(GetParam());
+  const auto user = rig.add_user("owner@example.org");
+  Browser browser(rig);
+  const Page tokens = tokens_of(browser, "owner@example.org");
+  const auto change = [&](std::string old_password, std::string new_password) {
+    const auto done = rig.await([&] {
+      return rig.provider(1).change_password(soon(), user.user.id, Secret(old_password),
+                                             Secret(new_password));
+    });
+    return done ? Code::kOk : done.error().code;
+  };
+  EXPECT_EQ(change("Wrong-Passw0rd", "New-Passw0rd!"), Code::kUnauthenticated);
+  EXPECT_EQ(change(kPassword, "simple12"), Code::kInvalidArgument);
+  EXPECT_EQ(change(kPassword, "New-Passw0rd!"), Code::kOk);
+  EXPECT_EQ(query_of(browser.get(authorize_url({{"prompt", "none"}})).location)["error"],
+            "login_required");
+  EXPECT_EQ(browser
+                .post("/oauth2/token", {{"grant_type", "refresh_token"},
+                                        {"refresh_token", tokens.text("refresh_token")},
+                                        {"client_id", "netbird-dashboard"}})
+                .status,
+            400);
+  EXPECT_EQ(log_in(browser, "owner@example.org").status, 401);
+  EXPECT_EQ(log_in(browser, "owner@example.org", "New-Passw0rd!").status, 303);
+  for (int i = 0; i < 5; ++i) change("Wrong-Passw0rd", "Other-Passw0rd1");
+  EXPECT_EQ(change("New-Passw0rd!", "Other-Passw0rd1"), Code::kResourceExhausted);
+}
+
+TEST_P(IdpProvider, DeletedUserIsGoneAndHisTokensAreRemembered) {
+  Rig rig(GetParam());
+  const auto user = rig.add_user("owner@example.org");
+  Browser browser(rig);
+  const Page tokens = tokens_of(browser, "owner@example.org");
+  const WallTime issued{
+      std::chrono::seconds(claims_of(tokens.text("access_token")).at("iat").as_int64())};
+  const auto deleted = [&](WallTime at) {
+    return *rig.await([&] { return rig.provider(1).deleted(soon(), user.user.id, at); });
+  };
+  EXPECT_FALSE(deleted(issued));
+  ASSERT_TRUE(rig.await([&] { return rig.provider().delete_user(soon(), user.user.id); }));
+  EXPECT_TRUE(deleted(issued));
+  EXPECT_FALSE(deleted(issued + 1h));
+  EXPECT_EQ(browser.get("/oauth2/userinfo", tokens.text("access_token")).status, 401);
+  EXPECT_EQ(log_in(browser, "owner@example.org", kPassword, {{"prompt", "login"}}).status, 401);
+  const auto again = rig.await([&] { return rig.provider().delete_user(soon(), user.user.id); });
+  EXPECT_EQ(again.error().code, Code::kNotFound);
+  EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_session"), 0);
+}
+
+TEST_P(IdpProvider, OwnerOfTheConfigurationIsMadeOnceAndNeverChanged) {
+  Options options;
+  options.owner =
+      OwnerSeed{.email = "owner@example.org", .name = "", .password = Secret(kPassword)};
+  Rig rig(GetParam(), options);
+  Browser browser(rig);
+  EXPECT_EQ(log_in(browser, "owner@example.org").status, 303);
+  EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_user"), 1);
+}
+
+TEST_P(IdpProvider, LocalLoginOffNeedsAnotherWayIn) {
+  Options options;
+  options.local_auth_disabled = true;
+  EXPECT_THROW(Rig(GetParam(), options), std::runtime_error);
+  options.connectors = {
+      {.id = "corp",
+       .type = "oidc",
+       .name = "Corp",
+       .config_json = R"({"issuer":"https://sso.corp.test","clientID":"c","clientSecret":"s"})"}};
+  Rig rig(GetParam(), options);
+  Browser browser(rig);
+  // One way in: straight to it.
+  EXPECT_TRUE(browser.get(authorize_url()).location.starts_with("/oauth2/auth/corp?req="));
+  const auto made = rig.await([&] {
+    return rig.provider().create_user(
+        soon(), {.email = "a@example.org", .name = "A", .password = Secret(kPassword)});
+  });
+  EXPECT_EQ(made.error().code, Code::kFailedPrecondition);
+}
+
+TEST_P(IdpProvider, AllInstancesPublishOneKeyAndTheNextOneBeforeItSigns) {
+  Rig rig(GetParam());
+  const auto first = rig.await([&] { return rig.provider(0).keys(soon()); });
+  const auto other = rig.await([&] { return rig.provider(1).keys(soon()); });
+  ASSERT_TRUE(first && other);
+  EXPECT_EQ(first->jwks, other->jwks);
+  EXPECT_EQ(crypto::JwkSet::parse(first->jwks)->keys().size(), 1U);
+  EXPECT_GE(first->valid_for, 120s);
+  EXPECT_LE(first->valid_for, 3600s);
+  EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_key WHERE private LIKE '%PRIVATE%'"), 0);
+}
+
+TEST(IdpDexImport, ReadsOtpauthUrlsOfOurKindOnly) {
+  const auto secret = otpauth_secret(
+      "otpauth://totp/"
+      "NetBird:o@x.y?algorithm=SHA1&digits=6&issuer=NetBird&period=30&secret=GEZDGNBV");
+  ASSERT_TRUE(secret);
+  EXPECT_EQ(*secret, "12345");
+  for (const auto* bad : {"", "GEZDGNBV", "otpauth://hotp/x?secret=GEZDGNBV",
+                          "otpauth://totp/x?secret=1", "otpauth://totp/x?secret=GEZDGNBV&digits=8",
+                          "otpauth://totp/x?secret=GEZDGNBV&algorithm=SHA256"})
+    EXPECT_FALSE(otpauth_secret(bad)) << bad;
+  EXPECT_EQ(connector_type("okta-d5p7eedra0h0lt6f59hg", "oidc"), "okta");
+  EXPECT_EQ(connector_type("d5p7eedra0h0lt6f59hg", "oidc"), "oidc");
+}
+
+}  // namespace
+}  // namespace nb::idp::test
