@@ -77,14 +77,13 @@ std::span<const Unique> all() {
        "UPDATE groups SET name = 'All (' || id || ')' WHERE name = 'All' AND EXISTS (SELECT 1 "
        "FROM groups other WHERE other.account_id = groups.account_id AND other.name = 'All' "
        "AND other.id < groups.id)"},
-      {"nb_groups_jwt", "groups", "account_id, lower(name)", "issued = 'jwt'",
+      // As written: tokens of one provider may hold "Dev" and "dev", which are two groups.
+      {"nb_groups_jwt", "groups", "account_id, name", "issued = 'jwt'",
        "one group for one name in tokens",
        "second groups of one name in tokens turned into own ones",
        "UPDATE groups SET issued = 'api' WHERE issued = 'jwt' AND EXISTS (SELECT 1 FROM groups "
-       "other "
-       "WHERE other.account_id = groups.account_id AND other.issued = 'jwt' AND lower(other.name) "
-       "= "
-       "lower(groups.name) AND other.id < groups.id)"},
+       "other WHERE other.account_id = groups.account_id AND other.issued = 'jwt' AND other.name = "
+       "groups.name AND other.id < groups.id)"},
       {"nb_policies_default", "policies", "account_id", "nb_is_default", "one default policy",
        "later default policies made ordinary ones",
        "UPDATE policies SET nb_is_default = NULL WHERE nb_is_default AND EXISTS (SELECT 1 FROM "
