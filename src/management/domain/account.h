@@ -19,6 +19,7 @@ struct AccountNetwork {
   Prefix net;              // IPv4, host bits clear
   Prefix net_v6;           // may be unset
   std::string dns;         // unused
+  friend bool operator==(const AccountNetwork&, const AccountNetwork&) = default;
 };
 
 struct AccountSettings {
@@ -49,6 +50,7 @@ struct AccountSettings {
   bool agent_network_only = false;
   std::string dashboard_features;  // JSON object or empty; passed through
   bool local_mfa_enabled = false;
+  friend bool operator==(const AccountSettings&, const AccountSettings&) = default;
 };
 
 struct Account {

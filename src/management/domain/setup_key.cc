@@ -18,17 +18,19 @@ bool SetupKey::usable_at(WallTime now) const {
 }
 
 Result<SetupKey> new_setup_key(const SetupKeyRequest& request, WallTime now) {
-  if (request.name.empty()) return fail(Code::kInvalidArgument, "setup key name must not be empty");
+  if (request.name.empty())
+    return fail(Code::kInvalidArgument, "setup key name shouldn't be empty");
   if (request.name.size() > kNameBytesMax)
     return fail(Code::kInvalidArgument, "setup key name: over {} bytes", kNameBytesMax);
   const bool one_off = request.type == kSetupKeyOneOff;
   if (!one_off && request.type != kSetupKeyReusable)
-    return fail(Code::kInvalidArgument, "setup key type '{}': must be reusable or one-off",
-                request.type);
+    return fail(Code::kInvalidArgument, "unknown setup key type {}", request.type);
   if (request.usage_limit < 0 || (one_off && request.usage_limit > 1))
     return fail(Code::kInvalidArgument, "setup key usage limit {}: not possible for type {}",
                 request.usage_limit, request.type);
-  if (request.expires_in_seconds < 0 || request.expires_in_seconds > kExpirySecondsMax)
+  if (request.expires_in_seconds < 0)
+    return fail(Code::kInvalidArgument, "expiresIn can not be in the past");
+  if (request.expires_in_seconds > kExpirySecondsMax)
     return fail(Code::kInvalidArgument, "setup key expiry {} s: outside 0..{}",
                 request.expires_in_seconds, kExpirySecondsMax);
   SetupKey key;
