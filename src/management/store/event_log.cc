@@ -28,9 +28,28 @@ Result<Entries> read_outbox(sql::Session& session, std::size_t limit) {
   return out;
 }
 
+/// Name and mail of a deleted user, sealed by whoever deleted the user, go to the archive and not
+/// into the log. Source: contract/schema/README.md "Events database".
+Result<> archive_user(sql::Session& session, Event& event) {
+  std::string name;
+  std::string email;
+  std::erase_if(event.meta, [&](auto& item) {
+    auto* text = std::get_if<std::string>(&item.second);
+    if (text == nullptr || (item.first != "name" && item.first != "email")) return false;
+    (item.first == "name" ? name : email) = std::move(*text);
+    return true;
+  });
+  NB_TRY(session.exec(
+      "INSERT INTO deleted_users (id, name, email, enc_algo) VALUES ($1, $2, $3, 'GCM') ON "
+      "CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email",
+      {event.target_id, name, email}));
+  return {};
+}
+
 Result<> store_events(sql::Session& session, const Entries& entries) {
   for (const Entry& entry : entries) {
-    const Event& event = entry.event;
+    Event event = entry.event;
+    if (event.activity == Activity::kUserDeleted) NB_TRY(archive_user(session, event));
     NB_TRY(session.exec(
         "INSERT INTO events (timestamp, activity, initiator_id, target_id, account_id, meta, "
         "nb_key) VALUES "
