@@ -7,9 +7,12 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <map>
 #include <string>
+#include <thread>
+#include <vector>
 
 namespace nb::management::grpc {
 namespace {
@@ -67,6 +70,26 @@ TEST(FastMaps, AreByteForByteThePlainOnes) {
       ASSERT_TRUE(wanted.head == got.head && wanted.map == got.map)
           << "NB_SIM_SEED=" << seed << " " << peer.id.value() << ": " << difference(wanted, got);
     }
+  });
+}
+
+TEST(FastMaps, AreTheSameFromManyThreadsAtOnce) {
+  each_seed(20, [](std::uint64_t seed) {
+    const auto account = RandomAccount(seed).make();
+    const auto calm = fresh_view(account);
+    const auto busy = fresh_view(account);  // all of its caches are empty
+    std::atomic<int> differing = 0;
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i)
+      threads.emplace_back([&] {
+        for (const Peer& peer : account->peers) {
+          const auto wanted = fast(*calm, peer.id);
+          const auto got = fast(*busy, peer.id);
+          if (wanted.head != got.head || wanted.map != got.map) ++differing;
+        }
+      });
+    threads.clear();
+    ASSERT_EQ(differing, 0) << "NB_SIM_SEED=" << seed;
   });
 }
 
