@@ -15,6 +15,7 @@ constexpr std::uint32_t kSkew = 38;
 constexpr std::uint32_t kDamp = 700;
 constexpr std::uint32_t kInitialBias = 72;
 constexpr std::uint32_t kInitialN = 128;
+constexpr char32_t kLast = 0x10FFFF;  // of Unicode
 /// Longer labels are no host names; it also keeps the arithmetic far from overflow.
 constexpr std::size_t kLabelMax = 255;
 
@@ -34,6 +35,8 @@ std::optional<std::u32string> code_points(std::string_view text) {
       if (next >> 6 != 2) return std::nullopt;
       value = value << 6 | (next & 0x3FU);
     }
+    constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};  // shorter forms exist below
+    if (value < kLeast[length] || value > kLast) return std::nullopt;
     out.push_back(value);
     at += length;
   }
@@ -64,7 +67,7 @@ std::string encoded_label(const std::u32string& label) {
   std::uint32_t delta = 0;
   std::uint32_t bias = kInitialBias;
   for (std::uint32_t done = basic; done < label.size(); ++delta, ++n) {
-    char32_t next = 0x110000;
+    char32_t next = kLast;
     for (const char32_t c : label)
       if (c >= n) next = std::min(next, c);
     delta += (static_cast<std::uint32_t>(next) - n) * (done + 1);
