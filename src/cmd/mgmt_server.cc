@@ -84,7 +84,7 @@ struct MgmtServer::Impl {
   Health::Part instance_health;
 
   std::unique_ptr<MgmtCore> core;
-  std::unique_ptr<app::GeoDatabase> geo;         // null: none
+  std::unique_ptr<app::GeoDatabase> geo;  // null: none
   std::unique_ptr<MgmtUpkeep> upkeep;
   std::atomic<app::SyncHub*> hub_seen{nullptr};  // asked by the store's worker threads
   std::unique_ptr<net::LoopPool> control;        // one thread: hub, leases, everything of HA
@@ -147,10 +147,13 @@ Result<> MgmtServer::Impl::build() {
     local_deadlines = std::make_unique<ha::LocalDeadlines>(*memory_access, config.ha.ephemeral_key);
   }
 
-  const auto started =
+  const std::string id = config.service.ha.instance_id;
+  const auto now =
       std::chrono::duration_cast<std::chrono::microseconds>(core->clock().wall().time_since_epoch())
           .count();
-  const std::string id = config.service.ha.instance_id;
+  NB_LET(const std::int64_t started,
+         MgmtCore::wait(core->agents().next_incarnation(core->clock().now() + kQuestion,
+                                                        management::InstanceId(id), now)));
   hub = std::make_shared<app::SyncHub>(
       home, core->store(), cluster ? &cluster->bus() : nullptr, *maps, core->clock(),
       hub_options(config, fmt::format("{}/{}", id, started), core->postgres()), log);
@@ -185,14 +188,13 @@ Result<> MgmtServer::Impl::build() {
                              .clock = core->clock(),
                              .geo = geo.get()},
       std::move(options), log);
-  expiry = std::make_unique<app::Expiry>(core->store(), *hub, core->clock(), app::ExpiryOptions{},
-                                         log);
-  jobs = std::make_shared<app::Jobs>(
-      home, core->agents(), core->store(), *hub, core->clock(),
-      app::JobsOptions{.instance = management::InstanceId(id),
-                       .incarnation = started,
-                       .poll = config.ha.anti_entropy_interval},
-      log);
+  expiry =
+      std::make_unique<app::Expiry>(core->store(), *hub, core->clock(), app::ExpiryOptions{}, log);
+  jobs = std::make_shared<app::Jobs>(home, core->agents(), core->store(), *hub, core->clock(),
+                                     app::JobsOptions{.instance = management::InstanceId(id),
+                                                      .incarnation = started,
+                                                      .poll = config.ha.anti_entropy_interval},
+                                     log);
   keeper = std::make_unique<app::InstanceKeeper>(
       core->store(), core->clock(),
       app::InstanceKeeperOptions{.instance = management::InstanceId(id),

@@ -124,7 +124,7 @@ management::app::SyncHubOptions hub_options(const MgmtConfig& config, std::strin
   if (postgres && config.service.ha.enabled) options.fallback_channel = kFallbackChannel;
   options.poll_interval = config.ha.anti_entropy_interval;
   options.load_deadline = config.store.transaction_timeout;
-  options.dns_domain = config.dns_domain;
+  options.view = grpc::view_options(service_options(config).encoder);
   // Upstream holds maps back for a second per stream; an interval asked for beyond that counts.
   options.fan_out.window =
       std::max<std::chrono::nanoseconds>(1s, config.limits.peer_update_interval);

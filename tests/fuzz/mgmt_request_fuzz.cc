@@ -2,7 +2,9 @@
 #include "base/assert.h"
 #include "crypto/random.h"
 #include "management/grpc/envelope.h"
+#include "management/grpc/expose.h"
 #include "management/grpc/meta.h"
+#include "management/grpc/text.h"
 #include "proto/management.pb.h"
 
 #include <google/protobuf/stubs/logging.h>
@@ -29,6 +31,31 @@ struct Keys {
   std::string agent_text;
   std::optional<crypto::BoxSession> session;
 };
+
+void try_login(const std::string& plain) {
+  ::management::LoginRequest login;
+  if (!login.ParseFromString(plain)) return;
+  const auto meta = nb::management::grpc::meta_from(login.meta());
+  if (!meta) return;
+  NB_ASSERT(meta->hostname.size() <=
+            static_cast<std::size_t>(nb::management::grpc::kMetaTextBytesMax));
+  for (const std::string* text : {&meta->hostname, &meta->os, &meta->wt_version, &meta->ui_version})
+    NB_ASSERT(nb::management::grpc::is_storable(*text));
+}
+
+void try_expose(const std::string& plain) {
+  ::management::ExposeServiceRequest expose;
+  if (!expose.ParseFromString(plain)) return;
+  const auto checked = nb::management::grpc::check_expose(expose);
+  NB_ASSERT(!checked || (expose.port() > 0 && expose.port() <= 65'535));
+}
+
+void try_job_result(const std::string& plain) {
+  ::management::JobResponse result;
+  if (!result.ParseFromString(plain)) return;
+  const std::string reason = nb::management::grpc::storable_prefix(result.reason(), 64);
+  NB_ASSERT(reason.size() <= 64 && nb::management::grpc::is_storable(reason));
+}
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -43,10 +70,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   envelope.set_body(keys.session->seal(bytes, random));
   const auto opened = nb::management::grpc::open_envelope(envelope.SerializeAsString(), keys.ring);
   NB_ASSERT(opened && opened->plain == bytes && opened->channel.peer.value() == keys.agent_text);
-  ::management::LoginRequest login;
-  if (!login.ParseFromString(opened->plain)) return 0;
-  const auto meta = nb::management::grpc::meta_from(login.meta());
-  NB_ASSERT(!meta || meta->hostname.size() <=
-                         static_cast<std::size_t>(nb::management::grpc::kMetaTextBytesMax));
+  try_login(opened->plain);
+  try_expose(opened->plain);
+  try_job_result(opened->plain);
   return 0;
 }

@@ -65,8 +65,7 @@ class SimStore final : public management::StubStore {
     co_return out;
   }
 
-  management::Task<std::optional<management::SnapshotDelta>> changes(Instant,
-                                                                     management::AccountId,
+  management::Task<std::optional<management::SnapshotDelta>> changes(Instant, management::AccountId,
                                                                      std::uint64_t since) override {
     if (!co_await way()) co_return away();
     std::optional<management::SnapshotDelta> out;
@@ -106,7 +105,12 @@ class SimStore final : public management::StubStore {
   static management::Peer peer_of(const std::string& id, app::Serial content) {
     management::Peer peer;
     peer.id = management::PeerId(id);
+    // Its own name is what a peer's own map shows, and nobody else's.
     peer.name = std::to_string(content);
+    peer.dns_label = "c" + peer.name;
+    const auto number = static_cast<std::uint8_t>(std::stoi(id.substr(1)));
+    peer.key = management::PeerKey("key-" + id);
+    peer.ip = *management::IpAddress::parse(fmt::format("100.64.0.{}", number + 1));
     return peer;
   }
   static Error away() { return fail(Code::kUnavailable, "database away"); }
@@ -165,8 +169,8 @@ class Stream final : public app::SyncSink, public std::enable_shared_from_this<S
  public:
   Stream(Instance& owner, Cluster& cluster, std::size_t agent, std::uint64_t token)
       : owner_(owner), cluster_(cluster), agent_(agent), token_(token) {}
-  void build(const netmap::AccountViewPtr& view, netmap::PeerIndex peer) override;
-  void end(app::EndReason reason, const netmap::AccountViewPtr& view) override;
+  void build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) override;
+  void end(app::EndReason reason, const netmap::MapViewPtr& view) override;
   [[nodiscard]] std::uint64_t token() const { return token_; }
   [[nodiscard]] std::size_t agent() const { return agent_; }
   app::StreamNumber number = 0;
@@ -305,15 +309,15 @@ class Instance final : public Process {
   bool stopped_ = false;
 };
 
-void Stream::build(const netmap::AccountViewPtr& view, netmap::PeerIndex peer) {
+void Stream::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) {
   if (std::exchange(building_, true))
     cluster_.agents[agent_].alarm = "two maps of one stream at the same time";
-  const auto content = std::stoull(view->peers()[peer].peer->name);
+  const auto content = std::stoull(view->peer(slot)->peer->name);
   owner_.deliver(shared_from_this(), view->serial(), content);
   building_ = false;
 }
 
-void Stream::end(app::EndReason /*reason*/, const netmap::AccountViewPtr& /*view*/) {
+void Stream::end(app::EndReason /*reason*/, const netmap::MapViewPtr& /*view*/) {
   if (std::exchange(ended, true)) return;
   owner_.ended(*this);
 }

@@ -2,7 +2,9 @@
 
 #include "base/log_keys.h"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -13,6 +15,15 @@ namespace {
 
 constexpr std::size_t kPollBatch = 5'000;
 constexpr auto kTimeSlack = std::chrono::milliseconds(20);
+
+std::vector<std::string> peer_ids(const netmap::MapView& view, const netmap::Bits& slots) {
+  std::vector<std::string> ids;
+  slots.for_each([&](netmap::PeerIndex slot) {
+    if (const netmap::PeerRecord* const record = view.peer(slot))
+      ids.push_back(record->peer->id.value());
+  });
+  return ids;
+}
 
 }  // namespace
 
@@ -86,6 +97,16 @@ void SyncHub::close(StreamNumber stream) {
   });
 }
 
+asio::awaitable<netmap::MapViewPtr> SyncHub::view(std::string account) {
+  return asio::co_spawn(home_, find_view(std::move(account)), asio::use_awaitable);
+}
+
+asio::awaitable<netmap::MapViewPtr> SyncHub::find_view(std::string account) {
+  const auto self = shared_from_this();
+  const auto found = accounts_.find(account);
+  co_return found == accounts_.end() ? nullptr : found->second.view;
+}
+
 void SyncHub::committed(const AccountId& account, Serial serial) {
   post([this, account = account.value(), serial]() mutable {
     fan_out_.changed(account, serial, clock_.now());
@@ -147,21 +168,22 @@ void SyncHub::subscribe(const std::string& account) {
   AccountState& state = accounts_[account];
   if (bus_ == nullptr || state.subscription) return;
   const std::weak_ptr<SyncHub> weak = weak_from_this();
-  state.subscription =
-      bus_->subscribe(options_.channel_prefix + account,
-                      {.on_message =
-                           [weak](const ha::Delivery& delivery) {
-                             if (const auto self = weak.lock()) self->on_payload(delivery.payload);
-                           },
-                       .on_gap =
-                           [weak, account] {
-                             const auto self = weak.lock();
-                             if (!self) return;
-                             self->bus_up_.store(true, std::memory_order_relaxed);
-                             // Named first: a coroutine's parameters are copied from them.
-                             std::vector<std::string> accounts{account};
-                             self->tasks_->spawn(self->poll(std::move(accounts)));
-                           }});
+  state.subscription = bus_->subscribe(options_.channel_prefix + account,
+                                       {.on_message =
+                                            [weak](const ha::Delivery& delivery) {
+                                              if (const auto self = weak.lock())
+                                                self->on_payload(delivery.payload);
+                                            },
+                                        .on_gap =
+                                            [weak, account] {
+                                              const auto self = weak.lock();
+                                              if (!self) return;
+                                              self->bus_up_.store(true, std::memory_order_relaxed);
+                                              // Named first: a coroutine's parameters are copied
+                                              // from them.
+                                              std::vector<std::string> accounts{account};
+                                              self->tasks_->spawn(self->poll(std::move(accounts)));
+                                            }});
 }
 
 void SyncHub::subscribe_self() {
@@ -234,7 +256,7 @@ void SyncHub::build(const FanOut::Build& wanted) {
   const auto sink = sinks_.find(wanted.stream);
   const auto account = accounts_.find(wanted.account);
   if (sink == sinks_.end() || account == accounts_.end()) return;
-  const netmap::AccountViewPtr view = account->second.view;
+  const netmap::MapViewPtr view = account->second.view;
   const netmap::PeerIndex peer = view->find(PeerId(fan_out_.peer_of(wanted.stream)));
   if (peer == netmap::kNoPeer) {  // deleted, and nobody told us
     sink->second->end(EndReason::kDeleted, view);
@@ -267,10 +289,11 @@ asio::awaitable<void> SyncHub::load_task(std::string account) {
   const auto self = shared_from_this();
   counters_.loads.fetch_add(1, std::memory_order_relaxed);
   AccountSnapshotPtr before;
+  netmap::MapViewPtr view;
   const auto state = accounts_.find(account);
-  if (state != accounts_.end() && state->second.view &&
-      clock_.now() < state->second.read_whole_at + options_.whole_interval)
-    before = state->second.view->snapshot_ptr();
+  if (state != accounts_.end()) view = state->second.view;
+  if (view && clock_.now() < state->second.read_whole_at + options_.whole_interval)
+    before = view->snapshot_ptr();
   auto snapshot = co_await read(AccountId(account), std::move(before));
   if (!snapshot) {
     counters_.load_failures.fetch_add(1, std::memory_order_relaxed);
@@ -280,15 +303,18 @@ asio::awaitable<void> SyncHub::load_task(std::string account) {
     step();
     co_return;
   }
-  maps_.post([self, account = std::move(account), snapshot = std::move(*snapshot)]() mutable {
-    auto view =
-        std::make_shared<const netmap::AccountView>(std::move(snapshot), self->options_.dns_domain);
-    self->post([hub = self.get(), account = std::move(account), view = std::move(view)] {
+  maps_.post([self, account = std::move(account), before = std::move(view),
+              snapshot = std::move(*snapshot)]() mutable {
+    netmap::ViewUpdate update =
+        netmap::MapView::update(before, std::move(snapshot), self->options_.view);
+    FanOut::Affected affected;
+    if (!update.everyone) affected = peer_ids(*update.view, update.affected);
+    self->post([hub = self.get(), account = std::move(account), view = std::move(update.view),
+                affected = std::move(affected)] {
       const auto present = hub->accounts_.find(account);
       if (present == hub->accounts_.end()) return;  // the last stream left meanwhile
-      auto& current = present->second.view;
-      if (!current || current->serial() <= view->serial()) current = view;
-      hub->fan_out_.loaded(account, current->serial(), std::nullopt, hub->clock_.now());
+      present->second.view = view;  // one load at a time: nobody replaced the one before
+      hub->fan_out_.loaded(account, view->serial(), affected, hub->clock_.now());
       hub->step();
     });
   });

@@ -29,7 +29,7 @@ namespace nb::management::app {
 
 struct SyncHubOptions {
   FanOutOptions fan_out{};
-  std::string self;  // names this start of this instance on the bus
+  std::string self;      // names this start of this instance on the bus
   std::string instance;  // its name alone; messages for it come on a channel of its own
   std::string channel_prefix = "nb:mgmt:account:";
   std::string instance_prefix = "nb:mgmt:instance:";
@@ -39,7 +39,7 @@ struct SyncHubOptions {
   std::chrono::milliseconds load_deadline{10'000};
   /// Not everything that changes an account raises its serial: now and then it is read whole.
   std::chrono::milliseconds whole_interval{600'000};
-  std::string dns_domain;  // the server's
+  netmap::MapViewOptions view;
 };
 
 /// What the hub did; read by metrics.
@@ -83,6 +83,9 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   void ready(StreamNumber stream, std::optional<WallTime> changes_at = std::nullopt);
   void close(StreamNumber stream);
 
+  /// The newest view of an account that has streams here, else null; never loads anything.
+  boost::asio::awaitable<netmap::MapViewPtr> view(std::string account);
+
   // Changes: local streams at once, other instances over the bus.
   void committed(const AccountId& account, Serial serial) override;
   void end_peer(const AccountId& account, const PeerId& peer, EndReason reason) override;
@@ -108,11 +111,12 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
 
  private:
   struct AccountState {
-    netmap::AccountViewPtr view;
+    netmap::MapViewPtr view;
     Instant read_whole_at{};
     ha::Subscription subscription;
   };
 
+  boost::asio::awaitable<netmap::MapViewPtr> find_view(std::string account);
   void post(std::function<void()> work);
   void step();  // performs effects, arms the timer
   void perform(FanOut::Effect effect);

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "management/app/fan_out.h"
-#include "management/netmap/account_view.h"
+#include "management/netmap/map_view.h"
 
 #include <cstdint>
 
@@ -15,10 +15,10 @@ class SyncSink {
   virtual ~SyncSink() = default;
   /// Makes, seals and sends the peer's map, or drops it when the stream has one like it; then
   /// SyncHub::ready() follows, once the transport took all bytes. Called on a map thread.
-  virtual void build(const netmap::AccountViewPtr& view, netmap::PeerIndex peer) = 0;
+  virtual void build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) = 0;
   /// Ends the stream; `view` (may be null) tells the deletion message its serial. Called on the
   /// hub's home.
-  virtual void end(EndReason reason, const netmap::AccountViewPtr& view) = 0;
+  virtual void end(EndReason reason, const netmap::MapViewPtr& view) = 0;
 };
 
 }  // namespace nb::management::app

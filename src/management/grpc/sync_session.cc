@@ -110,22 +110,18 @@ void SyncSession::open(app::SyncStarted started) {
   if (ports.presence.opened) ports.presence.opened(peer_.key.value(), epoch_);
 }
 
-void SyncSession::build(const netmap::AccountViewPtr& view, netmap::PeerIndex peer) {
+void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) {
   auto& ports = service_->ports;
   const Instant begin = ports.clock.now();
-  const netmap::NetworkMap map = netmap::calculate(*view, peer, ports.clock.wall());
-  const Instant calculated = ports.clock.now();
-  const EncodedMap encoded = encode_map(*view, map, service_->options.encoder);
+  MadeMap made = make_map(*view, slot, ports.clock.wall(), service_->options.encoder);
   const Instant done = ports.clock.now();
-  ports.metrics.calc_map_ms.observe(ms(begin, calculated));
-  ports.metrics.to_sync_response_us.observe(ms(calculated, done) * 1000);
+  // Calculation and encoding are one: what upstream counts apart is counted together.
+  ports.metrics.calc_map_ms.observe(ms(begin, done));
   ports.metrics.peer_map_ms.observe(ms(begin, done));
-  ports.metrics.map_objects.observe(static_cast<double>(
-      map.remote_peers.size() + map.offline_peers.size() + map.firewall_rules.size()));
-  const std::uint64_t digest = encoded.digest();
+  const std::uint64_t digest = made.map.digest();
   if (sent_ && digest == digest_) {
     ports.metrics.maps_unchanged.add();
-    ports.hub.ready(number_, map.changes_at);
+    ports.hub.ready(number_, made.changes_at);
     return;
   }
   digest_ = digest;
@@ -133,7 +129,8 @@ void SyncSession::build(const netmap::AccountViewPtr& view, netmap::PeerIndex pe
   const std::string config = std::exchange(sent_, true)
                                  ? std::string{}
                                  : ports.configs.initial(ports.clock.wall(), metrics_push);
-  const std::string plain = encoded.message(view->serial(), config);
+  std::string checks = made.map.checks();
+  const std::string plain = std::move(made.map).message(view->serial(), config);
   if (plain.size() > kOversizeBytes) {
     ports.metrics.maps_oversize.add();
     service_->log.warn("map is larger than old agents can receive",
@@ -143,7 +140,7 @@ void SyncSession::build(const netmap::AccountViewPtr& view, netmap::PeerIndex pe
   ports.metrics.maps_sent.add();
   ports.metrics.map_bytes.add(sealed.size());
   loop_.loop.post([self = shared_from_this(), sealed = std::move(sealed), done,
-                   changes_at = map.changes_at, checks = encoded.checks()]() mutable {
+                   changes_at = made.changes_at, checks = std::move(checks)]() mutable {
     self->checks_ = std::move(checks);
     self->service_->ports.metrics.send_us.observe(ms(done, self->service_->ports.clock.now()) *
                                                   1000);
@@ -219,7 +216,7 @@ void SyncSession::refresh(std::string config, std::optional<std::chrono::seconds
   call->write(channel_->seal(plain, service_->ports.random));
 }
 
-void SyncSession::end(app::EndReason reason, const netmap::AccountViewPtr& view) {
+void SyncSession::end(app::EndReason reason, const netmap::MapViewPtr& view) {
   std::string farewell;
   if (reason == app::EndReason::kDeleted)
     farewell = encode_deletion(view ? view->serial() : 0, view ? view->forwarder_port() : 0);

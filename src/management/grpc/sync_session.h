@@ -29,8 +29,8 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   void finish(net::GrpcStatus status);
 
   // SyncSink
-  void build(const netmap::AccountViewPtr& view, netmap::PeerIndex peer) override;
-  void end(app::EndReason reason, const netmap::AccountViewPtr& view) override;
+  void build(const netmap::MapViewPtr& view, netmap::PeerIndex peer) override;
+  void end(app::EndReason reason, const netmap::MapViewPtr& view) override;
 
  private:
   /// A place among the syncs that have not had their first map.

@@ -88,8 +88,22 @@ Result<app::LoginCommand> login_command(const pb::LoginRequest& request, const P
   return command;
 }
 
-std::string login_response(const ServiceState& service, const app::LoggedIn& done) {
+/// Which files the agent has to look for; known where the account has streams, and told with the
+/// first map otherwise. Only accounts with posture checks pay for it.
+void add_checks(pb::LoginResponse& response, const ServiceState& service,
+                const netmap::MapView& view, const PeerId& peer) {
+  if (view.snapshot().posture_checks.empty()) return;
+  const netmap::PeerIndex slot = view.find(peer);
+  if (slot == netmap::kNoPeer) return;
+  const MadeMap made = make_map(view, slot, service.ports.clock.wall(), service.options.encoder);
+  pb::SyncResponse map;
+  if (map.ParseFromString(made.map.checks())) *response.mutable_checks() = map.checks();
+}
+
+std::string login_response(const ServiceState& service, const app::LoggedIn& done,
+                           const netmap::MapViewPtr& view) {
   pb::LoginResponse response;
+  if (view) add_checks(response, service, *view, done.peer.id);
   const std::string config =
       service.ports.configs.login(service.ports.clock.wall(), done.settings.metrics_push_enabled);
   response.mutable_netbirdconfig()->ParseFromString(config);
@@ -122,7 +136,9 @@ asio::awaitable<Answer> login(State service, net::GrpcRequest request) {
   const auto took = ports.clock.now() - began;
   ports.metrics.login_duration_ms.observe(std::chrono::duration<double, std::milli>(took).count());
   if (took > kSlowLogin) ports.metrics.login_slow.add();
-  co_return opened.channel.seal(login_response(*service, *done), ports.random);
+  std::string account = done->peer.account_id.value();
+  const auto view = co_await ports.hub.view(std::move(account));
+  co_return opened.channel.seal(login_response(*service, *done, view), ports.random);
 }
 
 asio::awaitable<Answer> sync_meta(State service, net::GrpcRequest request) {

@@ -98,6 +98,11 @@ class AgentStore {
   /// Fails jobs that were not given out within `wait`, and those whose stream's instance is dead.
   virtual Task<std::size_t> fail_stuck_jobs(Instant deadline, std::chrono::seconds wait) = 0;
 
+  /// An incarnation of the instance that is beyond `wanted` and every one before: after a start
+  /// with a clock that was set back, a process must not look older than the one it replaces.
+  virtual Task<std::int64_t> next_incarnation(Instant deadline, InstanceId instance,
+                                              std::int64_t wanted) = 0;
+
   /// Forgets tokens that are expired anyway.
   virtual Task<std::size_t> forget_tokens(Instant deadline) = 0;
 };

@@ -1,5 +1,6 @@
 // Tokens, sessions and jobs, asked by two instances at once.
 #include "management/store/agent_store.h"
+
 #include "management/store/test_store.h"
 
 #include <gtest/gtest.h>
@@ -49,7 +50,8 @@ class AgentStoreTest : public testing::TestWithParam<sql::Engine> {
     job.peer_id = peer.id;
     job.triggered_by = account_.created_by;
     job.type = kJobTypeBundle;
-    job.bundle = {.bundle_for = true, .bundle_for_time = 2, .log_file_count = 10, .anonymize = true};
+    job.bundle = {
+        .bundle_for = true, .bundle_for_time = 2, .log_file_count = 10, .anonymize = true};
     return job;
   }
   TokenUse use(const PeerKey& peer, std::chrono::seconds repeat = 300s) const {
@@ -109,9 +111,9 @@ TEST_P(AgentStoreTest, ExtendedSessionStartsAgainAndTellsTheOthers) {
   EXPECT_EQ(get(two_->extend_session(soon(), peer.key, account_.created_by)).error(),
             (Error{Code::kFailedPrecondition, "peer is not eligible for session extension"}));
   a_.sql("UPDATE accounts SET settings_peer_login_expiration_enabled = FALSE");
-  EXPECT_EQ(get(two_->extend_session(soon(), peer.key, account_.created_by)).error(),
-            (Error{Code::kFailedPrecondition,
-                   "peer login expiration is disabled for the account"}));
+  EXPECT_EQ(
+      get(two_->extend_session(soon(), peer.key, account_.created_by)).error(),
+      (Error{Code::kFailedPrecondition, "peer login expiration is disabled for the account"}));
 }
 
 TEST_P(AgentStoreTest, JobIsGivenOutOnceAndCompletedOnce) {
@@ -172,10 +174,19 @@ TEST_P(AgentStoreTest, NewJobStreamFailsWhatTheOldOneLeftAndFencesIt) {
   ASSERT_TRUE(second);
   EXPECT_FALSE(*get(one_->claim_job(soon(), peer.id, old->epoch)));
   EXPECT_TRUE(get(one_->close_job_stream(soon(), peer.id, old->epoch)));  // too late: no effect
-  EXPECT_EQ(get(one_->job(soon(), account_.id, peer.id, second->job.id))->status, JobStatus::kPending);
+  EXPECT_EQ(get(one_->job(soon(), account_.id, peer.id, second->job.id))->status,
+            JobStatus::kPending);
   EXPECT_TRUE(get(two_->close_job_stream(soon(), peer.id, fresh->epoch)));
   EXPECT_EQ(get(one_->job(soon(), account_.id, peer.id, second->job.id))->failed_reason,
             "Time out peer disconnected");
+}
+
+TEST_P(AgentStoreTest, IncarnationsGrowWhateverTheClockSays) {
+  EXPECT_EQ(*get(one_->next_incarnation(soon(), InstanceId("one"), 100)), 100);
+  EXPECT_TRUE(get(a_.store->heartbeat(soon(), InstanceId("one"), 100, 60s)));
+  EXPECT_EQ(*get(one_->next_incarnation(soon(), InstanceId("one"), 70)), 101);
+  EXPECT_EQ(*get(one_->next_incarnation(soon(), InstanceId("one"), 130)), 130);
+  EXPECT_EQ(*get(one_->next_incarnation(soon(), InstanceId("two"), 70)), 70);
 }
 
 TEST_P(AgentStoreTest, StuckJobsFail) {

@@ -13,6 +13,8 @@ Result<ExtendedSession> extend_session(Session& session, const Context& context,
 
 Result<CreatedJob> create_job(Session& session, const Context& context, const Job& job);
 Result<std::vector<Job>> jobs(Session& session, const AccountId& account, const PeerId& peer);
+Result<std::int64_t> next_incarnation(Session& session, const InstanceId& instance,
+                                      std::int64_t wanted);
 Result<Job> job(Session& session, const AccountId& account, const PeerId& peer,
                 const std::string& id);
 Result<JobStreamOpened> open_job_stream(Session& session, const Context& context,

@@ -85,19 +85,18 @@ class SqlAgentStore final : public AgentStore {
   }
 
   Task<Job> job(Instant deadline, AccountId account, PeerId peer, std::string id) override {
-    return run<Job>(
-        deadline, kRead,
-        [account = std::move(account), peer = std::move(peer), id = std::move(id)](
-            Session& session, const Context& /*context*/) {
-          return work::job(session, account, peer, id);
-        });
+    return run<Job>(deadline, kRead,
+                    [account = std::move(account), peer = std::move(peer), id = std::move(id)](
+                        Session& session, const Context& /*context*/) {
+                      return work::job(session, account, peer, id);
+                    });
   }
 
   Task<JobStreamOpened> open_job_stream(Instant deadline, PeerKey key, InstanceId instance,
                                         std::int64_t incarnation) override {
     return run<JobStreamOpened>(deadline, kWrite,
-                                [key = std::move(key), instance = std::move(instance),
-                                 incarnation](Session& session, const Context& context) {
+                                [key = std::move(key), instance = std::move(instance), incarnation](
+                                    Session& session, const Context& context) {
                                   return work::open_job_stream(session, context, key, instance,
                                                                incarnation);
                                 });
@@ -113,12 +112,12 @@ class SqlAgentStore final : public AgentStore {
 
   Task<std::vector<WaitingPeer>> waiting_jobs(Instant deadline, InstanceId instance,
                                               std::int64_t incarnation) override {
-    return run<std::vector<WaitingPeer>>(
-        deadline, kRead,
-        [instance = std::move(instance), incarnation](Session& session,
-                                                      const Context& /*context*/) {
-          return work::waiting_jobs(session, instance, incarnation);
-        });
+    return run<std::vector<WaitingPeer>>(deadline, kRead,
+                                         [instance = std::move(instance), incarnation](
+                                             Session& session, const Context& /*context*/) {
+                                           return work::waiting_jobs(session, instance,
+                                                                     incarnation);
+                                         });
   }
 
   Task<bool> complete_job(Instant deadline, JobResult result) override {
@@ -133,6 +132,15 @@ class SqlAgentStore final : public AgentStore {
                      [peer = std::move(peer), epoch](Session& session, const Context& context) {
                        return work::close_job_stream(session, context, peer, epoch);
                      });
+  }
+
+  Task<std::int64_t> next_incarnation(Instant deadline, InstanceId instance,
+                                      std::int64_t wanted) override {
+    return run<std::int64_t>(
+        deadline, kRead,
+        [instance = std::move(instance), wanted](Session& session, const Context& /*context*/) {
+          return work::next_incarnation(session, instance, wanted);
+        });
   }
 
   Task<std::size_t> fail_stuck_jobs(Instant deadline, std::chrono::seconds wait) override {

@@ -151,13 +151,14 @@ Result<JobStreamOpened> open_job_stream(Session& session, const Context& context
                                         const PeerKey& key, const InstanceId& instance,
                                         std::int64_t incarnation) {
   // The peer's row holds off a second opening until this one is stored.
-  NB_LET(const sql::Rows rows,
-         session.query(
-             fmt::format("SELECT p.id, p.account_id, s.epoch, s.instance_id, {}, (SELECT COUNT(*) "
-                         "FROM jobs j WHERE j.peer_id = p.id AND j.status = 'pending') FROM peers p "
-                         "LEFT JOIN nb_job_streams s ON s.peer_id = p.id WHERE p.key = $1{}",
-                         now_ns(session), locking(session, "FOR UPDATE OF p")),
-             {key.value()}));
+  NB_LET(
+      const sql::Rows rows,
+      session.query(
+          fmt::format("SELECT p.id, p.account_id, s.epoch, s.instance_id, {}, (SELECT COUNT(*) "
+                      "FROM jobs j WHERE j.peer_id = p.id AND j.status = 'pending') FROM peers p "
+                      "LEFT JOIN nb_job_streams s ON s.peer_id = p.id WHERE p.key = $1{}",
+                      now_ns(session), locking(session, "FOR UPDATE OF p")),
+          {key.value()}));
   if (rows.empty()) return fail(Code::kNotFound, "peer is not registered");
   JobStreamOpened out;
   out.peer = PeerId(rows[0].string(0));
@@ -230,15 +231,23 @@ Result<> close_job_stream(Session& session, const Context& context, const PeerId
   return {};
 }
 
+Result<std::int64_t> next_incarnation(Session& session, const InstanceId& instance,
+                                      std::int64_t wanted) {
+  NB_LET(const sql::Rows rows,
+         session.query("SELECT incarnation FROM nb_instances WHERE id = $1", {instance.value()}));
+  return rows.empty() ? wanted : std::max(wanted, rows[0].integer(0) + 1);
+}
+
 Result<std::size_t> fail_stuck_jobs(Session& session, const Context& context,
                                     std::chrono::seconds wait) {
   const WallTime now = context.clock.wall();
-  NB_LET(const std::int64_t unsent,
-         session.exec(
-             "UPDATE jobs SET status = 'failed', failed_reason = $1, completed_at = $2 WHERE status "
-             "= 'pending' AND created_at < $3 AND NOT EXISTS (SELECT 1 FROM nb_job_dispatch d WHERE "
-             "d.job_id = jobs.id)",
-             {kStuck, now, now - wait}));
+  NB_LET(
+      const std::int64_t unsent,
+      session.exec(
+          "UPDATE jobs SET status = 'failed', failed_reason = $1, completed_at = $2 WHERE status "
+          "= 'pending' AND created_at < $3 AND NOT EXISTS (SELECT 1 FROM nb_job_dispatch d WHERE "
+          "d.job_id = jobs.id)",
+          {kStuck, now, now - wait}));
   // Given to a stream that is gone with its instance.
   NB_LET(const std::int64_t orphaned,
          session.exec(
