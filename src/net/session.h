@@ -1,8 +1,9 @@
 // The two halves of a connection: a Session speaks a protocol, a Carrier moves its bytes.
 //
 // Sessions: Http1Session, Http2Session, TunnelSession (WebSocket around an Http2Session),
-// WebSocketSession (around a WebSocketEndpoint) and the Sniffer that finds out which. Carriers: Connection (TCP or TLS) and TunnelSession. Fuzzers and
-// tests drive sessions through a carrier of their own, without sockets.
+// WebSocketSession (around a WebSocketEndpoint) and the Sniffer that finds out which. Carriers:
+// Connection (TCP or TLS) and TunnelSession. Fuzzers and tests drive sessions through a carrier of
+// their own, without sockets.
 #pragma once
 
 #include "base/clock.h"

@@ -80,8 +80,7 @@ void Service::start() {
   // All of them before any loop looks: the loops run already.
   for (std::size_t i = 0; i < shards_.size(); ++i)
     checkers_.push_back(std::make_unique<Checker>(loops_.at(i)));
-  for (std::size_t i = 0; i < shards_.size(); ++i)
-    loops_.at(i).post([this, i] { check_later(i); });
+  for (std::size_t i = 0; i < shards_.size(); ++i) loops_.at(i).post([this, i] { check_later(i); });
 }
 
 void Service::check_later(std::size_t loop) {

@@ -8,7 +8,7 @@
 //              their driver over the ports of ha.
 // Threads      one Shard per loop owns the streams of its connections; LocalRegistry is shared;
 //              Exchange lives on loop 0. Mail between them is batched: one post a turn.
-// Limits       Options below. A message is delivered, dropped for an absent peer, or its sender told.
+// Limits       Options below. A message is delivered, dropped (no such peer), or its sender told.
 // Failure      Redis away: local peers notice nothing, other messages are answered OK within 500 ms
 //              and counted, all peers are registered again within 2 s of its return.
 // Decisions    docs/decisions/0011-signal-answers-after-delivery.md, 0020-…
