@@ -11,10 +11,14 @@ check_format() {
   sources | xargs clang-format-14 --dry-run -Werror
 }
 
+# A tree of its own: clang cannot read gcc's precompiled headers. Only generated headers are built.
 check_tidy() {
   say "clang-tidy (slow: every source once)"
-  build_preset dev
-  sources | grep '\.cc$' | grep -v '^tests/' | xargs -P "$jobs" -n 1 clang-tidy-14 -p build/dev --quiet
+  cmake --preset dev -B build/tidy -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >/dev/null
+  ninja -C build/tidy -t targets all | sed -n 's/^\([^/].*\.pb\.h\): .*/\1/p' |
+    xargs ninja -C build/tidy >/dev/null
+  sources | grep '\.cc$' | grep -v '^tests/' |
+    xargs -P "$jobs" -n 1 clang-tidy-14 -p build/tidy --quiet --extra-arg=-Wno-unknown-warning-option
 }
 
 check_sanitizer() {
