@@ -18,7 +18,7 @@ check_tidy() {
   ninja -C build/tidy -t targets all | sed -n 's/^\([^/].*\.pb\.h\): .*/\1/p' |
     xargs ninja -C build/tidy >/dev/null
   sources | grep '\.cc$' | grep -v '^tests/' |
-    xargs -P "$jobs" -n 1 clang-tidy-14 -p build/tidy --quiet --extra-arg=-Wno-unknown-warning-option
+    xargs -P "$jobs" -n 1 clang-tidy-16 -p build/tidy --quiet --extra-arg=-Wno-unknown-warning-option
 }
 
 check_sanitizer() {

@@ -12,7 +12,7 @@ packages_build=(
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 packages_run=(redis-server redis-sentinel redis-tools libfaketime postgresql postgresql-client haproxy curl openssl procps iproute2)
-packages_check=(clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev llvm-14)
+packages_check=(clang-16 clang-format-14 clang-tidy-16 libclang-rt-16-dev llvm-16)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 die() {
