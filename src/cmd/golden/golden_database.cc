@@ -1,4 +1,4 @@
-#include "cmd/golden/golden.h"
+#include "cmd/golden/golden_maps.h"
 #include "management/store/schema_catalog.h"
 
 #include <boost/json.hpp>

@@ -1,4 +1,4 @@
-#include "cmd/golden/golden.h"
+#include "cmd/golden/golden_maps.h"
 
 #include <boost/json.hpp>
 #include <zlib.h>

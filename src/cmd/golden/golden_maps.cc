@@ -1,4 +1,5 @@
-#include "cmd/golden/golden.h"
+#include "cmd/golden/golden_maps.h"
+
 #include "crypto/random.h"
 #include "management/netmap/map_view.h"
 #include "management/netmap/network_map.h"

@@ -1,8 +1,7 @@
 // Both calculations and the encoder against what the official server sends (tests/data/golden),
 // with the rows loaded through the real store of each engine.
-#include "cmd/golden/golden.h"
-
-#include "management/grpc/canonical_map.h"
+#include "cmd/golden/golden_maps.h"
+#include "management/grpc/test_canonical_map.h"
 #include "proto/management.pb.h"
 #include "sql/test_database.h"
 

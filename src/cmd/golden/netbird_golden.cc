@@ -1,6 +1,6 @@
 // netbird-golden: the network maps of accounts given as database rows, for comparison with what the
 // official server sends (contract/golden/README.md).
-#include "cmd/golden/golden.h"
+#include "cmd/golden/golden_maps.h"
 
 #include <fmt/format.h>
 

@@ -1,7 +1,7 @@
 // The fast calculation against the plain one, and what a change may touch, over random accounts.
-#include "management/grpc/canonical_map.h"
 #include "management/grpc/map_encoder.h"
-#include "management/netmap/random_account.h"
+#include "management/grpc/test_canonical_map.h"
+#include "management/netmap/test_random_account.h"
 
 #include <fmt/format.h>
 #include <google/protobuf/util/message_differencer.h>

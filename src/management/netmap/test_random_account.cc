@@ -1,4 +1,4 @@
-#include "management/netmap/random_account.h"
+#include "management/netmap/test_random_account.h"
 
 #include <fmt/format.h>
 
