@@ -9,7 +9,7 @@ packages_build=(
   libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc
   libcrypt-dev libqrencode-dev libhiredis-dev libpq-dev libsqlite3-dev libidn2-dev libmaxminddb-dev
   libfmt-dev libspdlog-dev libyaml-cpp-dev prometheus-cpp-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libgmock-dev libbenchmark-dev libcli11-dev
 )
 packages_run=(redis-server redis-sentinel redis-tools libfaketime postgresql postgresql-client haproxy curl openssl procps iproute2)
 packages_check=(clang-16 clang-format-14 clang-tidy-16 libclang-rt-16-dev llvm-16)
