@@ -1,6 +1,7 @@
 // The metrics of each binary, whole: a renamed one is seen in review (signal-relay-ops.md §8.2).
 #include "base/metrics.h"
 
+#include "idp/metrics.h"
 #include "management/grpc/mgmt_metrics.h"
 #include "net/net_metrics.h"
 #include "redis/metrics.h"
@@ -27,6 +28,7 @@ TEST(MetricNames, OfManagement) {
   const net::NetMetrics net(registry);
   const redis::Metrics redis(registry);
   const management::grpc::MgmtMetrics own(registry);
+  const idp::IdpMetrics idp(registry);
   test::expect_golden("tests/data/metrics-management.txt", metric_list(registry));
 }
 

@@ -4,6 +4,7 @@
 #include "base/task_group.h"
 #include "cmd/mgmt_cluster.h"
 #include "cmd/mgmt_core.h"
+#include "cmd/mgmt_idp.h"
 #include "cmd/mgmt_settings.h"
 #include "cmd/mgmt_upkeep.h"
 #include "crypto/setup_key.h"
@@ -61,6 +62,7 @@ struct MgmtServer::Impl {
 
   Result<> build();
   void open_geo_database();
+  asio::awaitable<Result<bool>> mfa_required(Instant deadline);
   void build_service(grpc::NetbirdConfigs configs_in);
   void build_servers();
   void start_tasks();
@@ -86,6 +88,7 @@ struct MgmtServer::Impl {
   std::unique_ptr<MgmtCore> core;
   std::unique_ptr<app::GeoDatabase> geo;  // null: none
   std::unique_ptr<MgmtUpkeep> upkeep;
+  std::unique_ptr<MgmtIdp> idp;                  // EmbeddedIdP on
   std::atomic<app::SyncHub*> hub_seen{nullptr};  // asked by the store's worker threads
   std::unique_ptr<net::LoopPool> control;        // one thread: hub, leases, everything of HA
   std::unique_ptr<net::LoopPool> loops;          // connections
@@ -121,7 +124,15 @@ bool MgmtServer::Impl::bus_carries() const {
   return seen != nullptr && seen->bus_up();
 }
 
+asio::awaitable<Result<bool>> MgmtServer::Impl::mfa_required(Instant deadline) {
+  const auto account = co_await core->store().first_account(deadline);
+  if (!account && account.error().code == Code::kNotFound) co_return false;
+  if (!account) co_return account.error();
+  co_return account->settings.local_mfa_enabled;
+}
+
 Result<> MgmtServer::Impl::build() {
+  NB_TRY(apply_embedded_idp(config));
   NB_LET(grpc::NetbirdConfigs made, netbird_configs(config));
   const bool shared = config.service.ha.enabled;
   NB_LET(core, MgmtCore::open(
@@ -132,6 +143,11 @@ Result<> MgmtServer::Impl::build() {
   NB_LET(auto secrets, core->server_keys());
   NB_TRY(keys.set(std::move(secrets)));
   open_geo_database();
+  if (config.embedded_idp.enabled) {
+    NB_LET(idp, MgmtIdp::open(config, *core,
+                              {.mfa_required = [this](Instant by) { return mfa_required(by); }},
+                              kDatabaseWait, *metrics, log));
+  }
   control = std::make_unique<net::LoopPool>(1);
   loops = std::make_unique<net::LoopPool>(config.service.loops);
   home = control->at(0).executor();
@@ -296,6 +312,7 @@ void MgmtServer::Impl::build_servers() {
   health.on_change([grpc_health](bool now) { grpc_health->set_serving(now); });
   const auto web = std::make_shared<net::HttpRouter>();
   net::add_health_routes(*web, {.metrics = {}, .alive = {}, .ready = ready});
+  if (idp) idp->provider().add_routes(*web);
   server = std::make_unique<net::Server>(*loops, router, web, mgmt_server(config), *metrics, log);
   const auto routes = std::make_shared<net::HttpRouter>();
   net::add_ops_routes(*routes, {.metrics = {metrics}, .alive = {}, .ready = ready});
@@ -345,6 +362,7 @@ void MgmtServer::Impl::start_tasks() {
     tasks->spawn(keeper->run());
     tasks->spawn(expiry->run());
     if (listener) tasks->spawn(listener->run());
+    if (idp) tasks->spawn(idp->provider().run());
   });
 }
 

@@ -1,0 +1,164 @@
+// netbird-mgmt with EmbeddedIdP: the provider on the server's own port, on two processes over one
+// PostgreSQL, with one of them killed in the middle of a login.
+#include "crypto/encoding.h"
+#include "crypto/hash.h"
+#include "integration/mgmt_harness.h"
+#include "net/http_client.h"
+#include "support/home_loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+namespace nb::test {
+namespace {
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+constexpr const char* kIssuer = "http://127.0.0.1:9/oauth2";
+constexpr const char* kReturn = "http://dash.test/nb-auth";
+const std::string kVerifier(64, 'v');
+
+std::string idp_json(const std::string& storage) {
+  return std::string(R"("EmbeddedIdP":{"Enabled":true,"Issuer":")") + kIssuer + R"(","Storage":)" +
+         storage + R"(,"DashboardRedirectURIs":[")" + kReturn +
+         R"("],"Owner":{"Email":"owner@example.org","Hash":"Passw0rd!"}},)";
+}
+
+/// Requests with a cookie jar; the server is chosen at each.
+class Web {
+ public:
+  net::HttpClientResponse send(const MgmtServer& server, const std::string& method,
+                               const std::string& path, const std::string& body = {},
+                               const std::string& authorization = {}) {
+    net::HttpClientRequest request;
+    request.method = method;
+    request.url = "http://" + server.target() + path;
+    request.body = body;
+    request.timeout = 20s;
+    if (method == "POST")
+      request.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
+    if (!authorization.empty()) request.headers.emplace_back("Authorization", authorization);
+    std::string jar;
+    for (const auto& [name, value] : cookies_) jar += name + "=" + value + "; ";
+    if (!jar.empty()) request.headers.emplace_back("Cookie", jar);
+    auto response = home_.await([&] { return client_->send(std::move(request)); });
+    if (!response) throw std::runtime_error(response.error().text);
+    for (const auto& [name, value] : response->headers) {
+      if (name != "set-cookie") continue;
+      const auto equals = value.find('=');
+      cookies_[value.substr(0, equals)] = value.substr(equals + 1, value.find(';') - equals - 1);
+    }
+    return *std::move(response);
+  }
+
+ private:
+  HomeLoop home_;
+  std::shared_ptr<net::HttpClient> client_ = *net::HttpClient::create();
+  std::map<std::string, std::string> cookies_;
+};
+
+std::string after(const std::string& text, const std::string& mark) {
+  const auto at = text.find(mark);
+  if (at == std::string::npos) return {};
+  const auto begin = at + mark.size();
+  return text.substr(begin, text.find_first_of("&\"", begin) - begin);
+}
+
+std::string authorize_path() {
+  const auto digest = crypto::sha256(kVerifier);
+  return "/oauth2/auth?" +
+         net::form_encode({{"client_id", "netbird-dashboard"},
+                           {"redirect_uri", kReturn},
+                           {"response_type", "code"},
+                           {"scope", "openid profile email"},
+                           {"code_challenge", crypto::to_base64(digest, crypto::Base64::kUrlRaw)},
+                           {"code_challenge_method", "S256"}});
+}
+
+std::string tokens(Web& web, const MgmtServer& begin, const MgmtServer& login,
+                   const MgmtServer& token, const std::function<void()>& between) {
+  const auto start = web.send(begin, "GET", authorize_path());
+  const std::string request = after(std::string(start.header("location")), "req=");
+  EXPECT_EQ(request.size(), 43U) << start.status << start.body;
+  between();
+  const auto posted =
+      web.send(login, "POST", "/oauth2/login",
+               net::form_encode(
+                   {{"req", request}, {"login", "owner@example.org"}, {"password", "Passw0rd!"}}));
+  const std::string code = after(std::string(posted.header("location")), "code=");
+  EXPECT_EQ(code.size(), 43U) << posted.status << posted.body;
+  return web
+      .send(token, "POST", "/oauth2/token",
+            net::form_encode({{"grant_type", "authorization_code"},
+                              {"code", code},
+                              {"redirect_uri", kReturn},
+                              {"client_id", "netbird-dashboard"},
+                              {"code_verifier", kVerifier}}))
+      .body;
+}
+
+TEST(IdpServer, LoginSurvivesTheDeathOfTheInstanceItBeganAt) {
+  PostgresServer postgres;
+  postgres.create_database("idp");
+  const std::string json =
+      idp_json(R"({"Type":"postgres","Config":{"DSN":")" + postgres.dsn("idp") + R"("}})");
+  MgmtServer a({.instance = "a", .postgres_dsn = postgres.dsn("netbird"), .json = json});
+  MgmtServer b({.instance = "b", .postgres_dsn = postgres.dsn("netbird"), .json = json});
+  a.start();
+  b.start();
+  Web web;
+  for (const MgmtServer* server : {&a, &b}) {
+    const auto discovery = web.send(*server, "GET", "/oauth2/.well-known/openid-configuration");
+    EXPECT_EQ(discovery.status, 200);
+    EXPECT_THAT(discovery.body, HasSubstr(std::string("\"issuer\":\"") + kIssuer + "\""));
+  }
+  EXPECT_EQ(web.send(a, "GET", "/oauth2/keys").body, web.send(b, "GET", "/oauth2/keys").body);
+  const std::string answer = tokens(web, a, b, b, [&] { a.process().kill(); });
+  const std::string access = after(answer, "\"access_token\":\"");
+  ASSERT_FALSE(access.empty()) << answer;
+  a.start();
+  const auto info = web.send(a, "GET", "/oauth2/userinfo", "", "Bearer " + access);
+  EXPECT_EQ(info.status, 200);
+  EXPECT_THAT(info.body, HasSubstr("owner@example.org"));
+  EXPECT_GE(a.metric("netbird_idp_tokens_total"), 0);
+  EXPECT_EQ(b.metric("netbird_idp_tokens_total"), 1);
+}
+
+TEST(IdpServer, OneServerOnSqliteTellsAgentsItsOwnFlows) {
+  MgmtServer server({.json = idp_json(R"({"Type":"sqlite3"})")});
+  server.start();
+  Web web;
+  const std::string answer = tokens(web, server, server, server, [] {});
+  EXPECT_FALSE(after(answer, "\"access_token\":\"").empty()) << answer;
+  const Agent agent("laptop");
+  const auto key = agent.server_key(server.target());
+  ASSERT_TRUE(key.ok());
+  const auto service = stub(server.target());
+  const auto ask = [&](auto method, const auto& request, auto& reply) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + 10s);
+    pb::EncryptedMessage sealed;
+    const auto status = ((*service).*method)(&context, agent.seal(request, key.value), &sealed);
+    if (!status.ok()) return false;
+    const auto opened = agent.open<std::decay_t<decltype(reply)>>(sealed, key.value);
+    if (opened) reply = *opened;
+    return opened.has_value();
+  };
+  pb::PKCEAuthorizationFlow pkce;
+  ASSERT_TRUE(ask(&pb::ManagementService::Stub::GetPKCEAuthorizationFlow,
+                  pb::PKCEAuthorizationFlowRequest(), pkce));
+  EXPECT_EQ(pkce.providerconfig().clientid(), "netbird-cli");
+  EXPECT_EQ(pkce.providerconfig().authorizationendpoint(), std::string(kIssuer) + "/auth");
+  EXPECT_EQ(pkce.providerconfig().tokenendpoint(), std::string(kIssuer) + "/token");
+  ASSERT_EQ(pkce.providerconfig().redirecturls_size(), 2);
+  pb::DeviceAuthorizationFlow device;
+  ASSERT_TRUE(ask(&pb::ManagementService::Stub::GetDeviceAuthorizationFlow,
+                  pb::DeviceAuthorizationFlowRequest(), device));
+  EXPECT_EQ(device.providerconfig().deviceauthendpoint(), std::string(kIssuer) + "/device/code");
+  EXPECT_EQ(device.providerconfig().audience(), "netbird-cli");
+}
+
+}  // namespace
+}  // namespace nb::test
