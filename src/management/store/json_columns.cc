@@ -3,6 +3,8 @@
 #include "crypto/encoding.h"
 #include "management/store/json_read.h"
 
+#include <boost/json.hpp>
+
 #include <array>
 
 namespace nb::management::columns {

@@ -1,6 +1,8 @@
 // Column posture_checks.checks: one object, only configured kinds present.
 #include "management/store/json_read.h"
 
+#include <boost/json.hpp>
+
 namespace nb::management::columns {
 namespace {
 

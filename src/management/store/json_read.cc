@@ -1,5 +1,7 @@
 #include "management/store/json_read.h"
 
+#include <boost/json.hpp>
+
 namespace nb::management::columns {
 namespace json = boost::json;
 

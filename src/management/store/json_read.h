@@ -3,7 +3,7 @@
 
 #include "management/store/json_columns.h"
 
-#include <boost/json.hpp>
+#include <boost/json/fwd.hpp>
 
 #include <cstdint>
 #include <string>
