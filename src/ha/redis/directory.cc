@@ -230,9 +230,11 @@ asio::awaitable<Result<std::vector<Reasserted>>> RedisDirectory::reassert(
 
 asio::awaitable<Result<DirectoryPage>> RedisDirectory::scan(std::string cursor, std::size_t limit) {
   const std::string from = cursor.empty() ? "0" : cursor;
-  NB_CO_LET(auto reply, co_await client_.command("HSCAN", registry_, from, "COUNT", limit));
-  if (wrong_type(reply)) co_return DirectoryPage{};
-  NB_CO_LET(auto parts, std::move(reply).as_array());
+  redis::Batch ask;  // not command(): an error reply has to be seen as one
+  ask.add("HSCAN", registry_, from, "COUNT", limit);
+  NB_CO_LET(auto replies, co_await client_.run(std::move(ask)));
+  if (wrong_type(replies[0])) co_return DirectoryPage{};
+  NB_CO_LET(auto parts, std::move(replies[0]).as_array());
   if (parts.size() != 2) co_return fail(Code::kInternal, "HSCAN: malformed answer");
   DirectoryPage page;
   NB_CO_LET(page.next, std::move(parts[0]).as_text());
@@ -241,10 +243,12 @@ asio::awaitable<Result<DirectoryPage>> RedisDirectory::scan(std::string cursor, 
   if (pairs.empty()) co_return page;
   std::vector<std::string> words{"HMGET", epoch_};
   for (std::size_t i = 0; i + 1 < pairs.size(); i += 2) words.push_back(pairs[i].value_or(""));
-  NB_CO_LET(auto epoch_reply, co_await client_.command_args(words));
+  redis::Batch ask_epochs;
+  ask_epochs.add_args(words);
+  NB_CO_LET(auto epoch_replies, co_await client_.run(std::move(ask_epochs)));
   std::vector<std::optional<std::string>> epochs(pairs.size() / 2);
-  if (!wrong_type(epoch_reply)) {
-    NB_CO_LET(epochs, std::move(epoch_reply).as_texts());
+  if (!wrong_type(epoch_replies[0])) {
+    NB_CO_LET(epochs, std::move(epoch_replies[0]).as_texts());
   }
   for (std::size_t i = 0; i + 1 < pairs.size() && i / 2 < epochs.size(); i += 2) {
     const auto& epoch = epochs[i / 2];
@@ -255,9 +259,11 @@ asio::awaitable<Result<DirectoryPage>> RedisDirectory::scan(std::string cursor, 
 }
 
 asio::awaitable<Result<std::size_t>> RedisDirectory::count() {
-  NB_CO_LET(const auto reply, co_await client_.command("HLEN", registry_));
-  if (wrong_type(reply)) co_return std::size_t{0};
-  NB_CO_LET(const auto count, reply.as_integer());
+  redis::Batch ask;
+  ask.add("HLEN", registry_);
+  NB_CO_LET(const auto replies, co_await client_.run(std::move(ask)));
+  if (wrong_type(replies[0])) co_return std::size_t{0};
+  NB_CO_LET(const auto count, replies[0].as_integer());
   co_return static_cast<std::size_t>(count);
 }
 
