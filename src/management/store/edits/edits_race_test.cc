@@ -60,7 +60,8 @@ TEST_F(EditRace, AGroupDeletedWhileAPolicyIsSavedDoesNotDangle) {
     const auto done = both(DeleteGroup{doomed.id},
                            SavePolicy{.draft = {.name = "p", .enabled = true, .rules = {rule}}});
     ASSERT_TRUE(done.second) << done.second.error().text;
-    const Policy* policy = snapshot()->policies.find(done.second->value.id);
+    const AccountSnapshotPtr after = snapshot();
+    const Policy* policy = after->policies.find(done.second->value.id);
     ASSERT_NE(policy, nullptr);
     ASSERT_EQ(policy->rules[0].sources.empty(), !exists(doomed)) << "round " << round;
     if (!done.first) ++refused;

@@ -202,7 +202,8 @@ TEST_P(EditTest, APolicyDropsUnknownIdsAndKeepsItsRules) {
   EXPECT_NE(made.rules[1].id, made.rules[0].id);
   EXPECT_EQ(made.rules[0].sources, std::vector<GroupId>{a.id});
   EXPECT_TRUE(made.source_posture_checks.empty());
-  const Policy* stored = snapshot()->policies.find(made.id);
+  const AccountSnapshotPtr after = snapshot();
+  const Policy* stored = after->policies.find(made.id);
   ASSERT_NE(stored, nullptr);
   ASSERT_EQ(stored->rules.size(), 2U);
 
