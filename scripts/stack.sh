@@ -341,6 +341,7 @@ The stack is up.
 
   management and signal   $1
   relays, STUN            ${relay_ports[*]}, ${stun_ports[*]}
+  REST API                $1/api/ (all calls: $1/api/reference)
   setup key               $key
   dashboard               not part of this version yet; keys come from './dev setup-key'
 

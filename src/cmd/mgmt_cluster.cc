@@ -1,6 +1,7 @@
 #include "cmd/mgmt_cluster.h"
 
 #include "ha/redis/adapters.h"
+#include "ha/redis/rate_limiter.h"
 #include "ha/sealed_bus.h"
 #include "redis/client.h"
 #include "redis/metrics.h"
@@ -26,7 +27,8 @@ struct MgmtCluster::Impl {
         directory(client,
                   {.registry_key = config.ha.peers_registry_key, .peer_ttl = config.ha.peer_ttl}),
         filter(client, config.ha.login_filter_key, {}, [this](const Error&) { errors.add(); }),
-        deadlines(client, config.ha.ephemeral_key) {
+        deadlines(client, config.ha.ephemeral_key),
+        limiter(home, client, "nb:mgmt:limit:", clock) {
     client.set_events({.on_up =
                            [this](std::uint64_t) {
                              health.set(HealthState::kOk);
@@ -57,6 +59,7 @@ struct MgmtCluster::Impl {
   ha::RedisDirectory directory;
   ha::RedisLoginFilter filter;
   ha::RedisDeadlines deadlines;
+  ha::RedisRateLimiter limiter;
   std::function<void()> on_up;
 };
 
@@ -84,6 +87,9 @@ ha::LoginFilter& MgmtCluster::filter() {
 }
 ha::Deadlines& MgmtCluster::deadlines() {
   return impl_->deadlines;
+}
+ha::RateLimiter& MgmtCluster::limiter() {
+  return impl_->limiter;
 }
 void MgmtCluster::on_up(std::function<void()> call) {
   impl_->on_up = std::move(call);

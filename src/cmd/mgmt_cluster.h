@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "cmd/mgmt_config.h"
 #include "ha/ha.h"
+#include "ha/rate_limiter.h"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -34,6 +35,7 @@ class MgmtCluster {
   ha::PeerDirectory& directory();
   ha::LoginFilter& filter();
   ha::Deadlines& deadlines();
+  ha::RateLimiter& limiter();
   /// Called on home after Redis came (back): what it knew of us may be gone.
   void on_up(std::function<void()> call);
 

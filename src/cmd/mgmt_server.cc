@@ -2,6 +2,7 @@
 
 #include "base/log_keys.h"
 #include "base/task_group.h"
+#include "cmd/mgmt_api.h"
 #include "cmd/mgmt_cluster.h"
 #include "cmd/mgmt_core.h"
 #include "cmd/mgmt_idp.h"
@@ -104,6 +105,7 @@ struct MgmtServer::Impl {
   std::shared_ptr<app::Presence> presence;  // HA on
   std::shared_ptr<app::Ephemeral> ephemeral;
   std::shared_ptr<app::SyncHub> hub;
+  std::unique_ptr<MgmtApi> api;
   std::unique_ptr<app::PeerSessions> sessions;
   std::shared_ptr<app::Jobs> jobs;
   std::unique_ptr<app::Expiry> expiry;
@@ -186,6 +188,20 @@ Result<> MgmtServer::Impl::build() {
             .interval = config.ha.heartbeat_interval});
     cluster->on_up([this] { presence->refresh(); });
   }
+  NB_LET(api, MgmtApi::make(config,
+                            {.core = *core,
+                             .events = upkeep->events(),
+                             .home = home,
+                             .changes = *hub,
+                             .provider = idp ? &idp->provider() : nullptr,
+                             .limiter = cluster ? &cluster->limiter() : nullptr,
+                             .metrics = *metrics,
+                             .announce = [this, shared] { return shared && !bus_carries(); },
+                             .on_idle =
+                                 [this](const management::Peer& peer) {
+                                   ephemeral->idle(app::session_peer(peer));
+                                 }},
+                            log));
   app::PeerSessionsOptions options;
   options.on_ephemeral_idle = [this](const app::SessionPeer& peer) { ephemeral->idle(peer); };
   options.on_ephemeral_busy = [this](const app::SessionPeer& peer) { ephemeral->busy(peer); };
@@ -198,7 +214,7 @@ Result<> MgmtServer::Impl::build() {
       app::PeerSessionsPorts{.store = core->store(),
                              .agents = core->agents(),
                              .hub = *hub,
-                             .tokens = nullptr,
+                             .tokens = api->tokens(),
                              .filter = cluster ? &cluster->filter() : local_filter.get(),
                              .filter_home = home,
                              .clock = core->clock(),
@@ -311,6 +327,7 @@ void MgmtServer::Impl::build_servers() {
   grpc_health->add_routes(*router);
   health.on_change([grpc_health](bool now) { grpc_health->set_serving(now); });
   const auto web = std::make_shared<net::HttpRouter>();
+  api->add_to(*web, *jobs);
   net::add_health_routes(*web, {.metrics = {}, .alive = {}, .ready = ready});
   if (idp) idp->provider().add_routes(*web);
   server = std::make_unique<net::Server>(*loops, router, web, mgmt_server(config), *metrics, log);

@@ -9,6 +9,9 @@ namespace {
 namespace grpc = management::grpc;
 using namespace std::chrono_literals;
 
+// A group of tens of thousands of peers fits (contract/rest-api.md §1.3).
+constexpr std::size_t kApiBodyMax = 8 * 1024 * 1024;
+
 grpc::HostSettings host(const HostConfig& config) {
   return {config.proto, config.uri, config.username, config.password};
 }
@@ -134,6 +137,7 @@ management::app::SyncHubOptions hub_options(const MgmtConfig& config, std::strin
 net::ServerConfig mgmt_server(const MgmtConfig& config) {
   net::ServerConfig server = net_config(config.service, kMgmtLegacyPort);
   server.grpc_tunnel_paths = {"/ws-proxy/management"};
+  server.limits.body_bytes_max = kApiBodyMax;
   return server;
 }
 

@@ -66,7 +66,8 @@ Result<Sponsor> find_sponsor(Session& session, const Context& context,
               "no peer auth method provided, please use a setup key or interactive SSO login");
 }
 
-Peer new_peer(const Context& context, const Registration& request, const Sponsor& sponsor) {
+Peer new_peer(const Context& context, const Registration& request, const Sponsor& sponsor,
+              const AccountSettings& settings) {
   const WallTime now = context.clock.wall();
   Peer peer;
   peer.id = PeerId(context.ids.next());
@@ -75,6 +76,8 @@ Peer new_peer(const Context& context, const Registration& request, const Sponsor
   peer.meta = request.meta;
   peer.name = sponsor.user ? display_hostname(request.name, sponsor.user->email) : request.name;
   peer.status.last_seen = now;
+  // Who makes a temporary peer has access already: it would be gone before anybody approved it.
+  peer.status.requires_approval = settings.extra_peer_approval_enabled && !request.temporary;
   peer.user_id = sponsor.user ? sponsor.user->id : UserId{};
   peer.ssh_key = request.ssh_key;
   peer.login_expiration_enabled = sponsor.user.has_value() && !request.temporary;
@@ -242,7 +245,7 @@ Result<Registered> register_peer(Session& session, const Context& context,
   NB_LET(const Account owner, account(session, context, sponsor.account));
   Registered out;
   NB_LET(out.groups, joined_groups(session, sponsor));
-  out.peer = new_peer(context, request, sponsor);
+  out.peer = new_peer(context, request, sponsor, owner.settings);
   NB_TRY(place_peer(session, context, owner, wants_ipv6(owner, out.groups), out.peer));
   NB_TRY(join_groups(session, out.peer, out.groups));
   if (!request.temporary)

@@ -454,6 +454,10 @@ TEST_P(PeopleTest, WithoutApprovalNobodyWaitsForIt) {
   auto draft = settings();
   draft.values.extra_peer_approval_enabled = true;
   must(UpdateSettings{draft});
+  EXPECT_FALSE(snapshot()->peer(a.id)->status.requires_approval);  // was there before
+  const Peer late = peer("late");
+  EXPECT_TRUE(late.status.requires_approval);
+  EXPECT_TRUE(snapshot()->peer(late.id)->status.requires_approval);
   UpdatePeer change = unchanged(a);
   change.approval_required = true;
   must(change);
@@ -461,6 +465,7 @@ TEST_P(PeopleTest, WithoutApprovalNobodyWaitsForIt) {
   draft.values.extra_peer_approval_enabled = false;
   must(UpdateSettings{draft});
   EXPECT_FALSE(snapshot()->peer(a.id)->status.requires_approval);
+  EXPECT_FALSE(snapshot()->peer(late.id)->status.requires_approval);
 }
 
 TEST_P(PeopleTest, OnlyTheOwnerDeletesTheAccountAndAllOfIt) {

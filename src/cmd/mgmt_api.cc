@@ -1,0 +1,192 @@
+#include "cmd/mgmt_api.h"
+
+#include "base/build_info.h"
+#include "cmd/mgmt_settings.h"
+#include "ha/local/rate_limiter.h"
+#include "management/app/account_commands.h"
+#include "management/app/jobs.h"
+#include "management/app/people.h"
+#include "management/auth/auth.h"
+#include "management/rest/handlers.h"
+#include "management/rest/rest.h"
+#include "management/store/catalog.h"
+#include "management/store/edits/sql_edits.h"
+#include "management/store/event_log.h"
+#include "management/store/event_reader.h"
+#include "management/store/identity_store.h"
+#include "management/store/locations.h"
+#include "management/store/sql_store.h"
+#include "net/http_client.h"
+
+#include <optional>
+#include <utility>
+
+namespace nb::cmd {
+namespace {
+
+using namespace management;
+using namespace std::chrono_literals;
+
+// contract/auth-idp.md §1.1: what the embedded provider's clients are called.
+constexpr const char* kDashboardClient = "netbird-dashboard";
+constexpr const char* kCliClient = "netbird-cli";
+
+auth::ClaimRules claim_rules(const MgmtConfig& config, const IdentityProvider* provider) {
+  auth::ClaimRules rules;
+  if (provider != nullptr) {
+    rules.issuer = provider->issuer();
+    rules.audiences = {kDashboardClient, kCliClient};
+    return rules;
+  }
+  const HttpAuthConfig& http = config.http;
+  rules.issuer = http.auth_issuer;
+  for (const std::string* audience :
+       {&http.auth_audience, &http.extra_auth_audience, &config.device_flow.audience})
+    if (!audience->empty()) rules.audiences.push_back(*audience);
+  if (!http.auth_user_id_claim.empty()) rules.user_id_claim = http.auth_user_id_claim;
+  return rules;
+}
+
+auth::AuthorityOptions authority_options(const MgmtConfig& config,
+                                         const IdentityProvider* provider) {
+  return {.rules = claim_rules(config, provider),
+          .single_account =
+              !config.disable_single_account_mode && !config.single_account_mode_domain.empty(),
+          .single_account_domain = config.single_account_mode_domain,
+          .default_policy = !config.disable_default_policy};
+}
+
+rest::ApiOptions api_options(const MgmtConfig& config) {
+  rest::ApiOptions options;
+  options.limit_personal_tokens = config.limits.api_rate_limiting;
+  options.personal_token_limit = {.per_second = config.limits.api_rate_per_minute / 60.0,
+                                  .burst = static_cast<double>(config.limits.api_rate_burst)};
+  return options;
+}
+
+}  // namespace
+
+struct MgmtApi::Impl {
+  Impl(const MgmtConfig& config, const Ports& ports, const Logger& log_in)
+      : parts{.database = ports.core.database(),
+              .cipher = ports.core.cipher(),
+              .random = ports.core.random(),
+              .clock = ports.core.clock(),
+              .log = log_in},
+        store_options{.announce = ports.announce, .dns_domain = config.dns_domain},
+        local_limiter(ports.core.clock()),
+        identities(make_sql_identity_store(parts, store_options)),
+        catalog(make_sql_catalog(parts)),
+        edits(make_sql_edits(parts, store_options)),
+        events(parts.database, ports.events, parts.cipher, parts.random),
+        event_log(parts.database, ports.events, log_in),
+        commands(*edits, ports.changes, ports.on_idle),
+        people(commands, *identities, *catalog, ports.provider,
+               {.single_account_domain = config.single_account_mode_domain,
+                .default_policy = !config.disable_default_policy},
+               log_in),
+        services{.catalog = *catalog,
+                 .store = ports.core.store(),
+                 .commands = commands,
+                 .people = people,
+                 .limiter = ports.limiter != nullptr ? *ports.limiter
+                                                     : static_cast<ha::RateLimiter&>(local_limiter),
+                 .clock = ports.core.clock()},
+        log(log_in) {
+    services.provider = ports.provider;
+    services.events = &events;
+    services.event_log = &event_log;
+    services.dns_domain = config.dns_domain;
+    services.version = build_version();
+    services.setup_token_enabled = config.limits.setup_pat_enabled;
+  }
+
+  SqlStoreParts parts;
+  SqlStoreOptions store_options;
+  ha::LocalRateLimiter local_limiter;
+  std::unique_ptr<IdentityStore> identities;
+  std::unique_ptr<Catalog> catalog;
+  std::unique_ptr<AccountEdits> edits;
+  EventReader events;
+  EventLog event_log;
+  app::AccountCommands commands;
+  app::People people;
+  rest::Services services;
+  Logger log;
+  std::shared_ptr<net::HttpClient> client;
+  std::unique_ptr<auth::KeyCache> keys;
+  std::unique_ptr<Locations> locations;
+  std::optional<auth::Authority> authority;
+  std::optional<rest::Api> api;
+  MgmtCore* core = nullptr;
+  MetricRegistry* metrics = nullptr;
+  rest::ApiOptions options;
+
+  Result<> open_keys(const MgmtConfig& config, const Ports& ports);
+};
+
+/// The embedded provider's keys are one query away; others are fetched over HTTP.
+Result<> MgmtApi::Impl::open_keys(const MgmtConfig& config, const Ports& ports) {
+  auth::KeyCacheOptions cache;
+  if (ports.provider != nullptr) {
+    cache.validity_min = 5s;
+    cache.validity_max = 60s;
+    cache.refresh_before = 0s;
+    cache.unknown_cooldown = 1s;
+    cache.retry_after_failure = 1s;
+    keys = std::make_unique<auth::KeyCache>(ports.home, ports.core.clock(),
+                                            auth::fetch_from(*ports.provider), cache, log);
+    return {};
+  }
+  const HttpAuthConfig& http = config.http;
+  if (http.auth_keys_location.empty() || http.auth_issuer.empty()) return {};
+  if (http.auth_audience.empty())
+    return fail(Code::kInvalidArgument, "HttpConfig.AuthAudience: must be set with AuthIssuer");
+  NB_LET(client, net::HttpClient::create({.user_agent = "netbird-mgmt"}));
+  cache.refresh = http.idp_sign_key_refresh_enabled;
+  keys = std::make_unique<auth::KeyCache>(ports.home, ports.core.clock(),
+                                          auth::fetch_over_http(client, http.auth_keys_location),
+                                          cache, log);
+  return {};
+}
+
+MgmtApi::MgmtApi(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+MgmtApi::~MgmtApi() = default;
+
+Result<std::unique_ptr<MgmtApi>> MgmtApi::make(const MgmtConfig& config, Ports ports, Logger log) {
+  auto impl = std::make_unique<Impl>(config, ports, log);
+  impl->core = &ports.core;
+  impl->metrics = &ports.metrics;
+  impl->options = api_options(config);
+  NB_TRY(impl->open_keys(config, ports));
+  if (!config.limits.disable_geolocation) {
+    NB_LET(impl->locations, open_locations(config.datadir, log));
+    impl->services.locations = impl->locations.get();
+  }
+  impl->authority.emplace(auth::AuthorityPorts{.store = *impl->identities,
+                                               .keys = impl->keys.get(),
+                                               .changes = ports.changes,
+                                               .provider = ports.provider,
+                                               .clock = ports.core.clock(),
+                                               .log = log},
+                          authority_options(config, ports.provider));
+  return std::unique_ptr<MgmtApi>(new MgmtApi(std::move(impl)));
+}
+
+app::TokenValidator* MgmtApi::tokens() {
+  return impl_->keys ? &*impl_->authority : nullptr;
+}
+
+void MgmtApi::add_to(net::HttpRouter& router, app::Jobs& jobs) {
+  impl_->services.jobs = &jobs;
+  impl_->api.emplace(rest::ApiPorts{.authority = *impl_->authority,
+                                    .limiter = impl_->services.limiter,
+                                    .new_id = [core = impl_->core] { return core->ids().next(); },
+                                    .clock = impl_->core->clock(),
+                                    .metrics = *impl_->metrics,
+                                    .log = impl_->log},
+                     impl_->options, rest::all_routes(impl_->services));
+  router.prefix("/api", impl_->api->handler());
+}
+
+}  // namespace nb::cmd

@@ -1,0 +1,284 @@
+#include "management/app/people.h"
+
+#include "base/log_keys.h"
+
+#include <boost/asio/this_coro.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace nb::management::app {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr std::size_t kPasswordMin = 8;
+constexpr std::size_t kPasswordMax = 72;
+constexpr std::int64_t kTokenDaysTop = 365;
+constexpr auto kCompensation = 15s;
+
+Actor actor_of(const User& user) {
+  return {user.account_id, user.id, user.role, user.is_service_user};
+}
+
+Error no_provider() {
+  return fail(Code::kFailedPrecondition, "idp manager must be enabled to send user invites");
+}
+
+Result<> check_first_owner(const FirstOwner& owner) {
+  const auto refuse = [](std::string_view why) { return fail(Code::kInvalidArgument, "{}", why); };
+  if (owner.with_token && (owner.token_days < 1 || owner.token_days > kTokenDaysTop))
+    return refuse("pat_expire_in must be between 1 and 365");
+  if (owner.email.empty()) return refuse("email is required");
+  if (!is_mail_address(owner.email)) return refuse("invalid email format");
+  if (owner.name.empty()) return refuse("name is required");
+  const std::string_view password = owner.password.reveal();
+  if (password.empty()) return refuse("password is required");
+  if (password.size() < kPasswordMin) return refuse("password must be at least 8 characters");
+  if (password.size() > kPasswordMax) return refuse("password must be at most 72 characters");
+  if (password.find('\0') != password.npos) return refuse("password must not hold a NUL byte");
+  return {};
+}
+
+}  // namespace
+
+bool is_mail_address(std::string_view text) {
+  if (text.size() < 3 || text.size() > 254) return false;
+  const auto at = text.find('@');
+  if (at == 0 || at == text.npos || at + 1 == text.size()) return false;
+  if (text.find('@', at + 1) != text.npos) return false;
+  const auto bad = [](char c) {
+    return static_cast<unsigned char>(c) <= ' ' || c == 0x7F || c == '<' || c == '>' || c == '(' ||
+           c == ')' || c == ',' || c == ';' || c == ':' || c == '\\' || c == '"' || c == '[' ||
+           c == ']';
+  };
+  if (std::any_of(text.begin(), text.end(), bad)) return false;
+  const std::string_view domain = text.substr(at + 1);
+  return domain.front() != '.' && domain.back() != '.' && domain.find("..") == domain.npos;
+}
+
+People::People(AccountCommands& commands, IdentityStore& identities, Catalog& catalog,
+               IdentityProvider* provider, PeopleOptions options, Logger log)
+    : commands_(commands),
+      identities_(identities),
+      catalog_(catalog),
+      provider_(provider),
+      options_(std::move(options)),
+      log_(std::move(log)) {}
+
+asio::awaitable<void> People::forget(UserId id) {
+  if (provider_ == nullptr || !decode_subject(id.value())) co_return;
+  const Instant until = std::chrono::steady_clock::now() + kCompensation;
+  const auto done = co_await provider_->delete_user(until, std::move(id));
+  if (!done && done.error().code != Code::kNotFound)
+    log_.error("a login without a user stays at the identity provider",
+               {log::f(log::kError, done.error().text)});
+}
+
+Task<bool> People::set_up_required(Instant deadline) {
+  if (provider_ == nullptr) co_return false;
+  const auto accounts = co_await catalog_.has_accounts(deadline);
+  if (!accounts) co_return accounts.error();
+  if (*accounts) co_return false;
+  const auto users = co_await provider_->has_local_users(deadline);
+  if (!users) co_return users.error();
+  co_return !*users;
+}
+
+Task<Secret> People::first_token(Instant deadline, IdpUser user, std::int64_t days) {
+  Enrolment person;
+  person.user = user.id;
+  person.name = user.name;
+  person.email = user.email;
+  person.private_domain = options_.single_account_domain;
+  person.single_account = true;
+  person.default_policy = options_.default_policy;
+  auto enrolled = co_await identities_.enrol(deadline, std::move(person));
+  if (!enrolled) co_return std::move(enrolled).error();
+  const User owner = enrolled->known.user;
+  CreateToken command{owner.id, "setup-token", days};
+  auto token = co_await commands_.execute(deadline, actor_of(owner), std::move(command));
+  if (token) co_return std::move(token->plain);
+  if (enrolled->how == Enrolled::How::kFounded) {
+    DeleteAccount undo{owner.account_id};
+    const auto undone = co_await commands_.execute(deadline, actor_of(owner), std::move(undo));
+    if (!undone)
+      log_.error("the account of a failed set-up stays",
+                 {log::f(log::kError, undone.error().text)});
+  }
+  co_return std::move(token).error();
+}
+
+Task<SetUp> People::set_up(Instant deadline, FirstOwner owner) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  if (const auto good = check_first_owner(owner); !good) co_return good.error();
+  if (provider_ == nullptr) co_return fail(Code::kInternal, "there is no embedded provider");
+  const auto accounts = co_await catalog_.has_accounts(deadline);
+  if (!accounts) co_return accounts.error();
+  if (*accounts) co_return fail(Code::kFailedPrecondition, "setup already completed");
+  NewIdpUser login{owner.email, owner.name, std::move(owner.password), PasswordRule::kLength};
+  // Which of several set-ups is the first is decided there, under a lock of the deployment.
+  auto made = co_await provider_->create_first_user(deadline, std::move(login));
+  if (!made && made.error().code == Code::kFailedPrecondition)
+    co_return fail(Code::kFailedPrecondition, "setup already completed");
+  if (!made) co_return std::move(made).error();
+  SetUp out{made->user.id, made->user.email, Secret()};
+  if (owner.with_token) {
+    auto token = co_await first_token(deadline, made->user, owner.token_days);
+    if (!token) {
+      co_await forget(made->user.id);
+      co_return std::move(token).error();
+    }
+    out.token = *std::move(token);
+  }
+  log_.info("instance set up");
+  co_return out;
+}
+
+Task<AddedPerson> People::add(Instant deadline, Actor actor, NewPerson person) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  if (provider_ == nullptr) co_return no_provider();
+  CheckNewUser check{person.name, person.email, person.role, person.auto_groups};
+  auto checked = co_await commands_.execute(deadline, actor, std::move(check));
+  const bool taken = !checked && checked.error().code == Code::kAlreadyExists;
+  if (!checked && !taken) co_return std::move(checked).error();
+  if (provider_->local_auth_disabled())
+    co_return fail(Code::kFailedPrecondition,
+                   "local user creation is disabled - use an external identity provider");
+  if (taken)
+    co_return fail(Code::kAlreadyExists, "can't invite a user with an existing NetBird account");
+  NewIdpUser login{person.email, person.name, Secret()};
+  auto made = co_await provider_->create_user(deadline, std::move(login));
+  if (!made) {
+    if (made.error().code == Code::kAlreadyExists)
+      co_return fail(Code::kAlreadyExists, "can't invite a user with an existing NetBird account");
+    co_return std::move(made).error();
+  }
+  AddUser command;
+  command.id = made->user.id;
+  command.name = std::move(person.name);
+  command.email = std::move(person.email);
+  command.role = std::move(person.role);
+  command.auto_groups = std::move(person.auto_groups);
+  auto user = co_await commands_.execute(deadline, std::move(actor), std::move(command));
+  if (!user) {
+    co_await forget(made->user.id);
+    co_return std::move(user).error();
+  }
+  co_return AddedPerson{*std::move(user), std::move(made->password)};
+}
+
+Task<> People::remove(Instant deadline, Actor actor, UserId id) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  DeleteUser command{std::move(id)};
+  auto gone = co_await commands_.execute(deadline, std::move(actor), std::move(command));
+  if (!gone) co_return std::move(gone).error();
+  co_await forget(gone->id);
+  co_return Result<>{};
+}
+
+Task<> People::reject(Instant deadline, Actor actor, UserId id) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  RejectUser command{std::move(id)};
+  auto gone = co_await commands_.execute(deadline, std::move(actor), std::move(command));
+  if (!gone) co_return std::move(gone).error();
+  co_await forget(gone->id);
+  co_return Result<>{};
+}
+
+Task<> People::remove_account(Instant deadline, Actor actor, AccountId id) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  DeleteAccount command{std::move(id)};
+  auto users = co_await commands_.execute(deadline, std::move(actor), std::move(command));
+  if (!users) co_return std::move(users).error();
+  for (const UserId& user : *users) co_await forget(user);
+  co_return Result<>{};
+}
+
+Task<> People::change_password(Instant deadline, Actor actor, UserId id, Secret old_password,
+                               Secret new_password) {
+  if (provider_ == nullptr)
+    co_return fail(Code::kFailedPrecondition,
+                   "password change is only available with embedded identity provider");
+  if (old_password.empty()) co_return fail(Code::kInvalidArgument, "old password is required");
+  if (new_password.empty()) co_return fail(Code::kInvalidArgument, "new password is required");
+  const auto failed = [](std::string_view why) {
+    return fail(Code::kInvalidArgument, "failed to update password: {}", why);
+  };
+  if (actor.user != id) co_return failed("users can only change their own password");
+  if (const auto good = check_password(new_password, PasswordRule::kComplex); !good)
+    co_return failed(good.error().text);
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  auto changed = co_await provider_->change_password(deadline, id, std::move(old_password),
+                                                     std::move(new_password));
+  if (!changed) {
+    const Error& error = changed.error();
+    if (error.code == Code::kInvalidArgument || error.code == Code::kNotFound ||
+        error.code == Code::kPermissionDenied || error.code == Code::kUnauthenticated)
+      co_return failed(error.text);
+    co_return error;
+  }
+  RecordUserEvent record{id, RecordUserEvent::What::kPasswordChanged};
+  const auto recorded = co_await commands_.execute(deadline, std::move(actor), std::move(record));
+  if (!recorded)
+    log_.warn("a password change is not in the activity log",
+              {log::f(log::kError, recorded.error().text)});
+  co_return Result<>{};
+}
+
+Result<> People::check_invites() const {
+  if (provider_ == nullptr)
+    return fail(Code::kFailedPrecondition,
+                "invite links are only available with embedded identity provider");
+  return {};
+}
+
+Task<NewInvite> People::invite(Instant deadline, Actor actor, CreateInvite command) {
+  if (const auto possible = check_invites(); !possible) co_return possible.error();
+  if (provider_->local_auth_disabled())
+    co_return fail(Code::kFailedPrecondition,
+                   "local user creation is disabled - use an external identity provider");
+  co_return co_await commands_.execute(deadline, std::move(actor), std::move(command));
+}
+
+Task<NewInvite> People::regenerate_invite(Instant deadline, Actor actor, RegenerateInvite command) {
+  if (const auto possible = check_invites(); !possible) co_return possible.error();
+  co_return co_await commands_.execute(deadline, std::move(actor), std::move(command));
+}
+
+Task<FoundInvite> People::find_invite(Instant deadline, std::string token) {
+  if (const auto possible = check_invites(); !possible) co_return possible.error();
+  FindInvite command{std::move(token)};
+  co_return co_await commands_.execute(deadline, Actor{}, std::move(command));
+}
+
+Task<User> People::accept_invite(Instant deadline, std::string token, Secret password) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  if (const auto possible = check_invites(); !possible) co_return possible.error();
+  if (provider_->local_auth_disabled())
+    co_return fail(Code::kFailedPrecondition,
+                   "local user creation is disabled - use an external identity provider");
+  auto found = co_await find_invite(deadline, token);
+  if (!found) co_return std::move(found).error();
+  if (!found->valid) co_return fail(Code::kInvalidArgument, "invite has expired");
+  if (password.empty()) co_return fail(Code::kInvalidArgument, "password is required");
+  if (const auto good = check_password(password, PasswordRule::kComplex); !good)
+    co_return fail(Code::kInvalidArgument, "invalid password: {}", good.error().text);
+  const UserInvite& invite = found->invite;
+  NewIdpUser login{invite.email, invite.name, std::move(password)};
+  auto made = co_await provider_->create_user(deadline, std::move(login));
+  if (!made) {
+    // Somebody accepted it a moment ago: there is no invite any more.
+    if (made.error().code == Code::kAlreadyExists)
+      co_return fail(Code::kNotFound, "user invite not found");
+    co_return std::move(made).error();
+  }
+  Actor actor{invite.account_id, made->user.id, invite.role, false};
+  AcceptInvite command{std::move(token)};
+  auto user = co_await commands_.execute(deadline, std::move(actor), std::move(command));
+  if (!user) co_await forget(made->user.id);
+  co_return user;
+}
+
+}  // namespace nb::management::app

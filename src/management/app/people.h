@@ -1,0 +1,95 @@
+// Use cases about persons that touch the identity provider and our own database: the login is made
+// there first, our rows second, and what was made there is taken back when ours fail.
+// Source   contract/rest-api.md §7.1, §7.3, §7.5; auth-idp.md §3.
+#pragma once
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "management/app/account_commands.h"
+#include "management/app/identity_provider.h"
+#include "management/store/catalog.h"
+#include "management/store/identity_store.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nb::management::app {
+
+struct NewPerson {
+  std::string name{};
+  std::string email{};
+  std::string role{};
+  std::vector<GroupId> auto_groups{};
+};
+
+struct AddedPerson {
+  User user;
+  Secret password;  // shown once
+};
+
+struct FirstOwner {
+  std::string email{};
+  std::string name{};
+  Secret password{};
+  bool with_token = false;
+  std::int64_t token_days = 1;
+};
+
+struct SetUp {
+  UserId user;
+  std::string email;
+  Secret token;  // empty: none was asked for
+};
+
+struct PeopleOptions {
+  /// Domain of the account that a set-up with a token founds.
+  std::string single_account_domain = "netbird.selfhosted";
+  bool default_policy = true;
+};
+
+class People {
+ public:
+  /// `provider` null: logins are made elsewhere, and nobody can be added or invited from here.
+  People(AccountCommands& commands, IdentityStore& identities, Catalog& catalog,
+         IdentityProvider* provider, PeopleOptions options, Logger log);
+
+  /// No account and no local user yet.
+  Task<bool> set_up_required(Instant deadline);
+  /// Errors   kInvalidArgument: the texts of rest-api.md §7.1; kFailedPrecondition "setup already
+  ///          completed"; kInternal: no identity provider here.
+  Task<SetUp> set_up(Instant deadline, FirstOwner owner);
+
+  Task<AddedPerson> add(Instant deadline, Actor actor, NewPerson person);
+  Task<> remove(Instant deadline, Actor actor, UserId id);
+  Task<> reject(Instant deadline, Actor actor, UserId id);
+  Task<> remove_account(Instant deadline, Actor actor, AccountId id);
+  Task<> change_password(Instant deadline, Actor actor, UserId id, Secret old_password,
+                         Secret new_password);
+
+  Task<NewInvite> invite(Instant deadline, Actor actor, CreateInvite command);
+  Task<NewInvite> regenerate_invite(Instant deadline, Actor actor, RegenerateInvite command);
+  Task<FoundInvite> find_invite(Instant deadline, std::string token);
+  Task<User> accept_invite(Instant deadline, std::string token, Secret password);
+
+  /// Errors   kFailedPrecondition: there is no embedded provider.
+  [[nodiscard]] Result<> check_invites() const;
+  [[nodiscard]] IdentityProvider* provider() const { return provider_; }
+
+ private:
+  Task<Secret> first_token(Instant deadline, IdpUser user, std::int64_t days);
+  /// Takes the login back, or ends what is left of it; never an error for the caller.
+  boost::asio::awaitable<void> forget(UserId id);
+
+  AccountCommands& commands_;
+  IdentityStore& identities_;
+  Catalog& catalog_;
+  IdentityProvider* const provider_;
+  const PeopleOptions options_;
+  const Logger log_;
+};
+
+/// A bare mail address: one '@', nothing around it, no blanks or controls.
+[[nodiscard]] bool is_mail_address(std::string_view text);
+
+}  // namespace nb::management::app

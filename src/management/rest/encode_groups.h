@@ -1,0 +1,35 @@
+// Groups and their members in answers.
+#pragma once
+
+#include "management/domain/account_snapshot.h"
+#include "management/rest/json_writer.h"
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace nb::management::rest {
+
+/// The short form of every group, made once and copied into each place that shows it.
+class GroupTexts {
+ public:
+  explicit GroupTexts(const AccountSnapshot& account);
+  /// Empty for an id without a group (any more).
+  [[nodiscard]] std::string_view find(const GroupId& id) const;
+  /// A list of short forms; ids without a group are left out.
+  void write(JsonWriter& json, std::string_view name, const std::vector<GroupId>& ids) const;
+
+ private:
+  std::unordered_map<GroupId, std::string, IdHash> texts_;
+};
+
+/// Which groups each peer is in, by the peer's position in the table; needs peers and groups.
+[[nodiscard]] std::vector<std::vector<const Group*>> groups_of_peers(
+    const AccountSnapshot& account);
+
+/// The whole form; members are those peers that the API shows.
+void write_group(JsonWriter& json, const Group& group, const AccountSnapshot& account);
+void write_resource(JsonWriter& json, const Resource& resource);
+
+}  // namespace nb::management::rest

@@ -1,0 +1,99 @@
+#include "management/rest/json_writer.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+namespace nb::management::rest {
+namespace {
+
+/// Length of the UTF-8 sequence that starts here, or 0 if it is broken (RFC 3629).
+std::size_t sequence_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto more = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xC0U) == 0x80; };
+  const unsigned char lead = byte(0);
+  if (lead >= 0xC2 && lead <= 0xDF) return more(1) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) {
+    if (!more(1) || !more(2)) return 0;
+    if (lead == 0xE0 && byte(1) < 0xA0) return 0;
+    if (lead == 0xED && byte(1) > 0x9F) return 0;
+    return 3;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    if (!more(1) || !more(2) || !more(3)) return 0;
+    if (lead == 0xF0 && byte(1) < 0x90) return 0;
+    if (lead == 0xF4 && byte(1) > 0x8F) return 0;
+    return 4;
+  }
+  return 0;
+}
+
+bool plain(unsigned char c) {
+  return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+}
+
+void escape(std::string& out, unsigned char c) {
+  switch (c) {
+    case '"':
+      out.append("\\\"");
+      return;
+    case '\\':
+      out.append("\\\\");
+      return;
+    case '\n':
+      out.append("\\n");
+      return;
+    case '\r':
+      out.append("\\r");
+      return;
+    case '\t':
+      out.append("\\t");
+      return;
+    default:
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+  }
+}
+
+}  // namespace
+
+void JsonWriter::text(std::string_view value) {
+  separate();
+  out_ += '"';
+  while (!value.empty()) {
+    std::size_t run = 0;
+    while (run < value.size() && plain(static_cast<unsigned char>(value[run]))) ++run;
+    out_.append(value.substr(0, run));
+    value.remove_prefix(run);
+    if (value.empty()) break;
+    const auto c = static_cast<unsigned char>(value[0]);
+    std::size_t taken = 1;
+    if (c < 0x80) {
+      escape(out_, c);  // markup too, should a browser ever take the answer for a page
+    } else if ((taken = sequence_length(value)) != 0) {
+      out_.append(value.substr(0, taken));
+    } else {
+      out_.append("\\ufffd");
+      taken = 1;
+    }
+    value.remove_prefix(taken);
+  }
+  out_ += '"';
+}
+
+std::string rfc3339(const std::optional<WallTime>& time) {
+  if (!time) return "0001-01-01T00:00:00Z";
+  const auto day = std::chrono::floor<std::chrono::days>(*time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(*time - day);
+  std::string out =
+      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                  clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  if (const auto fraction = clock.subseconds().count(); fraction != 0) {
+    out += fmt::format(".{:09}", fraction);
+    while (out.back() == '0') out.pop_back();
+  }
+  return out += 'Z';
+}
+
+}  // namespace nb::management::rest

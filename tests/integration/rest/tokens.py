@@ -1,0 +1,86 @@
+"""Tokens that tests make themselves: personal ones, and JWTs of an identity provider of their own."""
+
+import base64
+import hashlib
+import http.server
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+import zlib
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def with_checksum(prefix, secret):
+    number, text = zlib.crc32(secret.encode()), ""
+    while number:
+        number, digit = divmod(number, 62)
+        text = ALPHABET[digit] + text
+    return prefix + secret + text.rjust(6, "0")
+
+
+def new_token(prefix="nbp_"):
+    return with_checksum(prefix, "".join(secrets.choice(ALPHABET) for _ in range(30)))
+
+
+def token_hash(token):
+    return base64.b64encode(hashlib.sha256(token.encode()).digest()).decode()
+
+
+def unpadded(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Provider:
+    """A key set on loopback, and the key behind it (openssl does the mathematics)."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="nb-provider-")
+        self.key = os.path.join(self.folder, "key.pem")
+        subprocess.run(["openssl", "genrsa", "-out", self.key, "2048"], check=True,
+                       capture_output=True)
+        text = subprocess.run(["openssl", "rsa", "-in", self.key, "-noout", "-modulus"], check=True,
+                              capture_output=True, text=True).stdout
+        modulus = bytes.fromhex(text.strip().split("=")[1])
+        self.jwks = {"keys": [{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "k1",
+                               "n": unpadded(modulus), "e": "AQAB"}]}
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = json.dumps(outer.jwks).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", "max-age=3600")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.issuer = f"http://127.0.0.1:{self.server.server_port}"
+
+    def settings(self):
+        return {"AuthIssuer": self.issuer, "AuthAudience": "nb-test",
+                "AuthKeysLocation": self.issuer + "/keys", "IdpSignKeyRefreshEnabled": True}
+
+    def jwt(self, user, **claims):
+        now = int(time.time())
+        payload = {"iss": self.issuer, "aud": "nb-test", "sub": user, "iat": now - 5,
+                   "exp": now + 600, **claims}
+        head = {"alg": "RS256", "typ": "JWT", "kid": "k1"}
+        signed = ".".join(unpadded(json.dumps(part).encode()) for part in (head, payload))
+        signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key],
+                                   input=signed.encode(), check=True, capture_output=True).stdout
+        return f"{signed}.{unpadded(signature)}"
+
+    def stop(self):
+        self.server.shutdown()
+        shutil.rmtree(self.folder, ignore_errors=True)
