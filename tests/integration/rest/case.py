@@ -40,7 +40,7 @@ def deployment():
 
 
 def stop_all():
-    for part in ("deployment", "provider"):
+    for part in ("deployment", "embedded", "limited", "provider"):
         if part in shared:
             shared.pop(part).stop()
 

@@ -1,0 +1,184 @@
+"""contract/rest-api.md §11, cases 17, 21 to 31, 42, 48, 81: what needs a deployment of its own."""
+
+import os
+import threading
+import unittest
+
+from case import description, engine, name, shared
+from client import Client
+from servers import Deployment
+from tokens import new_token
+
+PASSWORD = "Secret-Password-1"
+
+
+def embedded():
+    """With the embedded identity provider, set up by nobody yet."""
+    if "embedded" not in shared:
+        settings = {"EmbeddedIdP": {
+            "Enabled": True, "Issuer": "http://127.0.0.1:1/oauth2",
+            "Storage": {"Type": "sqlite3" if engine() == "sqlite" else "postgres"}}}
+        shared["embedded"] = Deployment(
+            engine(), os.environ["NB_BINARY_DIR"], settings,
+            {"NB_SETUP_PAT_ENABLED": "true"})
+    return shared["embedded"]
+
+
+class Setup(unittest.TestCase):
+    """In the order of their names: an instance is set up once."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = embedded()
+        cls.anonymous = Client(cls.site.port, description())
+
+    def body(self, **more):
+        return {"email": "owner@example.org", "name": "Owner", "password": PASSWORD, **more}
+
+    def owner(self):
+        return self.anonymous.as_("Token " + shared["setup_token"])
+
+    def test_21_fresh(self):
+        for server in self.site.servers:
+            self.assertTrue(self.anonymous.at(server.port).get("/api/instance")
+                            .json["setup_required"])
+
+    def test_22_what_is_refused(self):
+        for more, message in (({"password": "1234567"}, "password must be at least 8 characters"),
+                              ({"password": "x" * 73}, "password must be at most 72 characters"),
+                              ({"password": ""}, "password is required"),
+                              ({"email": ""}, "email is required"),
+                              ({"email": "Olga <o@example.org>"}, "invalid email format"),
+                              ({"email": "no-address"}, "invalid email format"),
+                              ({"name": ""}, "name is required")):
+            self.anonymous.post("/api/setup", self.body(**more), status=422, message=message)
+        self.anonymous.post("/api/setup", "{", status=400, message="invalid request body")
+        self.anonymous.post("/api/setup", self.body(create_pat=True, pat_expire_in=366),
+                            status=422, message="pat_expire_in must be between 1 and 365")
+        self.assertTrue(self.anonymous.get("/api/instance").json["setup_required"])
+
+    def test_23_25_one_of_many_wins(self):
+        answers = []
+
+        def set_up(port, i):
+            body = self.body(email=f"owner{i}@example.org", create_pat=True)
+            answers.append(self.anonymous.at(port).raw("POST", "/api/setup", body))
+
+        ports = [server.port for server in self.site.servers] * 2
+        threads = [threading.Thread(target=set_up, args=(port, i)) for i, port in enumerate(ports)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        statuses = sorted(answer.status for answer in answers)
+        self.assertEqual(statuses, [200] + [412] * (len(ports) - 1),
+                         [answer.body for answer in answers])
+        won = [answer for answer in answers if answer.status == 200][0]
+        self.assertEqual(won.header("Cache-Control"), "no-store")
+        lost = [answer for answer in answers if answer.status == 412]
+        self.assertTrue(all(a.message == "setup already completed" for a in lost))
+        shared["setup_token"] = won.json["personal_access_token"]
+        current = self.owner().get("/api/users/current").json
+        self.assertEqual((current["id"], current["role"], current["idp_id"]),
+                         (won.json["user_id"], "owner", "local"))
+        self.assertEqual(self.owner().get("/api/accounts").json[0]["domain"],
+                         "netbird.selfhosted")
+        for server in self.site.servers:
+            self.assertFalse(self.anonymous.at(server.port).get("/api/instance")
+                             .json["setup_required"])
+        self.anonymous.post("/api/setup", self.body(), status=412,
+                            message="setup already completed")
+
+    def invite(self, **more):
+        body = {"email": name("in") + "@example.org", "name": "Invited", "role": "auditor",
+                "auto_groups": [], **more}
+        return self.owner().post("/api/users/invites", body)
+
+    def test_26_invites(self):
+        made = self.invite().json
+        again = {"email": made["email"].upper(), "name": "x", "role": "user", "auto_groups": []}
+        self.owner().post("/api/users/invites", again, status=409,
+                          message="invite already exists for this email")
+        self.owner().post("/api/users/invites", {**again, "email": "a@b.example",
+                                                 "expires_in": 1800}, status=422,
+                          message="invite expiration must be at least 1 hour")
+        self.owner().post("/api/users/invites", {**again, "email": "a@b.example", "role": "king"},
+                          status=422)
+        listed = [i for i in self.owner().get("/api/users/invites").json if i["id"] == made["id"]]
+        self.assertNotIn("invite_token", listed[0])
+        self.assertFalse(listed[0]["expired"])
+        shared["invite"] = made
+
+    def test_27_what_an_invite_says(self):
+        token = shared["invite"]["invite_token"]
+        shown = self.anonymous.get("/api/users/invites/" + token).json
+        self.assertEqual((shown["valid"], shown["email"], shown["invited_by"]),
+                         (True, shared["invite"]["email"], "Owner"))
+        bad = token[:-1] + ("0" if token[-1] != "0" else "1")
+        self.anonymous.get("/api/users/invites/" + bad, status=422, message="invalid invite token")
+        self.anonymous.get("/api/users/invites/" + new_token("nbi_"), status=404,
+                           message="user invite not found")
+        self.anonymous.delete("/api/users/invites/" + token, status=401)
+
+    def test_30_few_tries_per_address(self):
+        statuses = [self.anonymous.raw("GET", "/api/users/invites/" + new_token("nbi_")).status
+                    for _ in range(12)]
+        self.assertIn(429, statuses)
+        limited = self.anonymous.get("/api/users/invites/" + new_token("nbi_"), status=429,
+                                     message="rate limit exceeded, please try again later")
+        self.assertTrue(limited.header("Retry-After"))
+
+    def test_31_regenerated(self):
+        made = self.invite().json
+        fresh = self.owner().post(f"/api/users/invites/{made['id']}/regenerate").json
+        self.assertNotEqual(fresh["invite_token"], made["invite_token"])
+        self.owner().delete(f"/api/users/invites/{made['id']}")
+        self.owner().delete(f"/api/users/invites/{made['id']}", status=404)
+
+    def test_42_a_human_gets_a_password_once(self):
+        body = {"email": "new@example.org", "name": "New", "role": "user", "auto_groups": [],
+                "is_service_user": False}
+        made = self.owner().post("/api/users", body).json
+        self.assertGreaterEqual(len(made["password"]), 16)
+        self.assertNotIn("idp_id", made)
+        listed = [u for u in self.owner().get("/api/users").json if u["id"] == made["id"]]
+        self.assertNotIn("password", listed[0])
+        self.assertEqual(listed[0]["idp_id"], "local")
+        self.owner().post("/api/users", {**body, "email": "NEW@example.org"}, status=409,
+                          message="can't invite a user with an existing netbird account")
+        self.owner().post("/api/users", {**body, "email": ""}, status=422,
+                          message="email can't be empty")
+        self.owner().post("/api/users", {**body, "role": "owner", "email": "o@example.org"},
+                          status=422, message="can't invite a user with owner role")
+        self.owner().delete(f"/api/users/{made['id']}")
+        self.owner().post("/api/users", body)  # the address is free again
+
+    def test_48_passwords(self):
+        current = self.owner().get("/api/users/current").json["id"]
+        other = [u["id"] for u in self.owner().get("/api/users").json if u["id"] != current][0]
+        body = {"old_password": PASSWORD, "new_password": "Another-Password-2"}
+        self.owner().put(f"/api/users/{other}/password", body, status=422,
+                         message="failed to update password")
+        path = f"/api/users/{current}/password"
+        self.owner().put(path, {**body, "old_password": ""}, status=422,
+                         message="old password is required")
+        self.owner().put(path, {**body, "new_password": "weak"}, status=422,
+                         message="failed to update password")
+        self.owner().put(path, {**body, "old_password": "wrong-Password-1"}, status=422)
+        self.owner().put(path, body)
+        events = self.owner().get("/api/events/audit").json
+        self.assertIn("user.password.change", [e["activity_code"] for e in events])
+
+    def test_81_identity_providers(self):
+        path = "/api/identity-providers"
+        body = {"type": "keycloak", "name": "kc", "client_id": "c", "client_secret": "s",
+                "issuer": "http://127.0.0.1:9/realms/x"}
+        self.owner().post(path, body, status=422)
+        for more, message in (({"name": ""}, "name is required"),
+                              ({"type": "x"}, "unsupported identity provider type"),
+                              ({"client_id": ""}, "client id is required"),
+                              ({"issuer": "x"}, "issuer must be a valid url")):
+            self.owner().post(path, {**body, **more}, status=422, message=message)
+        self.owner().get(path + "/unknown", status=404, message="identity provider not found")
+        self.owner().put(path + "/unknown", body, status=404)
+        self.assertEqual(self.owner().get(path).json, [])
