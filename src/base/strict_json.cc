@@ -4,6 +4,7 @@
 #include <boost/json/value.hpp>
 #include <boost/json/value_stack.hpp>
 
+#include <cmath>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -73,9 +74,11 @@ class Handler {
     stack_.push_uint64(value);
     return true;
   }
-  bool on_double(double value, json::string_view, json::error_code&) {
-    stack_.push_double(value);
-    return true;
+  bool on_double(double value, json::string_view, json::error_code& error) {
+    // 1e999 is infinite here, which no JSON text can say again.
+    if (!std::isfinite(value)) error = json::error::exponent_overflow;
+    if (!error) stack_.push_double(value);
+    return !error;
   }
   bool on_bool(bool value, json::error_code&) {
     stack_.push_bool(value);

@@ -16,8 +16,9 @@ struct JsonLimits {
 };
 
 /// RFC 8259 text: one value, valid UTF-8, no comments, no trailing commas.
-/// Errors   kInvalidArgument: malformed, too long, too deep, or an object that names a member
-///          twice (parsers differ in which one they take). The text does not repeat the input.
+/// Errors   kInvalidArgument: malformed, too long, too deep, a number beyond the range of double,
+///          or an object that names a member twice (parsers differ in which one they take). The
+///          text does not repeat the input.
 Result<boost::json::value> parse_strict_json(std::string_view text, const JsonLimits& limits = {});
 
 }  // namespace nb

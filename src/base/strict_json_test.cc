@@ -31,6 +31,13 @@ TEST(StrictJson, RefusesWhatIsNotOneWholeValue) {
     EXPECT_TRUE(round(text).starts_with("error: JSON")) << text;
 }
 
+TEST(StrictJson, RefusesANumberThatDoubleCannotHold) {
+  EXPECT_EQ(round("1.7e308"), "1.7E308");
+  EXPECT_EQ(round("1e-999"), "0E0");
+  for (const auto* text : {"1e999", "-1e999", "[1e309]", R"({"a":17e400})"})
+    EXPECT_TRUE(round(text).starts_with("error: JSON: malformed")) << text;
+}
+
 TEST(StrictJson, HoldsItsLimits) {
   EXPECT_EQ(round("[[[1]]]", {.depth_max = 3}), "[[[1]]]");
   EXPECT_EQ(round("[[[[1]]]]", {.depth_max = 3}), "error: JSON: nested deeper than 3");

@@ -3,6 +3,7 @@
 #include "crypto/password.h"
 #include "idp/dex_import.h"
 #include "idp/test_rig.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,7 +17,7 @@ namespace {
 using management::NewIdpUser;
 
 std::string unpacked(const std::string& name) {
-  const std::string path = std::string(NB_SOURCE_DIR) + "/tests/data/upstream/" + name;
+  const std::string path = nb::test::source_dir() + "/tests/data/upstream/" + name;
   const gzFile file = gzopen(path.c_str(), "rb");
   NB_ASSERT(file != nullptr);
   std::string text;

@@ -3,6 +3,7 @@
 #include "crypto/box.h"
 #include "crypto/encoding.h"
 #include "net/websocket_messages.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -93,7 +94,7 @@ TEST(RelayMessages, IdListsHaveAWholeNumberOfIdsAndALimit) {
 // --- what an official agent and an official relay said ----------------------------------------
 
 std::string recorded(const std::string& name) {
-  std::ifstream file(std::string(NB_SOURCE_DIR) + "/tests/data/relay/" + name, std::ios::binary);
+  std::ifstream file(nb::test::source_dir() + "/tests/data/relay/" + name, std::ios::binary);
   std::string all{std::istreambuf_iterator<char>(file), {}};
   EXPECT_GT(all.size(), 1'000U) << name;
   return all.substr(all.find("\r\n\r\n") + 4);

@@ -1,6 +1,7 @@
 // Driver of the fuzz targets where libFuzzer is not linked in: replays the corpus directory given
-// as first argument, then runs random mutations of it with a fixed seed for a few seconds. A crash
-// of the target is the failure; the input that was running is left in a file and named.
+// as first argument, then random mutations of it. Seed and number of mutations are fixed, so that a
+// faster machine finds nothing new in an unchanged tree; NB_FUZZ_MS=60000 searches on for a minute.
+// A crash of the target is the failure; the input that was running is left in a file and named.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -131,9 +132,15 @@ class Mutator {
   std::mt19937 random_{kSeed};
 };
 
-std::chrono::milliseconds mutation_time() {
+struct Budget {
+  std::chrono::milliseconds time{3'000};  // for targets that are slow, sanitizers above all
+  std::size_t runs = 10'000;
+};
+
+Budget budget() {
   const char* text = std::getenv("NB_FUZZ_MS");
-  return std::chrono::milliseconds(text != nullptr ? std::strtol(text, nullptr, 10) : 3'000);
+  if (text == nullptr) return {};
+  return {.time = std::chrono::milliseconds(std::strtol(text, nullptr, 10)), .runs = SIZE_MAX};
 }
 
 }  // namespace
@@ -150,8 +157,9 @@ int main(int argc, char** argv) {
   if (corpus.empty()) corpus.emplace_back();
   Mutator mutator;
   std::size_t runs = 0;
-  const auto end = std::chrono::steady_clock::now() + mutation_time();
-  while (std::chrono::steady_clock::now() < end) {
+  const Budget limit = budget();
+  const auto end = std::chrono::steady_clock::now() + limit.time;
+  while (runs < limit.runs && std::chrono::steady_clock::now() < end) {
     run(mutator.next(corpus));
     ++runs;
   }

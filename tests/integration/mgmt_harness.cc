@@ -1,5 +1,7 @@
 #include "integration/mgmt_harness.h"
 
+#include "support/paths.h"
+
 #include <algorithm>
 #include <fstream>
 #include <sstream>
@@ -34,7 +36,7 @@ MgmtServer::MgmtServer(MgmtOptions options)
     "Signal": {"Proto": "http", "URI": "127.0.0.1:10000"},
     "HttpConfig": {}
   })";
-  std::vector<std::string> argv = {std::string(NB_BINARY_DIR) + "/netbird-mgmt",
+  std::vector<std::string> argv = {program_dir() + "/netbird-mgmt",
                                    "management",
                                    "--config",
                                    dir_ / "management.json",
@@ -96,7 +98,7 @@ double MgmtServer::metric(std::string_view name) const {
 }
 
 Finished MgmtServer::verb(std::vector<std::string> words) const {
-  std::vector<std::string> argv = {std::string(NB_BINARY_DIR) + "/netbird-mgmt"};
+  std::vector<std::string> argv = {program_dir() + "/netbird-mgmt"};
   argv.insert(argv.end(), words.begin(), words.end());
   argv.insert(argv.end(),
               {"--config", dir_ / "management.json", "--datadir", dir_.path().string()});

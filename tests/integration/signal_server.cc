@@ -1,5 +1,7 @@
 #include "signal_server.h"
 
+#include "support/paths.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -53,7 +55,7 @@ SignalServer::~SignalServer() {
 }
 
 std::string SignalServer::program() {
-  return our_program(NB_BINARY_DIR, "netbird-signal");
+  return program_dir() + "/netbird-signal";
 }
 
 void SignalServer::start() {

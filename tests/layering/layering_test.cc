@@ -1,5 +1,7 @@
 // Every #include of src/ against one table: who may use whom, and which library stays where.
 // Order and reasons: design of the project, docs/architecture.md.
+#include "support/paths.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -166,7 +168,7 @@ bool test_code(std::string_view path) {
          path.find("/testing/") != std::string_view::npos;
 }
 
-const fs::path kSource = fs::path(NB_SOURCE_DIR) / "src";
+const fs::path kSource = fs::path(nb::test::source_dir()) / "src";
 
 std::vector<std::string> files() {
   std::vector<std::string> out;

@@ -2,6 +2,8 @@
 // `<test> --update-golden` (or NB_UPDATE_GOLDEN=1) rewrites the files; review reads the diff.
 #pragma once
 
+#include "support/paths.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -21,7 +23,7 @@ inline bool update_golden() {
 
 /// `path` is relative to the source tree.
 inline void expect_golden(const std::string& path, const std::string& actual) {
-  const std::filesystem::path full = std::filesystem::path(NB_SOURCE_DIR) / path;
+  const std::filesystem::path full = std::filesystem::path(source_dir()) / path;
   if (update_golden()) {
     std::filesystem::create_directories(full.parent_path());
     std::ofstream(full) << actual;

@@ -167,11 +167,6 @@ HttpAnswer http_get(std::uint16_t port, std::string_view path, const std::string
   return result;
 }
 
-std::string our_program(const std::string& built_in, const std::string& name) {
-  const char* other = std::getenv("NB_TEST_BIN_DIR");
-  return (other != nullptr ? std::string(other) : built_in) + "/" + name;
-}
-
 Process::Process(Command command) : command_(std::move(command)) {
   start();
 }

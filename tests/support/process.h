@@ -61,10 +61,6 @@ struct Command {
   std::string working_dir{};
 };
 
-/// Path of one of our programs: of the same build as the test, or of the one NB_TEST_BIN_DIR names
-/// (a sanitizer's), so that instrumented servers need no instrumented gRPC client.
-[[nodiscard]] std::string our_program(const std::string& built_in, const std::string& name);
-
 /// One child; killed by the destructor and by the kernel if the test itself dies.
 class Process {
  public:

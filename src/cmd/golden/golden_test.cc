@@ -4,6 +4,7 @@
 #include "management/grpc/test_canonical_map.h"
 #include "proto/management.pb.h"
 #include "sql/test_database.h"
+#include "support/paths.h"
 
 #include <boost/json.hpp>
 #include <gmock/gmock.h>
@@ -108,7 +109,7 @@ std::string difference(const pb::SyncResponse& wanted, const pb::SyncResponse& g
 
 std::vector<std::string> files() {
   std::vector<std::string> out;
-  const auto found = vectors_in(std::string(NB_SOURCE_DIR) + "/tests/data/golden");
+  const auto found = vectors_in(nb::test::source_dir() + "/tests/data/golden");
   NB_ASSERT(found.has_value());
   for (const auto& file : *found) out.push_back(file.string());
   return out;
@@ -160,7 +161,7 @@ TEST_P(GoldenMaps, AreWhatTheOfficialServerSends) {
 
 TEST_P(GoldenMaps, OfAMissingCheckAreAsIfThePolicyHadNone) {
   const Expected missing =
-      read(std::string(NB_SOURCE_DIR) + "/tests/data/golden/22-missing-check.json.gz");
+      read(nb::test::source_dir() + "/tests/data/golden/22-missing-check.json.gz");
   Vector without = missing.vector;
   for (auto& row : without.tables.at("policies").as_array())
     row.as_object()["source_posture_checks"] = nullptr;
@@ -171,7 +172,7 @@ TEST_P(GoldenMaps, OfAMissingCheckAreAsIfThePolicyHadNone) {
 }
 
 TEST_P(GoldenMaps, OnlyRulesThatTargetAResourceGiveItSources) {
-  const Expected vector = read(std::string(NB_SOURCE_DIR) +
+  const Expected vector = read(nb::test::source_dir() +
                                "/tests/data/golden/46e-multi-rule-resource-policy.json.gz");
   const auto got = store_->maps_of(vector.vector, Calculation::kFast, kNow);
   ASSERT_TRUE(got.has_value());

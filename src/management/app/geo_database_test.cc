@@ -1,4 +1,5 @@
 #include "management/app/geo_database.h"
+#include "support/paths.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +11,7 @@ namespace nb::management::app {
 namespace {
 
 /// Three networks: 203.0.113.0/24 with a city, 198.51.100.0/25 with a country only, one of IPv6.
-const std::string kFolder = std::string(NB_SOURCE_DIR) + "/tests/data/geo";
+const std::string kFolder = nb::test::source_dir() + "/tests/data/geo";
 
 PeerLocation at(const GeoDatabase& database, const char* ip) {
   PeerLocation location;

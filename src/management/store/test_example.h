@@ -2,6 +2,7 @@
 #pragma once
 
 #include "management/store/test_store.h"
+#include "support/paths.h"
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
@@ -15,7 +16,7 @@
 namespace nb::management::test {
 
 inline std::string unpacked(const std::string& name) {
-  const std::string path = std::string(NB_SOURCE_DIR) + "/tests/data/upstream/" + name;
+  const std::string path = nb::test::source_dir() + "/tests/data/upstream/" + name;
   const gzFile file = gzopen(path.c_str(), "rb");
   if (file == nullptr) throw std::runtime_error("cannot open " + path);
   std::string out;
