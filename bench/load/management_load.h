@@ -22,9 +22,9 @@ struct ManagementPlan {
   std::vector<pid_t> pids;
   std::string setup_key;  // reusable, of an account with the default all-to-all policy
   std::uint32_t agents = 100;
-  std::uint32_t concurrency = 8;           // logins or first Syncs at once
-  std::uint32_t burst = 10;                // joins without a pause, after the single one
-  std::uint32_t churn = 0;                 // agents that reconnect all the time, for churn_time
+  std::uint32_t concurrency = 8;  // logins or first Syncs at once
+  std::uint32_t burst = 10;       // joins without a pause, after the single one
+  std::uint32_t churn = 0;        // agents that reconnect all the time, for churn_time
   std::chrono::milliseconds churn_time{10'000};
   std::chrono::milliseconds idle_time{5'000};  // in which only pings happen
   bool all_at_once = false;                    // reconnects do not wait for each other

@@ -58,8 +58,8 @@ std::string describe(const ManagementResult& r) {
       milliseconds_text(r.login.quantile(0.99)), milliseconds_text(r.login.max()), r.sync_cpu_ms,
       milliseconds_text(r.first_map.quantile(0.5)), milliseconds_text(r.first_map.quantile(0.99)),
       milliseconds_text(r.first_map.max()), r.first_map_kib, r.reconnect_cpu_ms,
-      r.reconnect_seconds, r.idle_cpu_percent,
-      r.idle_kib_per_agent(), static_cast<double>(r.baseline.rss_bytes) / 1048576.0);
+      r.reconnect_seconds, r.idle_cpu_percent, r.idle_kib_per_agent(),
+      static_cast<double>(r.baseline.rss_bytes) / 1048576.0);
   out += describe_storm("one join", r.one);
   out += describe_storm("burst", r.burst);
   if (r.churn_per_second > 0)

@@ -22,8 +22,10 @@ class MgmtJobs : public MgmtCluster {
         " from peers where key='" + peer.key() + "'");
   }
   [[nodiscard]] std::string row(const std::string& job) const {
-    return postgres.psql("select status || '/' || failed_reason || '/' || "
-                         "coalesce(workload_result::text, '') from jobs where id='" + job + "'");
+    return postgres.psql(
+        "select status || '/' || failed_reason || '/' || "
+        "coalesce(workload_result::text, '') from jobs where id='" +
+        job + "'");
   }
   static pb::JobResponse success(const pb::JobRequest& job) {
     pb::JobResponse response;
@@ -51,8 +53,9 @@ TEST_F(MgmtJobs, JobFindsTheStreamAndItsResultTheDatabase) {
   foreign.set_id("job-2");
   stream.answer(foreign);  // is nobody's
   stream.answer(success(*job));
-  EXPECT_TRUE(eventually([&] { return row("job-1") == R"(succeeded//{"upload_key":"bundles/abc"})"; },
-                         10s)) << row("job-1");
+  EXPECT_TRUE(
+      eventually([&] { return row("job-1") == R"(succeeded//{"upload_key":"bundles/abc"})"; }, 10s))
+      << row("job-1");
   stream.answer(success(*job));  // again: nothing happens
   EXPECT_FALSE(stream.wait_end(500ms));
   EXPECT_EQ(stream.jobs(), 1U);
@@ -85,7 +88,8 @@ TEST_F(MgmtJobs, JobOfAStreamThatEndsHasFailed) {
     make_job("job-1", *a);
     ASSERT_TRUE(stream.wait_job(10s));
   }
-  EXPECT_TRUE(eventually([&] { return row("job-1") == "failed/Time out peer disconnected/{}"; }, 10s))
+  EXPECT_TRUE(
+      eventually([&] { return row("job-1") == "failed/Time out peer disconnected/{}"; }, 10s))
       << row("job-1");
 }
 

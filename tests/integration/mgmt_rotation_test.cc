@@ -1,6 +1,6 @@
 // A new server key while streams run (contract/management-grpc.md §2): the old one stays good.
-#include "integration/mgmt_cluster.h"
 #include "crypto/field_cipher.h"
+#include "integration/mgmt_cluster.h"
 #include "management/store/sql_store.h"
 
 #include <boost/asio/co_spawn.hpp>

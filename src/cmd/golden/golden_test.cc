@@ -172,8 +172,8 @@ TEST_P(GoldenMaps, OfAMissingCheckAreAsIfThePolicyHadNone) {
 }
 
 TEST_P(GoldenMaps, OnlyRulesThatTargetAResourceGiveItSources) {
-  const Expected vector = read(nb::test::source_dir() +
-                               "/tests/data/golden/46e-multi-rule-resource-policy.json.gz");
+  const Expected vector =
+      read(nb::test::source_dir() + "/tests/data/golden/46e-multi-rule-resource-policy.json.gz");
   const auto got = store_->maps_of(vector.vector, Calculation::kFast, kNow);
   ASSERT_TRUE(got.has_value());
   const auto map = [&](const char* peer) {

@@ -46,7 +46,8 @@ asio::awaitable<void> Ephemeral::stop() {
 
 void Ephemeral::idle(const SessionPeer& peer) {
   asio::post(home_, [self = shared_from_this(), id = id_of(peer)]() mutable {
-    if (!self->stopped_) self->tasks_.spawn(self->schedule(std::move(id), self->options_.lifetime + kSlack));
+    if (!self->stopped_)
+      self->tasks_.spawn(self->schedule(std::move(id), self->options_.lifetime + kSlack));
   });
 }
 

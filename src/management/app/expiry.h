@@ -16,9 +16,9 @@
 namespace nb::management::app {
 
 struct ExpiryOptions {
-  std::chrono::milliseconds logins{2'000};      // between two sweeps
+  std::chrono::milliseconds logins{2'000};  // between two sweeps
   std::chrono::milliseconds inactive{15'000};
-  std::chrono::milliseconds prune{600'000};     // of the change log
+  std::chrono::milliseconds prune{600'000};  // of the change log
   std::chrono::milliseconds log_age{3'600'000};
   std::chrono::milliseconds deadline{10'000};
   std::size_t batch = 500;

@@ -111,13 +111,13 @@ class FanOut {
     std::string account;
     std::string peer;
     std::int64_t epoch = 0;
-    Serial floor = 0;       // of the first map
-    Serial sent = 0;        // snapshot of the last build
-    bool first = true;      // owed its first map
-    bool dirty = false;     // affected, waits for the account's next round
-    bool owed = false;      // released by a round, waits until the stream can take it
+    Serial floor = 0;    // of the first map
+    Serial sent = 0;     // snapshot of the last build
+    bool first = true;   // owed its first map
+    bool dirty = false;  // affected, waits for the account's next round
+    bool owed = false;   // released by a round, waits until the stream can take it
     bool building = false;
-    bool counted = false;   // in in_flight_
+    bool counted = false;  // in in_flight_
     bool queued = false;
     bool ending = false;
     Instant since{};
@@ -127,7 +127,7 @@ class FanOut {
     std::map<std::string, std::vector<StreamNumber>> peers;
     Serial wanted = 0;  // the newest serial heard of
     Serial loaded = 0;
-    Serial asked = 0;   // of the load under way
+    Serial asked = 0;  // of the load under way
     bool have_snapshot = false;
     bool loading = false;
     bool pending = false;  // a load or dirty streams wait for next_round

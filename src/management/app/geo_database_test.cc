@@ -1,4 +1,5 @@
 #include "management/app/geo_database.h"
+
 #include "support/paths.h"
 
 #include <gtest/gtest.h>
@@ -43,8 +44,8 @@ TEST(GeoDatabase, KnowsCountryAndCity) {
 
 TEST(GeoDatabase, WhatIsNoDatabaseIsSaidSo) {
   EXPECT_EQ(GeoDatabase::open(kFolder + "/none.mmdb").error().code, Code::kNotFound);
-  const auto file = std::filesystem::temp_directory_path() /
-                    ("nb-geo-" + std::to_string(::getpid()) + ".mmdb");
+  const auto file =
+      std::filesystem::temp_directory_path() / ("nb-geo-" + std::to_string(::getpid()) + ".mmdb");
   std::ofstream(file) << "no database";
   EXPECT_EQ(GeoDatabase::open(file.string()).error().code, Code::kInvalidArgument);
   std::filesystem::remove(file);

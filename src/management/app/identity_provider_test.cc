@@ -38,7 +38,10 @@ TEST(IdpPassword, RulesOfLengthAndClass) {
   EXPECT_TRUE(ok("12345678", PasswordRule::kLength));
   EXPECT_TRUE(ok(std::string(72, 'a'), PasswordRule::kLength));
   EXPECT_FALSE(ok(std::string(73, 'a'), PasswordRule::kLength));
-  EXPECT_FALSE(ok(std::string("1234\0" "678", 8), PasswordRule::kLength));
+  EXPECT_FALSE(ok(std::string("1234\0"
+                              "678",
+                              8),
+                  PasswordRule::kLength));
   EXPECT_TRUE(ok("Passw0rd!", PasswordRule::kComplex));
   EXPECT_FALSE(ok("passw0rd!", PasswordRule::kComplex));
   EXPECT_FALSE(ok("Password!", PasswordRule::kComplex));

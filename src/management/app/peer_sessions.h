@@ -66,8 +66,8 @@ struct PeerSessionsPorts {
   Store& store;
   AgentStore& agents;
   SyncHub& hub;
-  TokenValidator* tokens = nullptr;     // null: no user can log in
-  ha::LoginFilter* filter = nullptr;    // null: none; lives on filter_home
+  TokenValidator* tokens = nullptr;   // null: no user can log in
+  ha::LoginFilter* filter = nullptr;  // null: none; lives on filter_home
   boost::asio::any_io_executor filter_home;
   Clock& clock;
   const GeoDatabase* geo = nullptr;  // null: nobody knows where peers are

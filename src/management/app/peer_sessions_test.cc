@@ -43,15 +43,14 @@ class PeerSessionsTest : public testing::Test {
     options.instance = InstanceId("one");
     options.incarnation = 1;
     options.hash_setup_key = [](std::string_view plain) { return crypto::hash_setup_key(plain); };
-    sessions.emplace(
-        PeerSessionsPorts{.store = *instance.store,
-                          .agents = *agents,
-                          .hub = *hub,
-                          .tokens = &tokens,
-                          .filter = nullptr,
-                          .filter_home = loop.executor(),
-                          .clock = clock},
-        std::move(options), Logger{});
+    sessions.emplace(PeerSessionsPorts{.store = *instance.store,
+                                       .agents = *agents,
+                                       .hub = *hub,
+                                       .tokens = &tokens,
+                                       .filter = nullptr,
+                                       .filter_home = loop.executor(),
+                                       .clock = clock},
+                     std::move(options), Logger{});
   }
   void TearDown() override {
     loop.await([this] { return hub->stop(); });

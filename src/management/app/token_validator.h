@@ -13,8 +13,8 @@ namespace nb::management::app {
 struct TokenUser {
   AccountId account;
   UserId user;
-  std::string email{};     // may be empty
-  WallTime expires_at{};   // the token's `exp`
+  std::string email{};    // may be empty
+  WallTime expires_at{};  // the token's `exp`
 };
 
 /// Verifies a JWT, finds or makes its account and user, refuses users outside of the allowed JWT

@@ -39,8 +39,10 @@ constexpr Known kKnown[] = {
     {22, "user.role.update", "User role updated"},
     {23, "setupkey.group.add", "Group added to setup key"},
     {24, "setupkey.group.delete", "Group removed from user setup key"},
-    {25, "dns.setting.disabled.management.group.add", "Group added to disabled management DNS setting"},
-    {26, "dns.setting.disabled.management.group.delete", "Group removed from disabled management DNS setting"},
+    {25, "dns.setting.disabled.management.group.add",
+     "Group added to disabled management DNS setting"},
+    {26, "dns.setting.disabled.management.group.delete",
+     "Group removed from disabled management DNS setting"},
     {27, "route.add", "Route created"},
     {28, "route.delete", "Route deleted"},
     {29, "route.update", "Route updated"},
@@ -54,7 +56,8 @@ constexpr Known kKnown[] = {
     {37, "nameserver.group.update", "Nameserver group updated"},
     {38, "account.setting.peer.login.expiration.enable", "Account peer login expiration enabled"},
     {39, "account.setting.peer.login.expiration.disable", "Account peer login expiration disabled"},
-    {40, "account.setting.peer.login.expiration.update", "Account peer login expiration duration updated"},
+    {40, "account.setting.peer.login.expiration.update",
+     "Account peer login expiration duration updated"},
     {41, "personal.access.token.create", "Personal access token created"},
     {42, "personal.access.token.delete", "Personal access token deleted"},
     {43, "service.user.create", "Service user created"},
@@ -80,13 +83,17 @@ constexpr Known kKnown[] = {
     {63, "peer.inactivity.expiration.enable", "Peer inactivity expiration enabled"},
     {64, "peer.inactivity.expiration.disable", "Peer inactivity expiration disabled"},
     {65, "account.peer.inactivity.expiration.enable", "Account peer inactivity expiration enabled"},
-    {66, "account.peer.inactivity.expiration.disable", "Account peer inactivity expiration disabled"},
-    {67, "account.peer.inactivity.expiration.update", "Account peer inactivity expiration duration updated"},
+    {66, "account.peer.inactivity.expiration.disable",
+     "Account peer inactivity expiration disabled"},
+    {67, "account.peer.inactivity.expiration.update",
+     "Account peer inactivity expiration duration updated"},
     {68, "setupkey.delete", "Setup key deleted"},
     {69, "account.setting.group.propagation.enable", "User group propagation enabled"},
     {70, "account.setting.group.propagation.disable", "User group propagation disabled"},
-    {71, "account.setting.routing.peer.dns.resolution.enable", "Account routing peer DNS resolution enabled"},
-    {72, "account.setting.routing.peer.dns.resolution.disable", "Account routing peer DNS resolution disabled"},
+    {71, "account.setting.routing.peer.dns.resolution.enable",
+     "Account routing peer DNS resolution enabled"},
+    {72, "account.setting.routing.peer.dns.resolution.disable",
+     "Account routing peer DNS resolution disabled"},
     {73, "network.create", "Network created"},
     {74, "network.update", "Network updated"},
     {75, "network.delete", "Network deleted"},
@@ -160,9 +167,9 @@ constexpr Known kKnown[] = {
 };
 
 const Known* find(std::int32_t number) {
-  const auto* it =
-      std::lower_bound(std::begin(kKnown), std::end(kKnown), number,
-                       [](const Known& known, std::int32_t wanted) { return known.number < wanted; });
+  const auto* it = std::lower_bound(
+      std::begin(kKnown), std::end(kKnown), number,
+      [](const Known& known, std::int32_t wanted) { return known.number < wanted; });
   return it != std::end(kKnown) && it->number == number ? it : nullptr;
 }
 

@@ -15,9 +15,9 @@ enum class JobStatus : std::uint8_t { kPending, kSucceeded, kFailed };
 
 /// A debug bundle: the only workload there is.
 struct BundleJob {
-  bool bundle_for = false;            // collect for a while first
-  std::int64_t bundle_for_time = 0;   // minutes, 1 to 5
-  std::int32_t log_file_count = 0;    // 1 to 1000
+  bool bundle_for = false;           // collect for a while first
+  std::int64_t bundle_for_time = 0;  // minutes, 1 to 5
+  std::int32_t log_file_count = 0;   // 1 to 1000
   bool anonymize = false;
   friend bool operator==(const BundleJob&, const BundleJob&) = default;
 };

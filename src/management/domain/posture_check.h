@@ -27,7 +27,7 @@ struct OsVersionCheck {
 
 struct GeoLocation {
   std::string country_code{};  // ISO 3166-1 alpha-2
-  std::string city_name;     // empty: the whole country
+  std::string city_name;       // empty: the whole country
   friend bool operator==(const GeoLocation&, const GeoLocation&) = default;
 };
 

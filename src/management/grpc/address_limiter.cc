@@ -23,8 +23,7 @@ std::string source_of(std::string_view address) {
 
 double AddressLimiter::filled(const Bucket& bucket, Instant now) const {
   const double seconds = std::chrono::duration<double>(now - bucket.at).count();
-  return std::min(capacity(),
-                  bucket.tokens + std::max(seconds, 0.0) * limits_.logins_per_second);
+  return std::min(capacity(), bucket.tokens + std::max(seconds, 0.0) * limits_.logins_per_second);
 }
 
 bool AddressLimiter::make_room(Shard& shard, Instant now) const {

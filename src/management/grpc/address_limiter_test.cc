@@ -38,8 +38,8 @@ TEST(AddressLimiter, HostOfAnIpv6NetworkIsOneAddress) {
 TEST(AddressLimiter, MemoryIsBoundedAndFullBucketsAreForgotten) {
   AddressLimiter limiter({.logins_per_second = 1, .burst_seconds = 1, .addresses_max = 160});
   for (int i = 0; i < 5'000; ++i)
-    static_cast<void>(limiter.allow(
-        "10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256), 1, kNow));
+    static_cast<void>(
+        limiter.allow("10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256), 1, kNow));
   EXPECT_LE(limiter.addresses(), 160U);
   for (int i = 0; i < 200; ++i)
     static_cast<void>(limiter.allow("10.1.0." + std::to_string(i), 1, kNow + 10s));

@@ -48,8 +48,8 @@ Result<> check_expose(const pb::ExposeServiceRequest& request) {
     return fail(Code::kInvalidArgument, "unknown expose protocol: {}",
                 static_cast<int>(request.protocol()));
   if (request.port() == 0) return invalid("port must be between 1 and 65535");
-  const bool guarded = !request.pin().empty() || !request.password().empty() ||
-                       !request.user_groups().empty();
+  const bool guarded =
+      !request.pin().empty() || !request.password().empty() || !request.user_groups().empty();
   if (guarded && !is_http(request.protocol()))
     return invalid("pin, password and user groups are for http and https only");
   if (!request.pin().empty() && !is_pin(request.pin())) return invalid("pin must be 6 digits");

@@ -45,8 +45,7 @@ TEST(Expose, EachFieldIsChecked) {
 }
 
 TEST(Expose, DomainIsRequired) {
-  EXPECT_EQ(check_expose_domain("").error(),
-            (Error{Code::kInvalidArgument, "domain is required"}));
+  EXPECT_EQ(check_expose_domain("").error(), (Error{Code::kInvalidArgument, "domain is required"}));
   EXPECT_TRUE(check_expose_domain("a.example"));
 }
 

@@ -37,8 +37,8 @@ asio::awaitable<void> JobSession::open(std::string hello) {
     co_return finish({Code::kInvalidArgument, "missing hello: not a job request"});
   channel_ = std::move(opened->channel);
   const auto self = shared_from_this();
-  const auto stream = co_await service_->ports.jobs.open(service_->deadline(std::nullopt),
-                                                         channel_->peer, self);
+  const auto stream =
+      co_await service_->ports.jobs.open(service_->deadline(std::nullopt), channel_->peer, self);
   if (!stream) co_return finish(net::GrpcStatus::from(stream.error()));
   peer_ = stream->peer;
   epoch_ = stream->epoch;

@@ -112,9 +112,8 @@ std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const AppParts& 
   counter(kJobs, kJobsHelp, j.completed, {{"event", "completed"}});
   counter(kJobs, kJobsHelp, j.unknown_results, {{"event", "unknown"}});
   counter(kJobs, kJobsHelp, j.stuck, {{"event", "stuck"}});
-  watches.push_back(
-      r.watch_gauge("netbird_management_job_streams", "open Job streams",
-                    [&j] { return as_double(j.streams); }));
+  watches.push_back(r.watch_gauge("netbird_management_job_streams", "open Job streams",
+                                  [&j] { return as_double(j.streams); }));
   const app::Ephemeral& ephemeral = app.ephemeral;
   const auto value = [&](std::string_view name, std::string_view help, auto read) {
     watches.push_back(r.watch_counter(name, help, std::move(read), {}));
@@ -126,12 +125,14 @@ std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const AppParts& 
   value("management_ephemeral_cleanup_errors_counter_total", "sweeps that failed",
         [&ephemeral] { return static_cast<double>(ephemeral.errors()); });
   const app::Expiry& expiry = app.expiry;
-  value("netbird_management_logins_expired_total", "peers whose login ended or that were away too long",
+  value("netbird_management_logins_expired_total",
+        "peers whose login ended or that were away too long",
         [&expiry] { return static_cast<double>(expiry.expired()); });
   value("netbird_management_expiry_errors_total", "sweeps for expired logins that failed",
         [&expiry] { return static_cast<double>(expiry.errors()); });
-  watches.push_back(r.watch_gauge("management_ephemeral_peers_pending", "ephemeral peers with a deadline",
-                                  [&ephemeral] { return static_cast<double>(ephemeral.pending()); }));
+  watches.push_back(
+      r.watch_gauge("management_ephemeral_peers_pending", "ephemeral peers with a deadline",
+                    [&ephemeral] { return static_cast<double>(ephemeral.pending()); }));
   watches.push_back(r.watch_gauge("netbird_management_map_queue", "pieces of map work waiting",
                                   [&maps] { return static_cast<double>(maps.waiting()); }));
   watches.push_back(r.watch_gauge("nb_instance_peers", "peers with a Sync stream here",

@@ -8,8 +8,11 @@ namespace {
 using namespace std::string_literals;
 
 TEST(Text, WellFormedUtf8IsStorable) {
-  for (const std::string& text : {""s, "plain"s, "Gr\xc3\xb6\xc3\x9f" "e"s, "\xe2\x82\xac"s,
-                                  "\xf0\x9f\x98\x80"s, "\xf4\x8f\xbf\xbf"s, "\xed\x9f\xbf"s})
+  for (const std::string& text :
+       {""s, "plain"s,
+        "Gr\xc3\xb6\xc3\x9f"
+        "e"s,
+        "\xe2\x82\xac"s, "\xf0\x9f\x98\x80"s, "\xf4\x8f\xbf\xbf"s, "\xed\x9f\xbf"s})
     EXPECT_TRUE(is_storable(text)) << text;
 }
 
@@ -25,7 +28,10 @@ TEST(Text, PrefixEndsAtACharacter) {
   EXPECT_EQ(storable_prefix("abc", 10), "abc");
   EXPECT_EQ(storable_prefix("ab\xe2\x82\xac", 4), "ab");
   EXPECT_EQ(storable_prefix("ab\xe2\x82\xac", 5), "ab\xe2\x82\xac");
-  EXPECT_EQ(storable_prefix("ab\xff" "cd", 10), "ab");
+  EXPECT_EQ(storable_prefix("ab\xff"
+                            "cd",
+                            10),
+            "ab");
   EXPECT_EQ(storable_prefix("a\0b"s, 10), "a b");
   EXPECT_EQ(storable_prefix("\xff", 10), "");
 }

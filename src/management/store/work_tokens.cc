@@ -7,9 +7,9 @@
 namespace nb::management::work {
 
 Result<> claim_token(Session& session, const TokenUse& use) {
-  const auto expires = std::chrono::duration_cast<std::chrono::milliseconds>(
-                           use.expires_at.time_since_epoch())
-                           .count();
+  const auto expires =
+      std::chrono::duration_cast<std::chrono::milliseconds>(use.expires_at.time_since_epoch())
+          .count();
   // Whoever comes first inserts; everybody else reads what that one wrote, on any instance.
   NB_LET(const std::int64_t inserted,
          session.exec(fmt::format("INSERT INTO nb_token_claims (token_hash, peer_key, claimed_at, "
@@ -23,9 +23,9 @@ Result<> claim_token(Session& session, const TokenUse& use) {
                                    "token_hash = $1",
                                    now_ms(session)),
                        {use.token_hash}));
-  const bool again =
-      !rows.empty() && rows[0].text(0) == use.peer.value() &&
-      rows[0].integer(1) <= std::chrono::duration_cast<std::chrono::milliseconds>(use.repeat).count();
+  const bool again = !rows.empty() && rows[0].text(0) == use.peer.value() &&
+                     rows[0].integer(1) <=
+                         std::chrono::duration_cast<std::chrono::milliseconds>(use.repeat).count();
   if (!again) return fail(Code::kUnauthenticated, "JWT already used");
   return {};
 }
@@ -63,8 +63,7 @@ Result<ExtendedSession> extend_session(Session& session, const Context& context,
                               out.view.settings)));
   // Other peers' maps say until when this one is online: without a new serial an instance would
   // take it offline at the old deadline.
-  NB_LET(out.view.serial,
-         bump_serial(session, context, Changes(peer.account_id).touched(peer.id)));
+  NB_LET(out.view.serial, bump_serial(session, context, Changes(peer.account_id).touched(peer.id)));
   return out;
 }
 
