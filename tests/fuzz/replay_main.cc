@@ -134,7 +134,7 @@ class Mutator {
 
 struct Budget {
   std::chrono::milliseconds time{3'000};  // for targets that are slow, sanitizers above all
-  std::size_t runs = 10'000;
+  std::size_t runs = 50'000;
 };
 
 Budget budget() {
