@@ -1,6 +1,10 @@
 #include "support/servers.h"
 
+#include "support/paths.h"
+
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,8 +42,83 @@ std::string postgres_bin() {
   return best;
 }
 
+std::string postgres_version() {
+  return std::filesystem::path(postgres_bin()).parent_path().filename().string();
+}
+
 std::string postgres_user() {
   return ::geteuid() == 0 ? "postgres" : "";
+}
+
+/// The cluster belongs to the packaged user, since PostgreSQL refuses root.
+void open_to_postgres(const TempDir& dir) {
+  if (!postgres_user().empty() && ::chmod(dir.path().c_str(), 0777) != 0)
+    throw std::runtime_error("chmod");
+}
+
+Command postgres(const std::string& data, const TempDir& socket_dir, std::uint16_t port) {
+  return {.argv = {postgres_bin() + "/postgres", "-D", data, "-p", std::to_string(port), "-c",
+                   "listen_addresses=127.0.0.1", "-c",
+                   "unix_socket_directories=" + socket_dir.path().string(), "-c", "fsync=off", "-c",
+                   "full_page_writes=off", "-c", "max_connections=200", "-c", "timezone=UTC"},
+          .user = postgres_user(),
+          .working_dir = "/"};
+}
+
+bool ready(std::uint16_t port) {
+  return run({.argv = {postgres_bin() + "/pg_isready", "-q", "-h", "127.0.0.1", "-p",
+                       std::to_string(port)}})
+             .status == 0;
+}
+
+std::string run_psql(std::uint16_t port, const std::string& database,
+                     std::vector<std::string> words) {
+  Command command{.argv = {"psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
+                           std::to_string(port), "-U",
+                           database == "postgres" ? "postgres" : "netbird", "-d", database}};
+  command.argv.insert(command.argv.end(), words.begin(), words.end());
+  const auto done = run(std::move(command));
+  if (done.status != 0) throw std::runtime_error("psql: " + done.output);
+  return trimmed(done.output);
+}
+
+void make_cluster(const std::string& data, const TempDir& dir) {
+  const auto made =
+      run({.argv = {postgres_bin() + "/initdb", "-D", data, "-U", "postgres", "-A", "trust",
+                    "--no-sync", "-E", "UTF8", "--locale=C.UTF-8", "--wal-segsize=1"},
+           .user = postgres_user(),
+           .working_dir = "/"});
+  if (made.status != 0) throw std::runtime_error("initdb: " + made.output);
+  const std::uint16_t port = free_port();
+  Process server(postgres(data, dir, port));
+  if (!eventually([port] { return ready(port); }, 30s)) failed("postgres", server);
+  run_psql(port, "postgres", {"-c", "CREATE ROLE netbird LOGIN SUPERUSER"});
+  run_psql(port, "postgres", {"-c", "CREATE DATABASE netbird OWNER netbird"});
+  server.signal(SIGINT);  // fast shutdown, with a checkpoint
+  if (!server.wait(30s)) failed("postgres: stop", server);
+}
+
+/// Data folder with the role and the database `netbird`, made once for each build: initdb and
+/// CREATE DATABASE cost more than most tests that need them.
+std::string template_cluster() {
+  namespace fs = std::filesystem;
+  const fs::path path =
+      fs::path(program_dir()).parent_path() / ("postgres-template-" + postgres_version());
+  const int lock = ::open((path.string() + ".lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+  if (lock < 0 || ::flock(lock, LOCK_EX) != 0)
+    throw std::runtime_error("cannot lock " + path.string());
+  if (!fs::exists(path)) {
+    const TempDir dir;
+    open_to_postgres(dir);
+    make_cluster(dir / "data", dir);
+    const std::string fresh = path.string() + ".new";
+    fs::remove_all(fresh);
+    if (run({.argv = {"cp", "-a", dir / "data", fresh}}).status != 0)
+      throw std::runtime_error("cannot write " + fresh);
+    fs::rename(fresh, path);
+  }
+  ::close(lock);
+  return path.string();
 }
 
 }  // namespace
@@ -88,32 +167,12 @@ std::uint16_t RedisSentinel::master_port() const {
 }
 
 PostgresServer::PostgresServer() : port_(free_port()) {
-  const std::string bin = postgres_bin();
-  if (!postgres_user().empty()) {
-    // initdb refuses root; the cluster belongs to the packaged user, the socket to everyone.
-    if (::chmod(dir_.path().c_str(), 0777) != 0) throw std::runtime_error("chmod");
-  }
+  open_to_postgres(dir_);
   const std::string data = dir_ / "data";
-  const auto made = run({.argv = {bin + "/initdb", "-D", data, "-U", "postgres", "-A", "trust",
-                                  "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"},
-                         .user = postgres_user(),
-                         .working_dir = "/"});
-  if (made.status != 0) throw std::runtime_error("initdb: " + made.output);
-  process_ = std::make_unique<Process>(
-      Command{.argv = {bin + "/postgres", "-D", data, "-p", std::to_string(port_), "-c",
-                       "listen_addresses=127.0.0.1", "-c",
-                       "unix_socket_directories=" + (dir_.path()).string(), "-c", "fsync=off", "-c",
-                       "full_page_writes=off", "-c", "max_connections=200", "-c", "timezone=UTC"},
-              .user = postgres_user(),
-              .working_dir = "/"});
-  const auto ready = [&] {
-    return run({.argv = {bin + "/pg_isready", "-q", "-h", "127.0.0.1", "-p",
-                         std::to_string(port_)}})
-               .status == 0;
-  };
-  if (!eventually(ready, 30s)) failed("postgres", *process_);
-  psql("CREATE ROLE netbird LOGIN SUPERUSER", "postgres");
-  create_database("netbird");
+  if (run({.argv = {"cp", "-a", template_cluster(), data}}).status != 0)
+    throw std::runtime_error("cannot copy the template cluster");
+  process_ = std::make_unique<Process>(postgres(data, dir_, port_));
+  if (!eventually([this] { return ready(port_); }, 30s)) failed("postgres", *process_);
 }
 
 PostgresServer::~PostgresServer() {
@@ -138,12 +197,7 @@ void PostgresServer::stop() {
 
 void PostgresServer::start() {
   process_->start();
-  const auto ready = [&] {
-    return run({.argv = {"psql", "-qAt", "-h", "127.0.0.1", "-p", std::to_string(port_), "-U",
-                         "postgres", "-c", "SELECT 1", "postgres"}})
-               .status == 0;
-  };
-  if (!eventually(ready, 30s)) failed("postgres", *process_);
+  if (!eventually([this] { return ready(port_); }, 30s)) failed("postgres", *process_);
 }
 
 void PostgresServer::break_connections() {
@@ -154,19 +208,11 @@ void PostgresServer::break_connections() {
 }
 
 std::string PostgresServer::psql(const std::string& sql, const std::string& database) const {
-  const auto done =
-      run({.argv = {"psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
-                    std::to_string(port_), "-U", database == "postgres" ? "postgres" : "netbird",
-                    "-d", database, "-c", sql}});
-  if (done.status != 0) throw std::runtime_error("psql: " + done.output);
-  return trimmed(done.output);
+  return run_psql(port_, database, {"-c", sql});
 }
 
 void PostgresServer::psql_file(const std::string& file, const std::string& database) const {
-  const auto done =
-      run({.argv = {"psql", "-qAt", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
-                    std::to_string(port_), "-U", "netbird", "-d", database, "-f", file}});
-  if (done.status != 0) throw std::runtime_error("psql: " + done.output);
+  run_psql(port_, database, {"-f", file});
 }
 
 HaProxy::HaProxy(std::vector<Backend> backends) : port_(free_port()) {
