@@ -11,7 +11,7 @@ packages_build=(
   libfmt-dev libspdlog-dev libyaml-cpp-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev libcli11-dev
 )
-packages_run=(python3 python3-jsonschema python3-yaml redis-server redis-sentinel redis-tools libfaketime postgresql postgresql-client haproxy curl openssl procps iproute2)
+packages_run=(python3 python3-jsonschema python3-yaml redis-server redis-sentinel redis-tools libfaketime postgresql postgresql-client haproxy coturn curl openssl procps iproute2)
 packages_check=(clang-16 clang-format-14 clang-tidy-16 libclang-rt-16-dev llvm-16)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
@@ -34,7 +34,7 @@ install_packages() {
   [ ${#missing[@]} -gt 0 ] || return 0
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
   as_root apt-get update -qq
-  # RUNLEVEL=1: the packaged Redis, PostgreSQL and HAProxy services stay off; tests and the stack
+  # RUNLEVEL=1: the packaged Redis, PostgreSQL, HAProxy and coturn services stay off; tests and the stack
   # start their own.
   as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

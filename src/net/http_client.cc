@@ -1,13 +1,12 @@
 #include "net/http_client.h"
 
 #include "base/text.h"
+#include "net/resolve.h"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -47,42 +46,6 @@ Error failed(const std::string& host, std::string_view step, const error_code& e
       error == http::error::buffer_overflow)
     return fail(Code::kResourceExhausted, "{}: the answer is too large", host);
   return fail(Code::kUnavailable, "{}: {}: {}", host, step, error.message());
-}
-
-using Endpoints = std::vector<tcp::endpoint>;
-
-// getaddrinfo cannot be interrupted, so nobody waits for it: the answer comes into a shared state
-// and wakes a timer, which the deadline ends too.
-struct Lookup {
-  explicit Lookup(const asio::any_io_executor& home) : resolver(home), wake(home) {}
-  tcp::resolver resolver;
-  asio::steady_timer wake;
-  bool done = false;
-  error_code error;
-  Endpoints endpoints;
-};
-
-asio::awaitable<Result<Endpoints>> resolve(std::string host, std::string port,
-                                           std::chrono::steady_clock::time_point deadline) {
-  const auto home = co_await asio::this_coro::executor;
-  const auto lookup = std::make_shared<Lookup>(home);
-  lookup->wake.expires_at(deadline);
-  lookup->resolver.async_resolve(
-      host, port, tcp::resolver::numeric_service,
-      [lookup](const error_code& error, const tcp::resolver::results_type& results) {
-        lookup->done = true;
-        lookup->error = error;
-        for (const auto& entry : results) lookup->endpoints.push_back(entry.endpoint());
-        lookup->wake.cancel();
-      });
-  const auto [ended] = co_await lookup->wake.async_wait(kAwait);
-  if (!lookup->done) {
-    lookup->resolver.cancel();
-    if (ended) co_return fail(Code::kCancelled, "{}: look-up was cancelled", host);
-    co_return fail(Code::kDeadlineExceeded, "{}: name look-up took too long", host);
-  }
-  if (lookup->error) co_return failed(host, "name look-up", lookup->error);
-  co_return std::move(lookup->endpoints);
 }
 
 struct Target {
@@ -187,7 +150,7 @@ class Client final : public HttpClient {
     NB_CO_LET(const Target target, target_of(request));
     NB_CO_LET(Message message, message_of(target, request, options_));
     const std::string& host = target.url.host;
-    NB_CO_LET(Endpoints endpoints, co_await resolve(host, target.port, deadline));
+    NB_CO_LET(auto endpoints, co_await resolve(host, target.port, deadline));
     if (request.allow) {
       std::erase_if(endpoints, [&](const auto& e) { return !request.allow(to_ip(e.address())); });
       if (endpoints.empty())

@@ -55,7 +55,7 @@ const std::vector<Layer> kLayers = {
     {"idp", {"base", "net", "crypto", "sql", "management/app", "management/domain"}},
     {"relay", {"base", "net", "crypto", "ha"}},
     {"stun", {"base", "net", "crypto"}},
-    {"client", {"base", "net", "crypto", "proto"}},
+    {"client", {"base", "net", "crypto", "relay", "proto"}},  // relay: its codec, see kBans
     {"agent", {"base", "net", "crypto", "stun", "client", "proto"}},
     // Only the binaries know which adapter is in use.
     {"cmd",
@@ -75,6 +75,9 @@ const std::vector<Ban> kBans = {
     {"management/rest/", "management/store/sql_", "an edge goes through app/"},
     {"management/", "ha/local/", "which adapter is in use is known to cmd/ only"},
     {"management/", "ha/redis/", "which adapter is in use is known to cmd/ only"},
+    {"client/", "relay/peer_connection.h", "a client shares the relay's codec and nothing else"},
+    {"client/", "relay/service.h", "a client shares the relay's codec and nothing else"},
+    {"client/", "relay/shard.h", "a client shares the relay's codec and nothing else"},
     {"signal/", "ha/local/", "which adapter is in use is known to cmd/ only"},
     {"signal/", "ha/redis/", "which adapter is in use is known to cmd/ only"},
 };

@@ -259,4 +259,20 @@ void HaProxy::start(std::string configuration) {
   if (!eventually([this] { return accepts(port_); }, 10s)) failed("haproxy", *process_);
 }
 
+TurnServer::TurnServer(const Options& options) : port_(free_port()) {
+  // A file, since a command line would show the secret.
+  std::string text =
+      "listening-ip=127.0.0.1\nrelay-ip=127.0.0.1\nlistening-port=" + std::to_string(port_) +
+      "\nrealm=nb-ha.local\nfingerprint\nno-tls\nno-dtls\nno-cli\n"
+      "allow-loopback-peers\nlog-file=stdout\nverbose\npidfile=" +
+      (dir_ / "turn.pid") + "\nuserdb=" + (dir_ / "turndb") + "\n";
+  if (!options.secret.empty())
+    text += "use-auth-secret\nstatic-auth-secret=" + options.secret + "\n";
+  else
+    text += "lt-cred-mech\nuser=" + options.user + ":" + options.password + "\n";
+  write_file(dir_ / "turn.conf", text);
+  process_ = std::make_unique<Process>(Command{.argv = {"turnserver", "-c", dir_ / "turn.conf"}});
+  if (!eventually([this] { return accepts(port_); }, 10s)) failed("turnserver", *process_);
+}
+
 }  // namespace nb::test

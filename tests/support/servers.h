@@ -1,5 +1,5 @@
 // Real servers for tests, each on loopback with a directory of its own:
-//   RedisServer, RedisSentinel, PostgresServer, HaProxy.
+//   RedisServer, RedisSentinel, PostgresServer, HaProxy, TurnServer.
 // A constructor returns when the server answers; std::runtime_error with its log if it does not.
 #pragma once
 
@@ -99,6 +99,24 @@ class HaProxy {
 
  private:
   void start(std::string configuration);
+  std::uint16_t port_;
+  TempDir dir_;
+  std::unique_ptr<Process> process_;
+};
+
+/// coturn on 127.0.0.1, UDP and TCP, which relays to loopback too.
+class TurnServer {
+ public:
+  struct Options {
+    std::string secret{};  // use-auth-secret: passwords are made from it
+    std::string user{};    // otherwise one user with a password that stays
+    std::string password{};
+  };
+  explicit TurnServer(const Options& options);
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+  Process& process() { return *process_; }
+
+ private:
   std::uint16_t port_;
   TempDir dir_;
   std::unique_ptr<Process> process_;
