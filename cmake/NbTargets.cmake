@@ -18,7 +18,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(nb_options INTERFACE -Wno-maybe-uninitialized -Wno-mismatched-new-delete
     # -O2 and instrumented code see bounds broken inside std::string (gcc bug 105329 and kin).
     $<$<OR:$<CONFIG:Release>,$<BOOL:${NB_SANITIZE}>>:-Wno-array-bounds>
-    $<$<OR:$<CONFIG:Release>,$<BOOL:${NB_SANITIZE}>>:-Wno-restrict>)
+    $<$<OR:$<CONFIG:Release>,$<BOOL:${NB_SANITIZE}>>:-Wno-restrict>
+    $<$<BOOL:${NB_SANITIZE}>:-Wno-stringop-overread>)
 endif()
 if(NB_SANITIZE)
   target_compile_options(nb_options INTERFACE -fsanitize=${NB_SANITIZE})
