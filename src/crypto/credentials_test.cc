@@ -1,6 +1,7 @@
 // Relay and TURN credentials, access tokens, setup keys, ids: the vectors of
 // contract/signal-relay-ops.md §10, contract/auth-idp.md and of a real database.
 #include "crypto/crypto.h"
+#include "crypto/sign_key.h"
 
 #include <gtest/gtest.h>
 
@@ -191,6 +192,27 @@ TEST(Xid, GeneratorsDoNotShareIds) {
   SystemRandom random;
   EXPECT_NE(XidGenerator(clock, random).next().substr(0, 15),
             XidGenerator(clock, random).next().substr(0, 15));
+}
+
+class Replay final : public RandomSource {
+ public:
+  explicit Replay(std::string bytes) : bytes_(std::move(bytes)) {}
+  void fill(std::span<std::uint8_t> out) override {
+    ASSERT_EQ(out.size(), bytes_.size());
+    std::copy(bytes_.begin(), bytes_.end(), out.begin());
+  }
+
+ private:
+  std::string bytes_;
+};
+
+TEST(SignKeys, AreThoseOfRfc8032) {
+  const std::string seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
+  const std::string open = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+  Replay random(*from_hex(seed));
+  const SignKeyPair pair = generate_sign_key(random);
+  EXPECT_EQ(to_hex(*from_base64(pair.public_key)), open);
+  EXPECT_EQ(to_hex(*from_base64(pair.private_key.reveal())), seed + open);
 }
 
 }  // namespace

@@ -36,6 +36,8 @@ RouteTable all_routes(const Services& services) {
   add_events(table, services);
   add_locations(table, services);
   add_identity_providers(table, services);
+  add_proxies(table, services);
+  add_proxy_services(table, services);
   add_reference(table);
   return table;
 }

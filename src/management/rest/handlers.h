@@ -58,6 +58,8 @@ void add_networks(RouteTable& table, const Services& services);
 void add_peers(RouteTable& table, const Services& services);
 void add_policies(RouteTable& table, const Services& services);
 void add_posture_checks(RouteTable& table, const Services& services);
+void add_proxies(RouteTable& table, const Services& services);
+void add_proxy_services(RouteTable& table, const Services& services);
 void add_routes(RouteTable& table, const Services& services);
 void add_setup_keys(RouteTable& table, const Services& services);
 void add_tokens(RouteTable& table, const Services& services);

@@ -155,17 +155,28 @@ std::vector<JsonObject> JsonObject::objects(std::string_view name) const {
   return out;
 }
 
-void JsonObject::each_list(
-    std::string_view name,
-    const std::function<void(std::string, std::vector<std::string>)>& take) const {
+template <class T>
+void JsonObject::each(std::string_view name,
+                      const std::function<void(std::string, T)>& take) const {
   const auto map = object(name);
   if (!map || map->object_ == nullptr) return;
   for (const auto& member : *static_cast<const json::object*>(map->object_)) {
     const std::string key(member.key().data(), member.key().size());
-    std::vector<std::string> values;
-    map->read(key, values);
-    take(key, std::move(values));
+    T value;
+    map->read(key, value);
+    take(key, std::move(value));
   }
+}
+
+void JsonObject::each_list(
+    std::string_view name,
+    const std::function<void(std::string, std::vector<std::string>)>& take) const {
+  each<std::vector<std::string>>(name, take);
+}
+
+void JsonObject::each_text(std::string_view name,
+                           const std::function<void(std::string, std::string)>& take) const {
+  each<std::string>(name, take);
 }
 
 std::string JsonObject::raw(std::string_view name) const {

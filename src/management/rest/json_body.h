@@ -77,6 +77,9 @@ class JsonObject {
   /// Members whose names are data.
   void each_list(std::string_view name,
                  const std::function<void(std::string, std::vector<std::string>)>& take) const;
+  /// The same for an object of texts.
+  void each_text(std::string_view name,
+                 const std::function<void(std::string, std::string)>& take) const;
   /// The JSON text of a member, for what is passed through; empty when absent or null.
   [[nodiscard]] std::string raw(std::string_view name) const;
 
@@ -88,6 +91,8 @@ class JsonObject {
   JsonObject(std::shared_ptr<Document> document, const void* object);
   [[nodiscard]] const void* find(std::string_view name) const;
   void wrong() const;
+  template <class T>
+  void each(std::string_view name, const std::function<void(std::string, T)>& take) const;
 
   std::shared_ptr<Document> document_;
   const void* object_;  // boost::json::object; null: empty

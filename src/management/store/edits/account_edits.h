@@ -8,6 +8,7 @@
 #include "management/store/edits/peers.h"
 #include "management/store/edits/policies.h"
 #include "management/store/edits/routes.h"
+#include "management/store/edits/services.h"
 #include "management/store/edits/setup_keys.h"
 #include "management/store/edits/users.h"
 
@@ -33,6 +34,10 @@ using AccountCommandList =
                 CreateToken, DeleteToken, ListTokens, GetToken,  //
                 CreateInvite, RegenerateInvite, DeleteInvite, ListInvites, FindInvite,
                 AcceptInvite,  //
+                SaveService, DeleteService, ListServices, GetService, ListClusters, DeleteCluster,
+                AddProxyDomain, DeleteProxyDomain, ConfirmProxyDomain, ListProxyDomains,
+                GetProxyDomain, CreateProxyToken, ListProxyTokens, RevokeProxyToken,
+                ListProxyAccess,  //
                 GetAccount, UpdateSettings, DeleteAccount>;
 
 /// The port: `edit(deadline, actor, Command{…})`.

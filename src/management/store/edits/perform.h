@@ -69,6 +69,23 @@ Result<std::vector<UserInvite>> perform(AccountEdit& edit, const ListInvites& co
 Result<FoundInvite> perform(AccountEdit& edit, const FindInvite& command);
 Result<User> perform(AccountEdit& edit, const AcceptInvite& command);
 
+// services.cc, proxies.cc
+Result<Service> perform(AccountEdit& edit, const SaveService& command);
+Result<Nothing> perform(AccountEdit& edit, const DeleteService& command);
+Result<std::vector<Service>> perform(AccountEdit& edit, const ListServices& command);
+Result<Service> perform(AccountEdit& edit, const GetService& command);
+Result<std::vector<ProxyCluster>> perform(AccountEdit& edit, const ListClusters& command);
+Result<Nothing> perform(AccountEdit& edit, const DeleteCluster& command);
+Result<ListedDomain> perform(AccountEdit& edit, const AddProxyDomain& command);
+Result<Nothing> perform(AccountEdit& edit, const DeleteProxyDomain& command);
+Result<Nothing> perform(AccountEdit& edit, const ConfirmProxyDomain& command);
+Result<std::vector<ListedDomain>> perform(AccountEdit& edit, const ListProxyDomains& command);
+Result<ListedDomain> perform(AccountEdit& edit, const GetProxyDomain& command);
+Result<NewProxyToken> perform(AccountEdit& edit, const CreateProxyToken& command);
+Result<std::vector<ProxyToken>> perform(AccountEdit& edit, const ListProxyTokens& command);
+Result<Nothing> perform(AccountEdit& edit, const RevokeProxyToken& command);
+Result<ProxyAccessPage> perform(AccountEdit& edit, const ListProxyAccess& command);
+
 // accounts.cc
 Result<AccountState> perform(AccountEdit& edit, const GetAccount& command);
 Result<AccountState> perform(AccountEdit& edit, const UpdateSettings& command);

@@ -1,0 +1,26 @@
+// Rows of services and their targets, whole. Private to store/.
+#pragma once
+
+#include "management/domain/service.h"
+#include "management/store/store_work.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace nb::management::work {
+
+/// Where a service is read from: a condition on `v` (services), with parameters.
+struct ServiceFilter {
+  std::string condition;
+  std::vector<sql::Param> values;
+};
+
+/// With targets; `auth` holds hashes. Oldest first.
+Result<std::vector<Service>> read_services(Session& session, const ServiceFilter& filter);
+/// A fresh row with the keys of its sessions, or everything that a caller may change.
+Result<> insert_service(Session& session, const Context& context, const AccountId& account,
+                        const Service& service);
+Result<> update_service(Session& session, const AccountId& account, const Service& service);
+
+}  // namespace nb::management::work

@@ -1,0 +1,305 @@
+#include "management/store/edits/services.h"
+
+#include "base/duration.h"
+#include "base/text.h"
+#include "crypto/password.h"
+#include "management/store/edits/perform.h"
+#include "management/store/edits/proxies.h"
+#include "management/store/edits/service_rows.h"
+
+#include <algorithm>
+#include <set>
+
+namespace nb::management::work {
+namespace {
+
+constexpr std::int64_t kPortMin = 10'000;
+constexpr std::int64_t kPortMax = 49'151;
+constexpr int kPortTries = 100;
+constexpr std::string_view kUnknownHost = "unknown";
+
+Result<std::vector<Service>> services_where(AccountEdit& edit, std::string_view more,
+                                            std::vector<sql::Param> values) {
+  values.insert(values.begin(), sql::Param(edit.account_id().value()));
+  return read_services(edit.session(), {fmt::format("v.account_id = $1{}", more), values});
+}
+
+Result<Service> find_service(AccountEdit& edit, const ServiceId& id) {
+  NB_LET(std::vector<Service> found, services_where(edit, " AND v.id = $2", {id.value()}));
+  if (found.empty()) return fail(Code::kNotFound, "service not found");
+  return std::move(found.front());
+}
+
+EventMeta service_meta(const Service& service) {
+  EventMeta meta{{"name", service.name},
+                 {"domain", service.domain},
+                 {"proxy_cluster", service.proxy_cluster},
+                 {"source", service.source},
+                 {"auth", service.auth.any_enabled()},
+                 {"mode", service.mode}};
+  if (service.listen_port != 0) meta.emplace_back("listen_port", service.listen_port);
+  if (service.targets.empty()) return meta;
+  const TargetOptions& options = service.targets.front().options;
+  if (options.proxy_protocol) meta.emplace_back("proxy_protocol", true);
+  if (options.request_timeout.count() != 0)
+    meta.emplace_back("request_timeout", format_duration(options.request_timeout));
+  if (options.session_idle_timeout.count() != 0)
+    meta.emplace_back("session_idle_timeout", format_duration(options.session_idle_timeout));
+  return meta;
+}
+
+/// What a caller gets: hosts as they are now, no hashes.
+Result<> show(AccountEdit& edit, std::vector<Service>& services) {
+  std::vector<PeerId> peer_ids;
+  std::vector<ResourceId> resource_ids;
+  for (const Service& service : services) {
+    for (const FullTarget& target : service.targets) {
+      if (target.target_type == kResourcePeer) peer_ids.emplace_back(target.target_id);
+      if (target.target_type == kResourceHost || target.target_type == kResourceDomain)
+        resource_ids.emplace_back(target.target_id);
+    }
+  }
+  NB_LET(const std::vector<Peer> peers, edit.get_some<Peer>(peer_ids));
+  NB_LET(const std::vector<NetworkResource> resources,
+         edit.get_some<NetworkResource>(resource_ids));
+  std::map<std::string, std::string> hosts;
+  for (const Peer& peer : peers) hosts[peer.id.value()] = peer.ip.to_string();
+  for (const NetworkResource& resource : resources)
+    hosts[resource.id.value()] =
+        resource.type == kResourceDomain ? resource.domain : resource.prefix.address.to_string();
+  for (Service& service : services) {
+    if (service.auth.password) service.auth.password->secret.clear();
+    if (service.auth.pin) service.auth.pin->secret.clear();
+    for (HeaderAuth& header : service.auth.headers) header.secret.clear();
+    for (FullTarget& target : service.targets) {
+      if (target.target_type == kResourceSubnet || target.target_type == "cluster") continue;
+      const auto host = hosts.find(target.target_id);
+      target.host = host == hosts.end() ? std::string(kUnknownHost) : host->second;
+    }
+  }
+  return {};
+}
+
+Result<Service> shown(AccountEdit& edit, Service service) {
+  std::vector<Service> one;
+  one.push_back(std::move(service));
+  NB_TRY(show(edit, one));
+  return std::move(one.front());
+}
+
+Result<> check_targets(AccountEdit& edit, const Service& service) {
+  for (const FullTarget& target : service.targets) {
+    if (target.target_type == "cluster") continue;
+    if (target.target_type == kResourcePeer) {
+      NB_LET(const std::vector<PeerId> held, edit.hold_peers({PeerId(target.target_id)}));
+      if (held.empty())
+        return fail(Code::kInvalidArgument, "peer target \"{}\" not found in account",
+                    target.target_id);
+      continue;
+    }
+    NB_LET(const std::vector<NetworkResource> found,
+           edit.get_some<NetworkResource>({ResourceId(target.target_id)}));
+    if (found.empty())
+      return fail(Code::kInvalidArgument, "resource target \"{}\" not found in account",
+                  target.target_id);
+    if (found.front().type != target.target_type)
+      return fail(Code::kInvalidArgument,
+                  "target \"{}\" has target_type \"{}\" but resource is of type \"{}\"",
+                  target.target_id, target.target_type, found.front().type);
+  }
+  return {};
+}
+
+/// A plain secret becomes a hash, an empty one the stored hash.
+Result<> settle(std::string& secret, bool enabled, const std::string& stored,
+                std::string_view what) {
+  if (!enabled) {
+    secret.clear();
+    return {};
+  }
+  if (secret.empty())
+    secret = stored;
+  else {
+    NB_LET(secret, crypto::hash_password(Secret(secret)));
+  }
+  if (secret.empty()) return fail(Code::kInvalidArgument, "{} is required", what);
+  return {};
+}
+
+std::string stored_secret(const std::optional<SecretAuth>& stored) {
+  return stored && stored->enabled ? stored->secret : std::string();
+}
+
+Result<> settle_secrets(ServiceAuth& auth, const ServiceAuth& stored) {
+  if (auth.password)
+    NB_TRY(settle(auth.password->secret, auth.password->enabled, stored_secret(stored.password),
+                  "password_auth: password"));
+  if (auth.pin)
+    NB_TRY(settle(auth.pin->secret, auth.pin->enabled, stored_secret(stored.pin), "pin_auth: pin"));
+  for (std::size_t i = 0; i < auth.headers.size(); ++i) {
+    HeaderAuth& header = auth.headers[i];
+    std::string known;
+    for (const HeaderAuth& other : stored.headers)
+      if (equals_ignore_case(other.header, header.header)) known = other.secret;
+    NB_TRY(settle(header.secret, header.enabled, known, fmt::format("header_auths[{}]: value", i)));
+  }
+  return {};
+}
+
+Result<> check_domain_free(AccountEdit& edit, const Service& service) {
+  NB_LET(const sql::Rows rows,
+         edit.session().query("SELECT 1 FROM services WHERE domain = $1 AND id <> $2",
+                              {service.domain, service.id.value()}));
+  if (rows.empty()) return {};
+  return fail(Code::kAlreadyExists, "domain already taken");
+}
+
+/// Ports of a cluster are shared by all accounts: one transaction at a time.
+Result<> lock_ports(AccountEdit& edit, const Service& service) {
+  return edit.session().lock(sql::lock_number("nb_proxy_ports:" + service.proxy_cluster));
+}
+
+Result<std::int64_t> free_port(AccountEdit& edit, const Service& service) {
+  NB_LET(const sql::Rows rows,
+         edit.session().query("SELECT listen_port FROM services WHERE proxy_cluster = $1 AND "
+                              "listen_port > 0",
+                              {service.proxy_cluster}));
+  std::set<std::int64_t> taken;
+  for (std::size_t i = 0; i < rows.size(); ++i) taken.insert(rows[i].integer(0));
+  for (int i = 0; i < kPortTries; ++i) {
+    const auto offset = edit.context().random.below(kPortMax - kPortMin + 1);
+    const std::int64_t port = kPortMin + static_cast<std::int64_t>(offset);
+    if (!taken.contains(port)) return port;
+  }
+  for (std::int64_t port = kPortMin; port <= kPortMax; ++port)
+    if (!taken.contains(port)) return port;
+  return fail(Code::kFailedPrecondition, "no available ports on cluster {}", service.proxy_cluster);
+}
+
+Result<> check_port_free(AccountEdit& edit, const Service& service) {
+  NB_LET(const sql::Rows rows,
+         edit.session().query(
+             "SELECT id, name, domain FROM services WHERE proxy_cluster = $1 AND "
+             "mode = $2 AND listen_port = $3 AND id <> $4",
+             {service.proxy_cluster, service.mode, service.listen_port, service.id.value()}));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    // TLS services share a port: the name in the handshake tells them apart.
+    if (service.mode == kModeTls && rows[i].text(2) != service.domain) continue;
+    return fail(Code::kAlreadyExists,
+                "{} port {} is already in use by service \"{}\" on cluster {}", service.mode,
+                service.listen_port, rows[i].text(1), service.proxy_cluster);
+  }
+  return {};
+}
+
+Result<> settle_port(AccountEdit& edit, Service& service, const Service* stored,
+                     bool custom_ports) {
+  if (!service.layer4()) return {};
+  NB_TRY(lock_ports(edit, service));
+  const std::int64_t before = stored == nullptr ? 0 : stored->listen_port;
+  if (service.listen_port == 0 && before != 0) {
+    service.listen_port = before;
+    service.port_auto_assigned = stored->port_auto_assigned;
+  }
+  if (service.by_port() && !custom_ports && service.listen_port != 0 &&
+      service.listen_port != before)
+    return fail(Code::kInvalidArgument, "custom ports not supported on cluster {}",
+                service.proxy_cluster);
+  if (service.listen_port == 0) {
+    NB_LET(service.listen_port, free_port(edit, service));
+    service.port_auto_assigned = true;
+  }
+  return check_port_free(edit, service);
+}
+
+/// The cluster that serves the domain. An update that cannot tell keeps the one it has.
+Result<ProxyCluster> settle_cluster(AccountEdit& edit, Service& service, const Service* stored) {
+  NB_LET(const std::vector<ProxyCluster> clusters, proxy_clusters(edit));
+  const auto known = [&](const std::string& address) {
+    const auto it = std::find_if(clusters.begin(), clusters.end(),
+                                 [&](const ProxyCluster& c) { return c.address == address; });
+    ProxyCluster unknown;
+    unknown.address = address;
+    return it == clusters.end() ? unknown : *it;
+  };
+  if (stored != nullptr && stored->domain == service.domain) {
+    service.proxy_cluster = stored->proxy_cluster;
+    return known(service.proxy_cluster);
+  }
+  auto derived = cluster_for(edit, clusters, service.domain);
+  if (!derived && stored == nullptr) return std::move(derived).error();
+  service.proxy_cluster = derived ? *derived : stored->proxy_cluster;
+  const ProxyCluster cluster = known(service.proxy_cluster);
+  if (service.domain == cluster.address && cluster.require_subdomain.value_or(false))
+    return fail(Code::kInvalidArgument, "domain {} requires a subdomain label", service.domain);
+  return cluster;
+}
+
+Result<> check_update(const Service& service, const Service& stored) {
+  if (stored.terminated)
+    return fail(Code::kPermissionDenied, "service is terminated and cannot be updated");
+  if (service.mode != stored.mode)
+    return fail(Code::kInvalidArgument, "cannot change mode from \"{}\" to \"{}\"", stored.mode,
+                service.mode);
+  return {};
+}
+
+}  // namespace
+
+Result<Service> perform(AccountEdit& edit, const SaveService& command) {
+  Service service = command.service;
+  NB_TRY(check_service(service));
+  const bool fresh = service.id.empty();
+  Service stored;
+  if (fresh) {
+    service.id = ServiceId(edit.new_id());
+    service.created_at = edit.now();
+    service.status = "pending";
+  } else {
+    NB_LET(stored, find_service(edit, service.id));
+    NB_TRY(check_update(service, stored));
+    service.created_at = stored.created_at;
+    service.certificate_issued_at = stored.certificate_issued_at;
+    service.status = stored.status;
+    service.source = stored.source;
+  }
+  const Service* before = fresh ? nullptr : &stored;
+  NB_LET(const ProxyCluster cluster, settle_cluster(edit, service, before));
+  NB_TRY(edit.require_groups(service.access_groups));
+  NB_TRY(check_targets(edit, service));
+  NB_TRY(check_domain_free(edit, service));
+  NB_TRY(settle_secrets(service.auth, stored.auth));
+  NB_TRY(settle_port(edit, service, before, cluster.supports_custom_ports.value_or(false)));
+  if (fresh)
+    NB_TRY(insert_service(edit.session(), edit.context(), edit.account_id(), service));
+  else
+    NB_TRY(update_service(edit.session(), edit.account_id(), service));
+  edit.changes().touched(service.id);
+  edit.event(fresh ? Activity::kServiceCreated : Activity::kServiceUpdated, service.id.value(),
+             service_meta(service));
+  return shown(edit, std::move(service));
+}
+
+Result<Nothing> perform(AccountEdit& edit, const DeleteService& command) {
+  NB_LET(const Service service, find_service(edit, command.id));
+  NB_TRY(edit.session().exec("DELETE FROM targets WHERE account_id = $1 AND service_id = $2",
+                             {edit.account_id().value(), service.id.value()}));
+  NB_TRY(edit.session().exec("DELETE FROM services WHERE account_id = $1 AND id = $2",
+                             {edit.account_id().value(), service.id.value()}));
+  edit.changes().touched(service.id);
+  edit.event(Activity::kServiceDeleted, service.id.value(), service_meta(service));
+  return Nothing{};
+}
+
+Result<std::vector<Service>> perform(AccountEdit& edit, const ListServices& /*command*/) {
+  NB_LET(std::vector<Service> services, services_where(edit, "", {}));
+  NB_TRY(show(edit, services));
+  return services;
+}
+
+Result<Service> perform(AccountEdit& edit, const GetService& command) {
+  NB_LET(Service service, find_service(edit, command.id));
+  return shown(edit, std::move(service));
+}
+
+}  // namespace nb::management::work
