@@ -371,3 +371,44 @@ class Dns(Case):
         self.owner.delete(f"{records}/{made['id']}")
         self.owner.delete(f"{path}/{zone['id']}")
         self.owner.get(f"{path}/{zone['id']}", status=404, message="zone")
+
+
+class EqualPuts(Case):
+    """What says nothing new is not stored, not told to peers and not put into the audit log."""
+
+    def unchanged(self, path, body, other):
+        made = self.owner.post(path, body).json
+        one = f"{path}/{made['id']}"
+        serial, events = self.serial(), len(self.events())
+        again = self.owner.put(one, body).json
+        self.assertEqual(again, made)
+        self.assertEqual((self.serial(), len(self.events())), (serial, events), path)
+        self.owner.put(one, {**body, **other})
+        self.assertEqual((self.serial(), len(self.events())), (serial + 1, events + 1), path)
+        return made["id"]
+
+    def test_every_kind(self):
+        group = self.group()["id"]
+        self.unchanged("/api/posture-checks", {"name": name(), "description": "d", "checks": {
+            "nb_version_check": {"min_version": "0.30.0"}}}, {"description": "e"})
+        self.unchanged("/api/routes", {
+            "network_id": name("net"), "description": "", "enabled": True, "metric": 100,
+            "masquerade": True, "groups": [group], "keep_route": False, "peer": self.peer(),
+            "network": "10.77.0.0/16"}, {"metric": 101})
+        network = self.unchanged("/api/networks", {"name": name(), "description": "x"},
+                                 {"description": "y"})
+        self.unchanged(f"/api/networks/{network}/routers", {
+            "peer": self.peer(), "metric": 5, "masquerade": True, "enabled": True}, {"metric": 6})
+        self.unchanged(f"/api/networks/{network}/resources", {
+            "name": name(), "address": "10.78.0.1", "enabled": True, "groups": [group]},
+            {"enabled": False})
+        self.unchanged("/api/dns/nameservers", {
+            "name": name(), "description": "", "enabled": True, "primary": True, "domains": [],
+            "search_domains_enabled": False, "groups": [group],
+            "nameservers": [{"ip": "9.9.9.9", "ns_type": "udp", "port": 53}]}, {"enabled": False})
+        domain = name("zone") + ".example"
+        zone = self.unchanged("/api/dns/zones", {
+            "name": name(), "domain": domain, "enabled": True, "enable_search_domain": False,
+            "distribution_groups": [group]}, {"enable_search_domain": True})
+        self.unchanged(f"/api/dns/zones/{zone}/records", {
+            "name": "a." + domain, "type": "A", "content": "10.0.0.1", "ttl": 60}, {"ttl": 61})

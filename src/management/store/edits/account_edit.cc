@@ -42,6 +42,14 @@ Result<> AccountEdit::write(const rows::Write& row) {
   return {};
 }
 
+bool AccountEdit::same_values(const rows::Write& a, const rows::Write& b) {
+  const auto same = [](const sql::Param& x, const sql::Param& y) {
+    return x.kind() == y.kind() && x.integer() == y.integer() && x.real() == y.real() &&
+           x.text() == y.text();
+  };
+  return std::equal(a.values.begin(), a.values.end(), b.values.begin(), b.values.end(), same);
+}
+
 Result<> AccountEdit::erase_row(std::string_view table, const std::string& id) {
   NB_TRY(session_.exec(fmt::format("DELETE FROM {} WHERE account_id = $1 AND id = $2", table),
                        {account_id().value(), id}));

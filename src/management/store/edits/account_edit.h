@@ -71,6 +71,12 @@ class AccountEdit {
   /// Writes the row and says that it changed. `fresh`: it is not there yet.
   template <class T>
   Result<> put(const T& item, bool fresh);
+  [[nodiscard]] static bool same_values(const rows::Write& a, const rows::Write& b);
+  /// `item` is stored already, to the last column: nothing to write and nobody to tell.
+  template <class T>
+  [[nodiscard]] static bool is_stored(const std::optional<T>& stored, const T& item) {
+    return stored && same_values(ObjectSql<T>::kUpdate(*stored), ObjectSql<T>::kUpdate(item));
+  }
   template <class T>
   Result<> erase(const decltype(T::id)& id);
 

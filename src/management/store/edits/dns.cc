@@ -54,6 +54,7 @@ Result<NameServerGroup> perform(AccountEdit& edit, const SaveNameServerGroup& co
   NB_LET(const std::optional<NameServerGroup> stored, edit.identify(group));
   NB_TRY(check_group_name_free(edit, group));
   NB_TRY(edit.require_groups(group.groups));
+  if (AccountEdit::is_stored(stored, group)) return group;
   NB_TRY(edit.put(group, !stored));
   edit.event(stored ? Activity::kNameServerGroupUpdated : Activity::kNameServerGroupCreated,
              group.id.value(), {{"name", group.name}});
@@ -98,8 +99,10 @@ Result<DnsZone> perform(AccountEdit& edit, const SaveZone& command) {
     return fail(Code::kInvalidArgument, "zone domain cannot be updated");
   if (!stored) NB_TRY(check_domain_free(edit, zone));
   NB_TRY(edit.require_groups(zone.distribution_groups));
-  NB_TRY(edit.put(zone, !stored));
+  const bool same = AccountEdit::is_stored(stored, zone);
   if (stored) zone.records = std::move(stored->records);
+  if (same) return zone;
+  NB_TRY(edit.put(zone, !stored));
   edit.event(stored ? Activity::kDnsZoneUpdated : Activity::kDnsZoneCreated, zone.id.value(),
              zone_meta(zone));
   return zone;
@@ -119,13 +122,16 @@ Result<DnsZoneRecord> perform(AccountEdit& edit, const SaveRecord& command) {
   NB_LET(DnsZoneRecord record, record_of(command.draft));
   NB_LET(const DnsZone zone, edit.get<DnsZone>(command.zone));
   const bool fresh = command.id.empty();
-  if (!fresh && find_record(zone, command.id) == nullptr)
+  const DnsZoneRecord* stored = fresh ? nullptr : find_record(zone, command.id);
+  if (!fresh && stored == nullptr)
     return fail(Code::kNotFound, "dns record: {} not found", command.id.value());
   record.id = fresh ? RecordId(edit.new_id()) : command.id;
   record.account_id = edit.account_id();
   record.zone_id = zone.id;
   NB_TRY(check_record_fits(zone, record));
   const rows::Write write = fresh ? rows::insert_record(record) : rows::update_record(record);
+  if (stored != nullptr && AccountEdit::same_values(rows::update_record(*stored), write))
+    return record;
   NB_TRY(edit.session().query(write.statement, write.values));
   edit.changes().touched(zone.id);
   edit.event(fresh ? Activity::kDnsRecordCreated : Activity::kDnsRecordUpdated, record.id.value(),

@@ -99,6 +99,7 @@ Result<Network> perform(AccountEdit& edit, const SaveNetwork& command) {
   network.name = command.name;
   network.description = command.description;
   NB_LET(const std::optional<Network> stored, edit.identify(network));
+  if (AccountEdit::is_stored(stored, network)) return network;
   NB_TRY(edit.put(network, !stored));
   edit.event(stored ? Activity::kNetworkUpdated : Activity::kNetworkCreated, network.id.value(),
              {{"name", network.name}});
@@ -129,6 +130,7 @@ Result<NetworkRouter> perform(AccountEdit& edit, const SaveRouter& command) {
                 network.id.value());
   if (!stored) router.enabled = true;  // whatever the request says, as clients know it
   NB_TRY(check_router_references(edit, router));
+  if (AccountEdit::is_stored(stored, router)) return router;
   NB_TRY(edit.put(router, !stored));
   edit.event(stored ? Activity::kNetworkRouterUpdated : Activity::kNetworkRouterCreated,
              router.id.value(), router_meta(router, network));
@@ -155,9 +157,11 @@ Result<NetworkResource> perform(AccountEdit& edit, const SaveResource& command) 
     return fail(Code::kNotFound, "network resource: {} not found", resource.id.value());
   NB_TRY(check_name_free(edit, resource, !stored));
   NB_TRY(check_groups(edit, command.draft.groups));
-  NB_TRY(edit.put(resource, !stored));
-  edit.event(stored ? Activity::kNetworkResourceUpdated : Activity::kNetworkResourceCreated,
-             resource.id.value(), resource_meta(resource, network));
+  if (!AccountEdit::is_stored(stored, resource)) {
+    NB_TRY(edit.put(resource, !stored));
+    edit.event(stored ? Activity::kNetworkResourceUpdated : Activity::kNetworkResourceCreated,
+               resource.id.value(), resource_meta(resource, network));
+  }
   NB_TRY(place_resource(edit, resource, command.draft.groups));
   return resource;
 }

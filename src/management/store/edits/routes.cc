@@ -82,6 +82,7 @@ Result<Route> perform(AccountEdit& edit, const SaveRoute& command) {
   NB_LET(const std::optional<Route> stored, edit.identify(route));
   NB_TRY(check_references(edit, route));
   NB_TRY(check_not_served(edit, route));
+  if (AccountEdit::is_stored(stored, route)) return route;
   NB_TRY(edit.put(route, !stored));
   edit.event(stored ? Activity::kRouteUpdated : Activity::kRouteCreated, route.id.value(),
              route_meta(route));
