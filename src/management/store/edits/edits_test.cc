@@ -385,6 +385,8 @@ TEST_P(EditTest, NameServerGroupsHaveTheirNames) {
   const NameServerGroup made = must(SaveNameServerGroup{.draft = draft});
   EXPECT_REFUSED(run(SaveNameServerGroup{.draft = draft}), Code::kInvalidArgument,
                  "nameserver group with name NS already exist");
+  must(SaveNameServerGroup{.id = made.id, .draft = draft});  // nothing new, nothing told
+  draft.description = "for all";
   must(SaveNameServerGroup{.id = made.id, .draft = draft});
   draft.name = "other";
   draft.groups = {GroupId("x")};
