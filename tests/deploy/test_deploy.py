@@ -1,0 +1,248 @@
+"""deploy/ against the binaries: what the files hand over is understood, what they name exists.
+
+    test_deploy.py --bin DIR
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import yaml
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+sys.path.insert(0, os.path.join(ROOT, "tests/integration/rest"))
+COMPOSE = os.path.join(ROOT, "deploy/compose")
+SERVERS = {"nb-mgmt-1": ["netbird-mgmt", "management"], "nb-signal-1": ["netbird-signal", "run"],
+           "nb-relay": ["netbird-relay"], "nb-relay-2": ["netbird-relay"]}
+given = argparse.Namespace(bin="")
+
+
+def read(path):
+    with open(os.path.join(ROOT, path)) as file:
+        return file.read()
+
+
+def example():
+    lines = read("deploy/compose/.env.example").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def rendered(env):
+    """What compose makes of its file."""
+
+    def value(match):
+        name, operator, rest = match.groups()
+        if env.get(name):
+            return env[name]
+        if operator == ":?":
+            raise KeyError(name)
+        return rest or ""
+
+    text = re.sub(r"(?<!\$)\$\{(\w+)(?:(:-|:\?)([^}]*))?\}", value,
+                  read("deploy/compose/compose.yml"))
+    return yaml.safe_load(text.replace("$$", "$"))
+
+
+def effective(service, name):
+    """The settings that the server of a service runs with, or fails over."""
+    command = [word.replace("/etc/netbird", COMPOSE) for word in service.get("command", [])]
+    env = {key: str(value) for key, value in service["environment"].items()}
+    argv = [os.path.join(given.bin, SERVERS[name][0]), *SERVERS[name][1:], *command,
+            "--check-config"]
+    done = subprocess.run(argv, env={"PATH": os.environ["PATH"], **env}, capture_output=True,
+                          text=True, timeout=30)
+    assert done.returncode == 0, f"{name}: {done.stdout[-1000:]}{done.stderr}"
+    return done.stdout
+
+
+def without_environment(config):
+    out = json.loads(json.dumps(config["services"]))
+    for name, service in out.items():
+        if name.startswith(("nb-mgmt", "nb-signal", "nb-relay")):
+            service.pop("environment")
+    return out
+
+
+class Compose(unittest.TestCase):
+    def test_names_and_ports_are_the_known_ones(self):
+        services = rendered(example())["services"]
+        for name, service in services.items():
+            self.assertEqual(service["container_name"], name)
+        self.assertLessEqual(
+            {"nb-redis", "nb-postgres", "nb-coturn", "nb-relay", "nb-signal-1", "nb-signal-2",
+             "nb-mgmt-1", "nb-mgmt-2", "nb-traefik", "nb-dashboard"}, set(services))
+        published = [port for service in services.values() for port in service.get("ports", [])]
+        ports = [port.split(":")[-2] for port in published]
+        self.assertLessEqual({"33073", "33074", "10000", "10001", "9091", "9092", "9093", "9094",
+                              "9095", "8088"}, set(ports))
+        sides = [(port.split(":")[-2], port.endswith("/udp")) for port in published]
+        self.assertEqual(len(sides), len(set(sides)), "two services publish one port")
+        for name, instance in (("nb-mgmt-1", "mgmt-1"), ("nb-mgmt-2", "mgmt-2"),
+                               ("nb-signal-1", "signal-1"), ("nb-signal-2", "signal-2")):
+            self.assertEqual(services[name]["environment"]["NB_HA_INSTANCE_ID"], instance)
+
+    def test_the_example_starts_every_server(self):
+        services = rendered(example())["services"]
+        for name in SERVERS:
+            told = effective(services[name], name)
+            for variable in services[name]["environment"]:
+                if not variable.startswith("NETBIRD_"):  # those are management.json's
+                    self.assertIn(f"[{variable}]", told, f"{name} does not read {variable}")
+
+    def test_every_variable_changes_what_runs(self):
+        before = rendered(example())
+        told = {name: effective(before["services"][name], name) for name in SERVERS}
+        changed = {"NB_LOG_LEVEL": "debug", "NB_LOG_FORMAT": "json", "NB_DRAIN_DELAY": "7s",
+                   "NETBIRD_HTTP_PROTOCOL": "https", "NETBIRD_DOMAIN": "other.example",
+                   "NB_DNS_DOMAIN": "other.internal", "NB_DATASTORE_ENCRYPTION_KEY": "B" * 43 + "="}
+        for name, value in example().items():
+            with self.subTest(name):
+                other = changed.get(name, "12345" if value.isdigit() else "another-" + value)
+                after = rendered({**example(), name: other})
+                self.assertNotEqual(before, after, "compose.yml does not use it")
+                if without_environment(before) != without_environment(after):
+                    continue
+                reaches = [s for s in SERVERS
+                           if before["services"][s]["environment"] !=
+                           after["services"][s]["environment"]]
+                self.assertTrue(reaches)
+                for server in reaches:
+                    now = effective(after["services"][server], server)
+                    secret = any(word in name for word in ("SECRET", "PASSWORD", "KEY"))
+                    self.assertNotIn(other, now) if secret else self.assertNotEqual(told[server],
+                                                                                    now)
+
+    def test_secrets_are_required(self):
+        for name in ("NETBIRD_DOMAIN", "NB_POSTGRES_PASSWORD", "NB_REDIS_PASSWORD", "NB_HA_SECRET",
+                     "NB_RELAY_SECRET", "NB_TURN_SECRET", "NB_DATASTORE_ENCRYPTION_KEY"):
+            with self.assertRaises(KeyError):
+                rendered({**example(), name: ""})
+
+    def test_init_makes_fresh_secrets_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for file in ("init.sh", ".env.example"):
+                with open(os.path.join(folder, file), "w") as out:
+                    out.write(read("deploy/compose/" + file))
+            run = lambda: subprocess.run(["sh", "init.sh", "nb.example"], cwd=folder,
+                                         capture_output=True, text=True)
+            self.assertEqual(run().returncode, 0)
+            with open(os.path.join(folder, ".env")) as file:
+                made = file.read()
+            self.assertIn("NETBIRD_DOMAIN=nb.example\n", made)
+            self.assertNotIn("change-me", made)
+            self.assertNotIn("AAAAAAAAAA", made)
+            self.assertEqual(os.stat(os.path.join(folder, ".env")).st_mode & 0o077, 0)
+            self.assertNotEqual(run().returncode, 0)
+            with open(os.path.join(folder, ".env")) as file:
+                self.assertEqual(file.read(), made)
+
+
+class Files(unittest.TestCase):
+    def test_yaml_and_json_are_well_formed(self):
+        for path in ("deploy/compose/compose.yml", "deploy/traefik/traefik.yml",
+                     "deploy/traefik/dynamic.yml", "deploy/monitoring/prometheus.yml",
+                     "deploy/monitoring/alerts.yml", "deploy/helm/netbird-ha/Chart.yaml",
+                     "deploy/helm/netbird-ha/values.yaml"):
+            self.assertTrue(yaml.safe_load(read(path)), path)
+        json.loads(read("deploy/monitoring/grafana-netbird-ha.json"))
+
+    def test_haproxy_reads_its_file(self):
+        text = read("deploy/haproxy/haproxy.cfg")
+        env = {name: "127.0.0.1:1" if name.endswith(("_ADDRESS", "_BIND")) else "1"
+               for name in re.findall(r"\$\{(\w+)\}", text)}
+        env["NB_HAPROXY_SOCKET"] = "/tmp/nb-haproxy-check.sock"
+        done = subprocess.run(["haproxy", "-c", "-f", os.path.join(ROOT,
+                                                                   "deploy/haproxy/haproxy.cfg")],
+                              env={"PATH": os.environ["PATH"], **env}, capture_output=True,
+                              text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_traefik_routes_go_to_services_that_are_there(self):
+        config = yaml.safe_load(read("deploy/traefik/dynamic.yml"))["http"]
+        for name, router in config["routers"].items():
+            self.assertIn(router["service"], config["services"], name)
+        hosts = set(re.findall(r"://(nb-[\w-]+):", read("deploy/traefik/dynamic.yml")))
+        self.assertLessEqual(hosts, set(rendered(example())["services"]))
+
+    def test_monitoring_names_metrics_that_exist(self):
+        known = {"up"}
+        for server in ("management", "signal", "relay"):
+            for line in read(f"tests/data/metrics-{server}.txt").splitlines():
+                name, kind = line.split()[:2]
+                known.add(name)
+                if kind == "histogram":
+                    known |= {name + suffix for suffix in ("_bucket", "_sum", "_count")}
+        expressions = [rule["expr"]
+                       for group in yaml.safe_load(read("deploy/monitoring/alerts.yml"))["groups"]
+                       for rule in group["rules"]]
+        dashboard = json.loads(read("deploy/monitoring/grafana-netbird-ha.json"))
+        expressions += [target["expr"] for panel in dashboard["panels"]
+                        for target in panel["targets"]]
+        words = {"sum", "rate", "increase", "histogram_quantile", "by", "le", "job", "instance",
+                 "type", "transport"}
+        self.assertGreater(len(expressions), 30)
+        for expression in expressions:
+            bare = re.sub(r'"[^"]*"|\[[^\]]*\]', "", expression)
+            for name in re.findall(r"[a-z_][a-z0-9_]*", bare):
+                self.assertTrue(name in known | words, f"{name} in {expression}")
+
+    def test_systemd_units_start_what_is_installed(self):
+        folder = os.path.join(ROOT, "deploy/systemd")
+        units = [name for name in os.listdir(folder) if name.endswith(".service")]
+        self.assertEqual(len(units), 3)
+        for name in units:
+            text = read("deploy/systemd/" + name)
+            program = re.search(r"^ExecStart=/usr/bin/(\S+)", text, re.M).group(1)
+            self.assertTrue(os.access(os.path.join(given.bin, program), os.X_OK), program)
+            self.assertIn("NoNewPrivileges=yes", text)
+
+    def test_images_copy_and_start_binaries_at_upstreams_path(self):
+        text = read("deploy/docker/Dockerfile")
+        for target, entry in (("management", '["/go/bin/netbird-mgmt", "management"]'),
+                              ("signal", '["/go/bin/netbird-signal", "run"]'),
+                              ("relay", '["/go/bin/netbird-relay"]')):
+            stage = text.split(f" AS {target}\n")[1].split("\nFROM ")[0]
+            self.assertIn("ENTRYPOINT " + entry, stage)
+            self.assertIn(f"COPY --from=build /out/{json.loads(entry)[0].split('/')[-1]} ", stage)
+
+
+class Seed(unittest.TestCase):
+    def test_seed_makes_owner_and_setup_key(self):
+        from servers import Deployment
+        site = Deployment("sqlite", given.bin, {"EmbeddedIdP": {
+            "Enabled": True, "Issuer": "http://127.0.0.1:1/oauth2",
+            "Storage": {"Type": "sqlite3"}}})
+        try:
+            folder = site.servers[0].folder
+            # The key to the database comes from the environment, as in the container.
+            env = {**os.environ, **site.servers[0].env,
+                   "NB_MGMT_EXEC": os.path.join(given.bin, "netbird-mgmt"),
+                   "NB_MGMT_CONFIG": os.path.join(folder, "management.json"),
+                   "NB_DATADIR": folder}
+            argv = ["sh", os.path.join(COMPOSE, "seed.sh"), f"http://127.0.0.1:{site.port}",
+                    "me@example.org", "Me"]
+            for said in ("owner me@example.org made", "set up already"):
+                done = subprocess.run(argv, env=env, input="Secret \"quoted\" 1\n", text=True,
+                                      capture_output=True, timeout=60)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn(said, done.stderr)
+                self.assertRegex(done.stdout,
+                                 r"^[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\n$")
+            keys = site.database.run("SELECT COUNT(*) FROM setup_keys")
+            self.assertEqual(int(keys), 2)
+            self.assertEqual(site.database.run("SELECT role FROM users"), "owner")
+        finally:
+            site.stop()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True, help="where the servers are")
+    given, rest = parser.parse_known_args()
+    given.bin = os.path.abspath(given.bin)
+    unittest.main(argv=[sys.argv[0], "-v", *rest])
