@@ -75,15 +75,16 @@ class Answer:
 
 
 class Client:
-    def __init__(self, port, description, authorization=None):
+    def __init__(self, port, description, authorization=None, address=None):
         self.port, self.description, self.authorization = port, description, authorization
+        self.address = address  # of ours, on loopback: limits are counted by it
         self.connection = None
 
-    def at(self, port):
-        return Client(port, self.description, self.authorization)
+    def at(self, port, address=None):
+        return Client(port, self.description, self.authorization, address)
 
     def as_(self, authorization):
-        return Client(self.port, self.description, authorization)
+        return Client(self.port, self.description, authorization, self.address)
 
     def raw(self, method, path, body=None, headers=None):
         headers = dict(headers or {})
@@ -95,7 +96,9 @@ class Client:
             body = body.encode()
         for attempt in (1, 2):
             if self.connection is None:
-                self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+                self.connection = http.client.HTTPConnection(
+                    "127.0.0.1", self.port, timeout=60,
+                    source_address=(self.address, 0) if self.address else None)
             try:
                 self.connection.request(method, path, body, headers)
                 response = self.connection.getresponse()

@@ -198,9 +198,11 @@ class Balancer:
 
 
 class Deployment:
-    """`engine` postgres: two instances over Redis behind HAProxy; sqlite: one alone."""
+    """`engine` postgres: two instances over Redis behind HAProxy; sqlite: one alone.
 
-    def __init__(self, engine, binaries, settings=None, env=None):
+    `prepare` is given the data directory of each instance before it starts."""
+
+    def __init__(self, engine, binaries, settings=None, env=None, prepare=None):
         self.engine = engine
         self.folder = tempfile.mkdtemp(prefix="nb-rest-")
         os.chmod(self.folder, 0o711)  # PostgreSQL has a user of its own where root runs it
@@ -231,6 +233,8 @@ class Deployment:
         if engine == "sqlite":
             self.database = Sqlite(os.path.join(self.folder, "m1", "store.db"))
         for server in self.servers:
+            if prepare:
+                prepare(server.folder)
             server.start()
         self.parts += self.servers
         for server in self.servers:

@@ -1,4 +1,4 @@
-"""contract/rest-api.md §11, cases 17, 21 to 31, 42, 48, 81: what needs a deployment of its own."""
+"""contract/rest-api.md §11, cases 21 to 31, 42, 48, 81: what needs a deployment of its own."""
 
 import os
 import threading
@@ -12,14 +12,17 @@ from tokens import new_token
 PASSWORD = "Secret-Password-1"
 
 
+def embedded_settings():
+    return {"EmbeddedIdP": {
+        "Enabled": True, "Issuer": "http://127.0.0.1:1/oauth2",
+        "Storage": {"Type": "sqlite3" if engine() == "sqlite" else "postgres"}}}
+
+
 def embedded():
     """With the embedded identity provider, set up by nobody yet."""
     if "embedded" not in shared:
-        settings = {"EmbeddedIdP": {
-            "Enabled": True, "Issuer": "http://127.0.0.1:1/oauth2",
-            "Storage": {"Type": "sqlite3" if engine() == "sqlite" else "postgres"}}}
         shared["embedded"] = Deployment(
-            engine(), os.environ["NB_BINARY_DIR"], settings,
+            engine(), os.environ["NB_BINARY_DIR"], embedded_settings(),
             {"NB_SETUP_PAT_ENABLED": "true"})
     return shared["embedded"]
 
@@ -120,6 +123,47 @@ class Setup(unittest.TestCase):
                            message="user invite not found")
         self.anonymous.delete("/api/users/invites/" + token, status=401)
 
+    def accept(self, port, address, token, password):
+        """Straight at one instance and from an address of its own: the balancer has few tries."""
+        return self.anonymous.at(port, address).raw(
+            "POST", f"/api/users/invites/{token}/accept", {"password": password})
+
+    def test_28_an_invite_is_accepted_with_a_strong_password(self):
+        made = self.invite(role="network_admin").json
+        port = self.site.servers[-1].port
+        for password, message in (("password1", "uppercase"), ("Password1", "special"),
+                                  ("Password!", "digit"), ("Pw1!", "8 characters"), ("", "required")):
+            weak = self.accept(port, "127.0.0." + str(20 + len(password)), made["invite_token"],
+                               password)
+            self.assertEqual(weak.status, 422, weak.body)
+            self.assertIn(message, weak.message)
+        accepted = self.accept(port, "127.0.0.40", made["invite_token"], PASSWORD)
+        self.assertEqual((accepted.status, accepted.json), (200, {"success": True}))
+        listed = [u for u in self.owner().get("/api/users").json if u["email"] == made["email"]]
+        self.assertEqual([(u["role"], u["idp_id"], u["status"]) for u in listed],
+                         [("network_admin", "local", "active")])
+        self.assertNotIn(made["id"], [i["id"] for i in self.owner().get("/api/users/invites").json])
+        again = self.accept(port, "127.0.0.41", made["invite_token"], PASSWORD)
+        self.assertEqual((again.status, again.message), (404, "user invite not found"))
+
+    def test_29_two_who_accept_one_invite(self):
+        made = self.invite().json
+        answers = []
+
+        def accept(port, i):
+            answers.append(self.accept(port, f"127.0.0.{50 + i}", made["invite_token"], PASSWORD))
+
+        ports = [self.site.servers[0].port, self.site.servers[-1].port] * 2
+        threads = [threading.Thread(target=accept, args=(port, i)) for i, port in enumerate(ports)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(answer.status for answer in answers),
+                         [200] + [404] * (len(ports) - 1), [answer.body for answer in answers])
+        listed = [u for u in self.owner().get("/api/users").json if u["email"] == made["email"]]
+        self.assertEqual(len(listed), 1)
+
     def test_30_few_tries_per_address(self):
         statuses = [self.anonymous.raw("GET", "/api/users/invites/" + new_token("nbi_")).status
                     for _ in range(12)]
@@ -132,6 +176,11 @@ class Setup(unittest.TestCase):
         made = self.invite().json
         fresh = self.owner().post(f"/api/users/invites/{made['id']}/regenerate").json
         self.assertNotEqual(fresh["invite_token"], made["invite_token"])
+        port = self.site.servers[-1].port
+        look = lambda token, status: self.anonymous.at(port, "127.0.0.60").get(
+            "/api/users/invites/" + token, status=status)
+        look(made["invite_token"], 404)
+        self.assertTrue(look(fresh["invite_token"], 200).json["valid"])
         self.owner().delete(f"/api/users/invites/{made['id']}")
         self.owner().delete(f"/api/users/invites/{made['id']}", status=404)
 
@@ -169,6 +218,23 @@ class Setup(unittest.TestCase):
         events = self.owner().get("/api/events/audit").json
         self.assertIn("user.password.change", [e["activity_code"] for e in events])
 
+    def test_mfa_of_local_users_is_a_setting(self):
+        """contract/auth-idp.md §3.6: events 123 and 124, and only when it really changes."""
+        account = self.owner().get("/api/accounts").json[0]
+        settings = account["settings"]
+        self.assertTrue(settings["embedded_idp_enabled"])
+        self.assertFalse(settings["local_mfa_enabled"])
+        events = lambda: [e["activity_code"] for e in self.owner().get("/api/events/audit").json
+                          if "mfa" in e["activity_code"]]
+        for wanted in (True, True, False):
+            settings["local_mfa_enabled"] = wanted
+            stored = self.owner().put("/api/accounts/" + account["id"], {"settings": settings}).json
+            self.assertEqual(stored["settings"]["local_mfa_enabled"], wanted)
+            self.assertEqual(self.owner().get("/api/accounts").json[0]["settings"]
+                             ["local_mfa_enabled"], wanted)
+        self.assertEqual(events(), ["account.setting.local.mfa.disable",
+                                    "account.setting.local.mfa.enable"])
+
     def test_81_identity_providers(self):
         path = "/api/identity-providers"
         body = {"type": "keycloak", "name": "kc", "client_id": "c", "client_secret": "s",
@@ -182,3 +248,19 @@ class Setup(unittest.TestCase):
         self.owner().get(path + "/unknown", status=404, message="identity provider not found")
         self.owner().put(path + "/unknown", body, status=404)
         self.assertEqual(self.owner().get(path).json, [])
+
+
+class SetupWithoutTokens(unittest.TestCase):
+    """NB_SETUP_PAT_ENABLED is off, as it is by default."""
+
+    def test_24_what_is_said_of_a_token_is_ignored(self):
+        site = Deployment(engine(), os.environ["NB_BINARY_DIR"], embedded_settings())
+        try:
+            body = {"email": "o@example.org", "name": "O", "password": PASSWORD,
+                    "create_pat": True, "pat_expire_in": 366}
+            made = Client(site.port, description()).post("/api/setup", body).json
+            self.assertEqual(sorted(made), ["email", "user_id"])
+            # The account appears with the first login.
+            self.assertEqual(int(site.database.run("SELECT COUNT(*) FROM accounts")), 0)
+        finally:
+            site.stop()

@@ -1,0 +1,79 @@
+"""contract/rest-api.md §11, cases 17 and 80: budgets of personal tokens, and the database of places."""
+
+import os
+import sqlite3
+
+from case import Case, description, engine, provider, shared
+from client import Client
+from servers import Deployment
+
+PLACES = [(2950159, "EU", "Europe", "DE", "Germany", "Berlin"),
+          (2911298, "EU", "Europe", "DE", "Germany", "Hamburg"),
+          (9911298, "EU", "Europe", "DE", "Germany", "Hamburg"),
+          (2988507, "EU", "Europe", "FR", "France", "Paris"),
+          (3017382, "EU", "Europe", "FR", "France", "")]
+
+
+def place_database(folder):
+    """As upstream unpacks it (contract/signal-relay-ops.md)."""
+    with sqlite3.connect(os.path.join(folder, "geonames_20260101.db")) as database:
+        database.execute("CREATE TABLE geonames (geoname_id INTEGER, continent_code TEXT, "
+                         "continent_name TEXT, country_iso_code TEXT, country_name TEXT, "
+                         "city_name TEXT)")
+        database.executemany("INSERT INTO geonames VALUES (?, ?, ?, ?, ?, ?)", PLACES)
+
+
+def limited():
+    """Two requests per personal token, and then one in ten minutes."""
+    if "limited" not in shared:
+        shared["limited"] = Deployment(
+            engine(), os.environ["NB_BINARY_DIR"], {"HttpConfig": provider().settings()},
+            {"NB_API_RATE_LIMITING_ENABLED": "true", "NB_API_RATE_LIMITING_BURST": "2",
+             "NB_API_RATE_LIMITING_RPM": "1"}, prepare=place_database)
+    return shared["limited"]
+
+
+class Limits(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.site = limited()
+        cls.db = cls.site.database
+        cls.anonymous = Client(cls.site.port, description())
+        cls.owner = cls.jwt_client("owner-1", email="olga@example.org", name="Olga Owner")
+        cls.account = cls.owner.get("/api/accounts").json[0]["id"]
+
+    def test_17_a_token_has_one_budget_on_all_instances(self):
+        token = "Token " + self.insert_token("owner-1")
+        ports = [self.site.servers[0].port, self.site.servers[-1].port]
+        for port in ports:
+            self.anonymous.at(port).as_(token).get("/api/groups")
+        for port in ports:
+            client = self.anonymous.as_(token).at(port)
+            refused = client.get("/api/groups", status=429, message="too many requests")
+            self.assertTrue(refused.header("Retry-After"))
+            self.assertEqual(refused.json["code"], 429)
+        agent = {"User-Agent": "terraform-provider-netbird/1 Terraform/1.9"}
+        self.anonymous.as_(token).get("/api/groups", headers=agent)
+
+    def test_17_other_credentials_have_their_own(self):
+        for _ in range(4):
+            self.owner.get("/api/groups")
+        other = "Token " + self.insert_token("owner-1")
+        self.anonymous.as_(other).get("/api/groups")
+
+    def test_80_places(self):
+        member = self.jwt_client("user-1", email="u@example.org", name="User")
+        member.get("/api/users", status=403)  # joins, and waits for approval
+        self.owner.post("/api/users/user-1/approve")
+        countries = member.get("/api/locations/countries").json
+        self.assertEqual(countries, [{"country_code": "FR", "country_name": "France"},
+                                     {"country_code": "DE", "country_name": "Germany"}])
+        upper = member.get("/api/locations/countries/DE/cities").json
+        self.assertEqual([city["city_name"] for city in upper], ["Berlin", "Hamburg"])
+        self.assertEqual(upper[0]["geoname_id"], 2950159)
+        self.assertEqual(member.get("/api/locations/countries/de/cities").json, upper)
+        self.assertEqual(member.get("/api/locations/countries/zz/cities").json, [])
+        for bad in ("xyz", "d", "1a", "%C3%A4"):
+            member.get(f"/api/locations/countries/{bad}/cities", status=422,
+                       message="invalid country code")
+        self.anonymous.get("/api/locations/countries", status=401)
