@@ -2,6 +2,7 @@
 
 #include "management/store/constraints.h"
 #include "management/store/migrations.h"
+#include "management/store/store_work.h"
 
 namespace nb::management {
 
@@ -19,6 +20,20 @@ Result<std::vector<AccountSerial>> raise_serials(sql::Database& database, std::u
       out.push_back({AccountId(rows[i].string(0)), static_cast<std::uint64_t>(rows[i].integer(1))});
     return out;
   });
+}
+
+Result<std::vector<std::string>> live_instances(sql::Database& database, Instant deadline) {
+  using Ids = std::vector<std::string>;
+  return database.run_blocking<Ids>(
+      deadline, {.read_only = true}, [](sql::Session& session) -> Result<Ids> {
+        NB_LET(const sql::Rows rows,
+               session.query(fmt::format("SELECT id FROM nb_instances WHERE lease_until > {} "
+                                         "ORDER BY id",
+                                         work::now_ms(session))));
+        Ids out;
+        for (std::size_t i = 0; i < rows.size(); ++i) out.push_back(rows[i].string(0));
+        return out;
+      });
 }
 
 Result<SchemaState> schema_state(sql::Database& database, Instant deadline) {

@@ -16,6 +16,9 @@ namespace nb::management {
 Result<std::vector<AccountSerial>> raise_serials(sql::Database& database, std::uint64_t step,
                                                  Instant deadline);
 
+/// Ids of servers whose lease on the database has not ended.
+Result<std::vector<std::string>> live_instances(sql::Database& database, Instant deadline);
+
 struct SchemaState {
   int applied = 0;  // migrations of the main database
   int wanted = 0;

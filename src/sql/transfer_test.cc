@@ -1,0 +1,131 @@
+// Values of every kind on their way from SQLite to PostgreSQL.
+#include "sql/transfer.h"
+
+#include "sql/test_database.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace nb::sql {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class TransferTest : public testing::Test {
+ protected:
+  void source(const std::string& script) {
+    const auto done = from_->run_blocking<void>(
+        test::soon(), {}, [script](Session& session) { return session.script(script); });
+    ASSERT_TRUE(done) << done.error().text;
+  }
+  void target(const std::string& script) { test::postgres().psql(script, to_name_.name()); }
+  std::string ask(const std::string& query) {
+    return test::postgres().psql(query, to_name_.name());
+  }
+  Result<TransferReport> transfer() {
+    return sql::transfer(*from_, *to_, {.component = "test"}, test::soon());
+  }
+  test::TestDatabase from_name_{Engine::kSqlite};
+  test::TestDatabase to_name_{Engine::kPostgres};
+  std::unique_ptr<Database> from_ = from_name_.open();
+  std::unique_ptr<Database> to_ = to_name_.open();
+};
+
+TEST_F(TransferTest, EveryKindOfValueArrivesAsItWas) {
+  source(
+      "CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, b numeric, n INTEGER, r REAL, at "
+      "datetime, bytes BLOB, j json, s TEXT);"
+      "INSERT INTO t VALUES (7, 1, -9223372036854775808, 0.1, "
+      "'2026-11-22 10:34:25.029526158+00:00', x'00ff', '{\"a\": 1}', 'ä ''q''');"
+      "INSERT INTO t VALUES (9, 0, 5, 1e300, '0001-01-01 00:00:00+00:00', x'', NULL, '');"
+      "INSERT INTO t (id, r) VALUES (10, 0.30000000000000004);"
+      "INSERT INTO t VALUES (11, NULL, NULL, NULL, NULL, NULL, NULL, NULL)");
+  target(
+      "CREATE TABLE t (id bigserial PRIMARY KEY, b boolean, n bigint, r numeric, at timestamptz, "
+      "bytes bytea, j json, s text)");
+  const auto report = transfer();
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(report->rows, 4);
+  EXPECT_THAT(report->notes, IsEmpty());
+  EXPECT_EQ(ask("SET TimeZone='UTC'; SELECT id, b, n, r, at, bytes, j, s FROM t ORDER BY id"),
+            "7|t|-9223372036854775808|0.1|2026-11-22 10:34:25.029526+00|\\x00ff|{\"a\": 1}|ä 'q'\n"
+            "9|f|5|" +
+                ask("SELECT r FROM t WHERE id = 9") +
+                "|0001-01-01 00:00:00+00|\\x||\n"
+                "10|||0.30000000000000004||||\n"
+                "11|||||||");
+  EXPECT_EQ(ask("INSERT INTO t (s) VALUES ('next') RETURNING id"), "12");
+}
+
+TEST_F(TransferTest, WhatPostgresCannotHoldIsToldAndTheRowKept) {
+  source(
+      "CREATE TABLE t (id TEXT, at datetime, s TEXT);"
+      "INSERT INTO t VALUES ('1', 'yesterday', CAST(x'61ff62' AS TEXT))");
+  const auto report = transfer();
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(ask("SELECT id, at IS NULL, s FROM t"),
+            "1|t|a\xEF\xBF\xBD"
+            "b");
+  EXPECT_EQ(report->notes.size(), 3U) << "the table was made, two values were changed";
+}
+
+TEST_F(TransferTest, ForeignKeysStandAsideAndComeBack) {
+  source(
+      "CREATE TABLE a_child (id TEXT PRIMARY KEY, parent TEXT);"
+      "CREATE TABLE parent (id TEXT PRIMARY KEY);"
+      "INSERT INTO parent VALUES ('p');"
+      "INSERT INTO a_child VALUES ('1', 'p'), ('2', 'gone')");
+  target(
+      "CREATE TABLE parent (id text PRIMARY KEY);"
+      "CREATE TABLE a_child (id text PRIMARY KEY, parent text, CONSTRAINT fk FOREIGN KEY (parent) "
+      "REFERENCES parent (id))");
+  const auto report = transfer();
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(ask("SELECT COUNT(*) FROM a_child"), "2");
+  EXPECT_THAT(report->notes, ElementsAre(HasSubstr("foreign key fk")));
+  EXPECT_THROW(target("INSERT INTO a_child VALUES ('3', 'gone')"), std::runtime_error);
+}
+
+TEST_F(TransferTest, GoesOnAfterTheLastWholeTable) {
+  source(
+      "CREATE TABLE a (id TEXT); CREATE TABLE b (id TEXT); CREATE TABLE c (id TEXT);"
+      "INSERT INTO a VALUES ('1'); INSERT INTO b VALUES ('1'), ('2'); INSERT INTO c VALUES ('x')");
+  target("CREATE TABLE c (id text CHECK (id <> 'x'))");
+  EXPECT_FALSE(transfer());
+  EXPECT_THAT(*unfinished_transfers(*to_, test::soon()), ElementsAre("test"));
+  source("UPDATE c SET id = 'y'; INSERT INTO a VALUES ('2')");
+  const auto report = transfer();
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(report->resumed, 1) << "b; a was written to meanwhile";
+  EXPECT_EQ(report->rows, 5);
+  EXPECT_EQ(ask("SELECT COUNT(*) FROM a"), "2");
+  EXPECT_THAT(*unfinished_transfers(*to_, test::soon()), IsEmpty());
+  const auto again = transfer();
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Code::kFailedPrecondition);
+}
+
+TEST_F(TransferTest, MoreRowsThanOneBatchArriveInTheirOrder) {
+  source(
+      "CREATE TABLE t (id TEXT);"
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1234)"
+      "INSERT INTO t SELECT printf('%d', i) FROM n");
+  target("CREATE TABLE t (id text, place bigint GENERATED BY DEFAULT AS IDENTITY)");
+  const auto report = transfer();
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_EQ(ask("SELECT COUNT(*) FROM t WHERE id = place::text"), "1234");
+}
+
+TEST_F(TransferTest, RowsOfOthersAreNeverMixedIn) {
+  source("CREATE TABLE t (id TEXT); INSERT INTO t VALUES ('ours')");
+  target("CREATE TABLE t (id text); INSERT INTO t VALUES ('theirs')");
+  const auto report = transfer();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(ask("SELECT id FROM t"), "theirs");
+}
+
+}  // namespace
+}  // namespace nb::sql
