@@ -61,6 +61,15 @@ std::string all_addresses() {
   return ipv6_available() ? "::" : "0.0.0.0";
 }
 
+Result<net::ListenerConfig> listen_at(std::string_view name, const std::string& text) {
+  const auto parsed = parse_host_port(text);
+  if (!parsed) return fail(Code::kInvalidArgument, "{} {}: {}", name, text, parsed.error().text);
+  net::ListenerConfig out;
+  out.address = parsed->host.empty() ? all_addresses() : parsed->host;
+  out.port = parsed->port;
+  return out;
+}
+
 Result<> finish_service(ServiceConfig& config, std::vector<std::string>& warnings) {
   TlsConfig& tls = config.tls;
   if (!tls.ssl_dir.empty() && tls.letsencrypt_dir.empty()) tls.letsencrypt_dir = tls.ssl_dir;

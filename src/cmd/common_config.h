@@ -83,7 +83,8 @@ struct ServiceConfig {
   HaConfig ha;
 };
 
-enum class Service : std::uint8_t { kSignal, kManagement, kRelay };
+/// kCombined: netbird-server, whose addresses are its own rows.
+enum class Service : std::uint8_t { kSignal, kManagement, kRelay, kCombined };
 /// Ports, TLS, limits, proxies, health; then logging and HA, which commands that only work on the
 /// stores share.
 void add_service_rows(config::Table& table, ServiceConfig& config, Service service);
@@ -94,6 +95,9 @@ void add_ha_rows(config::Table& table, HaConfig& config, Service service);
 
 /// Numeric; IPv6 too where there is any.
 [[nodiscard]] std::string all_addresses();
+
+/// "[host]:port" as a listener; without a host: all addresses. `name`: of the setting, for errors.
+[[nodiscard]] Result<net::ListenerConfig> listen_at(std::string_view name, const std::string& text);
 
 /// Fills derived values: ports, threads, instance id.
 /// Errors   half a certificate pair, a domain without certificates, bad HA settings.

@@ -2,6 +2,7 @@
 
 #include "cmd/mgmt_config.h"
 #include "cmd/relay_config.h"
+#include "cmd/server_config.h"
 #include "cmd/signal_config.h"
 
 namespace nb::cmd {
@@ -45,10 +46,16 @@ std::string configuration_page() {
     add_relay_rows(table, config);
     out += config::markdown("netbird-relay", table);
   }
-  MgmtConfig config;
+  {
+    MgmtConfig config;
+    config::Table table;
+    add_mgmt_rows(table, config);
+    out += config::markdown("netbird-mgmt management", table);
+  }
+  ServerConfig config;
   config::Table table;
-  add_mgmt_rows(table, config);
-  out += config::markdown("netbird-mgmt management", table);
+  add_server_rows(table, config);
+  out += config::markdown("netbird-server", table);
   while (out.ends_with("\n\n")) out.pop_back();
   return out;
 }

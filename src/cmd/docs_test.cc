@@ -2,6 +2,7 @@
 #include "cmd/docs_page.h"
 #include "cmd/mgmt_config.h"
 #include "cmd/relay_config.h"
+#include "cmd/server_config.h"
 #include "cmd/signal_config.h"
 #include "support/golden.h"
 
@@ -44,6 +45,84 @@ TEST(Docs, HelpOfManagementIsUpToDate) {
   config::Cli cli("netbird-mgmt", "NetBird management server", "test");
   cli.command(std::move(command));
   test::expect_golden("tests/data/help-management.txt", cli.help_text(&cli.commands()[0]));
+}
+
+TEST(Docs, HelpOfServerIsUpToDate) {
+  ServerConfig config;
+  config::Table table;
+  add_server_rows(table, config);
+  auto command = server_command(table, config);
+  command.path = "run";
+  command.help = "Start the server";
+  config::Cli cli("netbird-server", "NetBird server", "test");
+  cli.command(std::move(command));
+  test::expect_golden("tests/data/help-server.txt", cli.help_text(&cli.commands()[0]));
+}
+
+/// contract/signal-relay-ops.md §5.2.
+TEST(Docs, EveryKeyOfConfigYamlIsKnown) {
+  ServerConfig config;
+  config::Table table;
+  add_server_rows(table, config);
+  for (const std::string key : {"listenAddress",
+                                "exposedAddress",
+                                "metricsPort",
+                                "healthcheckAddress",
+                                "logLevel",
+                                "logFile",
+                                "tls.certFile",
+                                "tls.keyFile",
+                                "tls.letsencrypt.enabled",
+                                "tls.letsencrypt.dataDir",
+                                "tls.letsencrypt.domains",
+                                "tls.letsencrypt.email",
+                                "tls.letsencrypt.awsRoute53",
+                                "stunPorts",
+                                "authSecret",
+                                "dataDir",
+                                "relays.addresses",
+                                "relays.credentialsTTL",
+                                "relays.secret",
+                                "signalUri",
+                                "disableAnonymousMetrics",
+                                "disableGeoliteUpdate",
+                                "auth.issuer",
+                                "auth.localAuthDisabled",
+                                "auth.signKeyRefreshEnabled",
+                                "auth.mfaSessionMaxLifetime",
+                                "auth.mfaSessionIdleTimeout",
+                                "auth.mfaSessionRememberMe",
+                                "auth.sessionCookieEncryptionKey",
+                                "auth.storage.type",
+                                "auth.dashboardRedirectURIs",
+                                "auth.cliRedirectURIs",
+                                "auth.dashboardPostLogoutRedirectURIs",
+                                "auth.grantTypes",
+                                "auth.owner.email",
+                                "auth.owner.password",
+                                "store.engine",
+                                "store.dsn",
+                                "store.encryptionKey",
+                                "store.file",
+                                "activityStore.engine",
+                                "activityStore.dsn",
+                                "activityStore.file",
+                                "authStore.engine",
+                                "authStore.dsn",
+                                "authStore.file",
+                                "reverseProxy.trustedHTTPProxies",
+                                "reverseProxy.trustedHTTPProxiesCount",
+                                "reverseProxy.trustedPeers",
+                                "supportedSyncMessageVersions",
+                                "ha.enabled",
+                                "ha.redisAddress",
+                                "ha.redisPassword",
+                                "ha.redisDB",
+                                "ha.instanceId"}) {
+    bool known = false;
+    for (const auto& setting : table.settings()) known |= setting.key == "server." + key;
+    EXPECT_TRUE(known) << key;
+  }
 }
 
 /// Upstream's and the fork's names (contract/signal-relay-ops.md §2.1, §6.2): each must exist.

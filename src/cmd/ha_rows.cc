@@ -42,6 +42,21 @@ constexpr Option<HaConfig> kSignalSecret[] = {
      .max = 1'024,
      .help = "still accepted while the secret is being replaced"},
 };
+// One process, one secret: it may have been given to either server before.
+constexpr Option<HaConfig> kCombinedSecret[] = {
+    {.flag = "ha-secret",
+     .aliases = {"NB_SIGNAL_SECRET"},
+     .member = &HaConfig::secret,
+     .min = 8,
+     .max = 1'024,
+     .help = "signs messages between instances; unsigned ones are then refused"},
+    {.flag = "ha-secret-previous",
+     .aliases = {"NB_SIGNAL_SECRET_PREVIOUS"},
+     .member = &HaConfig::secret_previous,
+     .min = 8,
+     .max = 1'024,
+     .help = "still accepted while the secret is being replaced"},
+};
 constexpr Option<HaConfig> kManagementSecret[] = {
     {.flag = "ha-secret",
      .member = &HaConfig::secret,
@@ -173,6 +188,8 @@ void add_ha_rows(config::Table& table, HaConfig& config, Service service) {
     table.add(kSignalSecret, config);
   } else if (service == Service::kManagement) {
     table.add(kManagementSecret, config);
+  } else if (service == Service::kCombined) {
+    table.add(kCombinedSecret, config);
   }  // relays send nothing to each other
   table.add(kRedis, config.redis);
 }

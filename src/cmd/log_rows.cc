@@ -47,6 +47,7 @@ void add_log_rows(config::Table& table, LogConfig& log, Service service) {
       log.file = "/var/log/netbird/management.log";
       break;
     case Service::kRelay:
+    case Service::kCombined:
       log.file = "console";
       break;
   }

@@ -9,7 +9,8 @@
 
 #include <fmt/chrono.h>
 
-#include <fstream>
+#include <array>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -93,24 +94,9 @@ constexpr Option<SerialFlags> kSerial[] = {
      .help = "more than all changes since the backup was made"},
 };
 
-int complain(const Error& error) {
-  fmt::print(stderr, "netbird-mgmt: {}\n", error.text);
-  return 1;
-}
-
 Result<std::string> read_key(const std::string& path) {
-  std::string text;
-  if (path == "-") {
-    char buffer[256];
-    const std::size_t read = std::fread(buffer, 1, sizeof buffer, stdin);
-    text.assign(buffer, read);
-  } else {
-    std::ifstream file(path);
-    if (!std::getline(file, text))
-      return fail(Code::kNotFound, "--key-file {}: cannot be read", path);
-  }
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
-    text.pop_back();
+  NB_LET(std::string text, read_secret_file("--key-file", path));
+  while (text.ends_with(' ')) text.pop_back();
   if (text.size() < 16 || text.size() > 128)
     return fail(Code::kInvalidArgument, "--key-file {}: a key has 16 to 128 characters", path);
   return text;
@@ -203,76 +189,135 @@ Result<> revoke(MgmtCore& core, const std::string& wanted) {
 
 }  // namespace
 
-struct MgmtAdmin::Verb {
-  MgmtConfig config;
-  config::Table table;
-  SetupKeyFlags setup_key;
-  MigrateFlags migrate;
-  SerialFlags serial;
+namespace {
+
+class MgmtVerbSettings final : public VerbSettings {
+ public:
+  void add_rows(config::Table& table) override { add_mgmt_store_rows(table, config_); }
+  config::Command command(config::Table& table) override { return mgmt_command(table, config_); }
+  [[nodiscard]] LogConfig log() const override { return config_.service.log; }
+  Result<MgmtConfig*> ready() override { return &config_; }
+
+ private:
+  MgmtConfig config_;
 };
 
-void MgmtAdmin::add_to(config::Cli& cli) {
-  struct Plan {
-    const char* path;
-    const char* help;
-    const char* usage;
-    std::size_t arguments;
-    std::function<int(Verb&, const config::Invocation&, const Logger&)> run;
+}  // namespace
+
+VerbProgram mgmt_verbs() {
+  return {.name = "netbird-mgmt", .make = [] { return std::make_unique<MgmtVerbSettings>(); }};
+}
+
+int VerbCall::complain(const Error& error) const {
+  fmt::print(stderr, "{}: {}\n", program, error.text);
+  return 1;
+}
+
+std::function<int(const VerbCall&)> with_core(
+    std::function<Result<>(MgmtCore& core, const VerbCall& call)> work) {
+  return [work = std::move(work)](const VerbCall& call) {
+    const auto core = MgmtCore::open(call.config, {}, kWait, call.log);
+    if (!core) return call.complain(core.error());
+    const Result<> done = work(**core, call);
+    return done ? 0 : call.complain(done.error());
   };
-  const auto with_core = [](auto work) {
-    return [work](Verb& verb, const config::Invocation& invocation, const Logger& log) {
-      const auto core = MgmtCore::open(verb.config, {}, kWait, log);
-      if (!core) return complain(core.error());
-      const Result<> done = work(**core, verb, invocation);
-      return done ? 0 : complain(done.error());
-    };
-  };
-  const Plan plans[] = {
-      {"setup-key create", "make a setup key and print it; running servers accept it at once", "",
-       0, with_core([](MgmtCore& core, Verb& verb, const config::Invocation&) {
-         return create(core, verb.config, verb.setup_key);
-       })},
-      {"setup-key list", "list all setup keys", "", 0,
-       with_core([](MgmtCore& core, Verb&, const config::Invocation&) { return list(core); })},
-      {"setup-key revoke", "no machine may join with this key any more", "<id or key>", 1,
-       with_core([](MgmtCore& core, Verb&, const config::Invocation& invocation) -> Result<> {
-         if (invocation.arguments.empty())
-           return fail(Code::kInvalidArgument,
-                       "setup-key revoke: which one? Give an id or the key");
-         return revoke(core, invocation.arguments.front());
-       })},
-      {"migrate", "bring the database up to date", "", 0,
-       [](Verb& verb, const config::Invocation&, const Logger& log) {
-         return migrate_database(verb.config, verb.migrate.check, log);
-       }},
-      {"doctor", "list damaged rows of the database; exit status 3 if there are any", "", 0,
-       [](Verb& verb, const config::Invocation&, const Logger& log) {
-         return examine_database(verb.config, log);
-       }},
-      {"serial raise", "after a restore: make agents accept network maps again", "", 0,
-       [](Verb& verb, const config::Invocation&, const Logger& log) {
-         return raise_serials(verb.config, static_cast<std::uint64_t>(verb.serial.by), log);
-       }},
-  };
-  for (const Plan& plan : plans) {
-    const auto verb = verbs_.emplace_back(std::make_shared<Verb>());
-    add_mgmt_store_rows(verb->table, verb->config);
-    const std::string path = plan.path;
-    if (path == "setup-key create") verb->table.section("The key").add(kCreate, verb->setup_key);
-    if (path == "serial raise") verb->table.section("Serials").add(kSerial, verb->serial);
-    if (path == "migrate") verb->table.section("Migration").add(kMigrate, verb->migrate);
-    config::Command command = mgmt_command(verb->table, verb->config);
-    command.path = path;
-    command.help = plan.help;
-    command.usage = plan.usage;
-    command.arguments_max = plan.arguments;
-    command.run = [verb, run = plan.run](const config::Invocation& invocation) {
-      auto sink = make_log_sink(verb->config.service.log, "netbird-mgmt");
-      if (!sink) return complain(sink.error());
-      return run(*verb, invocation, Logger(*sink));
-    };
-    cli.command(std::move(command));
+}
+
+Result<std::string> read_secret_file(std::string_view flag, const std::string& path) {
+  std::string text;
+  if (path == "-") {
+    std::array<char, 4'096> buffer{};
+    text.assign(buffer.data(), std::fread(buffer.data(), 1, buffer.size(), stdin));
+  } else {
+    auto read = config::read_file(path, 4'096);
+    if (!read) return fail(read.error().code, "{}: {}", flag, read.error().text);
+    text = *std::move(read);
   }
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  return text;
+}
+
+std::vector<VerbPlan> database_verbs() {
+  const auto key = std::make_shared<SetupKeyFlags>();
+  const auto migrate = std::make_shared<MigrateFlags>();
+  const auto serial = std::make_shared<SerialFlags>();
+  std::vector<VerbPlan> out;
+  out.push_back(
+      {.path = "setup-key create",
+       .help = "make a setup key and print it; running servers accept it at once",
+       .add_rows = [key](config::Table& table) { table.section("The key").add(kCreate, *key); },
+       .run = with_core([key](MgmtCore& core, const VerbCall& call) {
+         return create(core, call.config, *key);
+       })});
+  out.push_back({.path = "setup-key list",
+                 .help = "list all setup keys",
+                 .run = with_core([](MgmtCore& core, const VerbCall&) { return list(core); })});
+  out.push_back({.path = "setup-key revoke",
+                 .help = "no machine may join with this key any more",
+                 .usage = "<id or key>",
+                 .arguments_max = 1,
+                 .run = with_core([](MgmtCore& core, const VerbCall& call) -> Result<> {
+                   if (call.invocation.arguments.empty())
+                     return fail(Code::kInvalidArgument,
+                                 "setup-key revoke: which one? Give an id or the key");
+                   return revoke(core, call.invocation.arguments.front());
+                 })});
+  out.push_back(
+      {.path = "migrate",
+       .help = "bring the database up to date",
+       .add_rows =
+           [migrate](config::Table& table) { table.section("Migration").add(kMigrate, *migrate); },
+       .run = [migrate](const VerbCall& call) { return migrate_database(call, migrate->check); }});
+  out.push_back({.path = "doctor",
+                 .help = "list damaged rows of the database; exit status 3 if there are any",
+                 .run = examine_database});
+  out.push_back(
+      {.path = "serial raise",
+       .help = "after a restore: make agents accept network maps again",
+       .add_rows =
+           [serial](config::Table& table) { table.section("Serials").add(kSerial, *serial); },
+       .run =
+           [serial](const VerbCall& call) {
+             return raise_serials(call, static_cast<std::uint64_t>(serial->by));
+           }});
+  return out;
+}
+
+struct MgmtAdmin::Verb {
+  std::unique_ptr<VerbSettings> settings;
+  config::Table table;
+};
+
+void MgmtAdmin::add(config::Cli& cli, const VerbPlan& plan) {
+  const auto verb = verbs_.emplace_back(std::make_shared<Verb>());
+  verb->settings = program_.make();
+  verb->settings->add_rows(verb->table);
+  if (plan.add_rows) plan.add_rows(verb->table);
+  config::Command command = verb->settings->command(verb->table);
+  command.path = plan.path;
+  command.aliases = plan.aliases;
+  command.help = plan.help;
+  command.usage = plan.usage;
+  command.arguments_max = plan.arguments_max;
+  command.hidden = plan.hidden;
+  command.run = [this, verb, run = plan.run](const config::Invocation& invocation) {
+    const auto complain = [this](const Error& error) {
+      fmt::print(stderr, "{}: {}\n", program_.name, error.text);
+      return 1;
+    };
+    auto sink = make_log_sink(verb->settings->log(), program_.name);
+    if (!sink) return complain(sink.error());
+    const auto config = verb->settings->ready();
+    if (!config) return complain(config.error());
+    const Logger log(*sink);
+    return run({**config, invocation, log, program_.name});
+  };
+  cli.command(std::move(command));
+}
+
+void MgmtAdmin::add_to(config::Cli& cli) {
+  for (const auto& plans : {database_verbs(), user_verbs(), token_verbs()})
+    for (const VerbPlan& plan : plans) add(cli, plan);
 }
 
 }  // namespace nb::cmd

@@ -102,20 +102,26 @@ Result<std::optional<Node>> read_mgmt_file(const std::string& path, const config
   return std::move(*node);
 }
 
-Result<> finish_mgmt(MgmtConfig& config, const config::Table& table, const Node& file,
+Result<> derive_mgmt(MgmtConfig& config, const config::Table& table,
                      std::vector<std::string>& warnings) {
-  NB_TRY(read_mgmt_lists(file, config));
-  config.file = file;
   if (equals_ignore_case(config.device_flow.provider, "none")) config.device_flow.provider.clear();
   if (config.device_flow.scope.empty()) config.device_flow.scope = "openid";
   if (equals_ignore_case(config.idp_manager_type, "none")) config.idp_manager_type.clear();
   trust_proxies(config);
   // Commands on the stores have no ports to check.
-  if (table.find("--port") != nullptr) NB_TRY(finish_service(config.service, warnings));
+  if (table.find("--metrics-port") != nullptr) NB_TRY(finish_service(config.service, warnings));
   NB_TRY(finish_ha(config.service.ha, table, warnings));
   derive(config, table);
-  warn(file, config, warnings);
   return check_parts(config);
+}
+
+Result<> finish_mgmt(MgmtConfig& config, const config::Table& table, const Node& file,
+                     std::vector<std::string>& warnings) {
+  NB_TRY(read_mgmt_lists(file, config));
+  config.file = file;
+  NB_TRY(derive_mgmt(config, table, warnings));
+  warn(file, config, warnings);
+  return {};
 }
 
 config::Command mgmt_command(config::Table& table, MgmtConfig& config,

@@ -177,6 +177,10 @@ struct MgmtConfig {
   MgmtHaConfig ha;
   MgmtLimits limits;
 
+  /// The domain of an account that exists wins over single_account_mode_domain and dns_domain
+  /// (combined server; contract/signal-relay-ops.md §5.3).
+  bool domain_from_account = false;
+
   /// The parsed file, for parts no struct above has yet (IdpManagerConfig, connectors).
   config::Node file;
 };
@@ -184,6 +188,9 @@ struct MgmtConfig {
 /// Rows of `netbird-mgmt management`, bound to `config`, which must outlive the table and not move.
 /// One MgmtConfig per table: rows set defaults that differ between commands.
 void add_mgmt_rows(config::Table& table, MgmtConfig& config);
+/// Those without management.json: files, stores, ports, accounts, HA, load. In the section that is
+/// open.
+void add_mgmt_service_rows(config::Table& table, MgmtConfig& config, Service service);
 /// Rows of commands that work on the stores only (setup-key, admin …): file, data directory, store,
 /// HA and log settings.
 void add_mgmt_store_rows(config::Table& table, MgmtConfig& config);
@@ -192,6 +199,9 @@ void add_mgmt_store_rows(config::Table& table, MgmtConfig& config);
 Result<std::optional<config::Node>> read_mgmt_file(const std::string& path,
                                                    const config::Environment& env, bool required,
                                                    std::vector<std::string>& warnings);
+/// Values that other values decide, whatever file they came from; cross-checks.
+Result<> derive_mgmt(MgmtConfig& config, const config::Table& table,
+                     std::vector<std::string>& warnings);
 /// Nested parts of the file and derived values; cross-checks.
 Result<> finish_mgmt(MgmtConfig& config, const config::Table& table, const config::Node& file,
                      std::vector<std::string>& warnings);

@@ -3,6 +3,7 @@
 #include "base/backoff.h"
 #include "base/log_keys.h"
 #include "cmd/mgmt_settings.h"
+#include "sql/transfer.h"
 
 #include <thread>
 #include <utility>
@@ -63,12 +64,31 @@ Result<std::unique_ptr<MgmtCore>> MgmtCore::open(MgmtConfig& config, std::functi
     log.warn("waiting for the database", {log::f(log::kError, prepared.error().text)});
     std::this_thread::sleep_for(backoff.next());
   }
+  NB_LET(const auto unfinished,
+         sql::unfinished_transfers(*core->database_, core->clock_.now() + kStep));
+  if (!unfinished.empty())
+    return fail(Code::kFailedPrecondition,
+                "{}: migrate-store has not finished with it; run it again to the end", where);
+  if (config.domain_from_account) NB_TRY(core->take_domain(parts, config));
   const SqlStoreOptions options{.announce = std::move(announce),
                                 .dns_domain = config.dns_domain,
                                 .keep_events = config.limits.event_log_enabled};
   core->store_ = make_sql_store(parts, options);
   core->agents_ = make_sql_agent_store(parts, options);
   return core;
+}
+
+Result<> MgmtCore::take_domain(const SqlStoreParts& parts, MgmtConfig& config) {
+  SqlStoreParts quiet = parts;  // what it counts is counted by the store proper
+  quiet.registry = nullptr;
+  const auto store = make_sql_store(quiet, {});
+  const auto account = wait(store->first_account(clock_.now() + kStep));
+  if (!account && account.error().code == Code::kNotFound) return {};
+  if (!account) return account.error();
+  if (account->domain.empty()) return {};
+  config.single_account_mode_domain = account->domain;
+  config.dns_domain = account->domain;
+  return {};
 }
 
 RandomFn MgmtCore::random_words() {

@@ -52,6 +52,8 @@ class MgmtCore {
 
  private:
   MgmtCore();
+  /// An account that exists decides over domains (MgmtConfig::domain_from_account).
+  Result<> take_domain(const management::SqlStoreParts& parts, MgmtConfig& config);
   SystemClock clock_;
   crypto::SystemRandom random_;
   crypto::XidGenerator ids_;

@@ -22,11 +22,6 @@ constexpr auto kWait = 10s;    // for a database that is not there yet
 constexpr std::size_t kFindingsMax = 10'000;
 constexpr int kFound = 3;
 
-int complain(const Error& error) {
-  fmt::print(stderr, "netbird-mgmt: {}\n", error.text);
-  return 1;
-}
-
 Instant in(std::chrono::milliseconds time) {
   return std::chrono::steady_clock::now() + time;
 }
@@ -39,7 +34,7 @@ Result<bool> main_complete(const MgmtConfig& config, const Logger& log) {
   fmt::print("{}: version {}, this program has {}\n", where, state.applied, state.wanted);
   for (const std::string& name : state.pending) fmt::print("missing: {}\n", name);
   for (const std::string& name : state.missing_indexes)
-    fmt::print("missing: unique index {}; netbird-mgmt doctor says why\n", name);
+    fmt::print("missing: unique index {}; the verb doctor says why\n", name);
   return state.complete();
 }
 
@@ -61,22 +56,24 @@ Result<> bring_up_to_date(MgmtConfig& config, const Logger& log) {
 
 }  // namespace
 
-int migrate_database(MgmtConfig& config, bool check_only, const Logger& log) {
+int migrate_database(const VerbCall& call, bool check_only) {
+  MgmtConfig& config = call.config;
+  const Logger& log = call.log;
   if (!check_only)
-    if (const auto done = bring_up_to_date(config, log); !done) return complain(done.error());
+    if (const auto done = bring_up_to_date(config, log); !done) return call.complain(done.error());
   const auto main = main_complete(config, log);
-  if (!main) return complain(main.error());
+  if (!main) return call.complain(main.error());
   const auto events = events_complete(config, log);
-  if (!events) return complain(events.error());
+  if (!events) return call.complain(events.error());
   return *main && *events ? 0 : kFound;
 }
 
-int examine_database(MgmtConfig& config, const Logger& log) {
-  const auto core = MgmtCore::open(config, {}, kWait, log);
-  if (!core) return complain(core.error());
+int examine_database(const VerbCall& call) {
+  const auto core = MgmtCore::open(call.config, {}, kWait, call.log);
+  if (!core) return call.complain(core.error());
   const auto diagnosis =
       examine((*core)->database(), (*core)->cipher(), (*core)->random(), kFindingsMax, in(kLong));
-  if (!diagnosis) return complain(diagnosis.error());
+  if (!diagnosis) return call.complain(diagnosis.error());
   if (diagnosis->findings.empty()) {
     fmt::print("nothing wrong\n");
     return 0;
@@ -89,11 +86,11 @@ int examine_database(MgmtConfig& config, const Logger& log) {
   return kFound;
 }
 
-int raise_serials(MgmtConfig& config, std::uint64_t step, const Logger& log) {
-  const auto core = MgmtCore::open(config, {}, kWait, log);
-  if (!core) return complain(core.error());
+int raise_serials(const VerbCall& call, std::uint64_t step) {
+  const auto core = MgmtCore::open(call.config, {}, kWait, call.log);
+  if (!core) return call.complain(core.error());
   const auto raised = management::raise_serials((*core)->database(), step, in(kStep));
-  if (!raised) return complain(raised.error());
+  if (!raised) return call.complain(raised.error());
   for (const AccountSerial& account : *raised)
     fmt::print("{}\t{}\n", account.id.value(), account.serial);
   return 0;

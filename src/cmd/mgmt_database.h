@@ -1,16 +1,15 @@
-// Verbs of netbird-mgmt that look after the database: migrate, doctor, serial raise.
+// Verbs of the databases: migrate, doctor, serial raise.
 #pragma once
 
-#include "base/log.h"
-#include "cmd/mgmt_config.h"
+#include "cmd/mgmt_admin.h"
 
 #include <cstdint>
 
 namespace nb::cmd {
 
 /// Exit statuses: 0 well, 1 failed, 3 something is missing or wrong and was listed.
-int migrate_database(MgmtConfig& config, bool check_only, const Logger& log);
-int examine_database(MgmtConfig& config, const Logger& log);
-int raise_serials(MgmtConfig& config, std::uint64_t step, const Logger& log);
+int migrate_database(const VerbCall& call, bool check_only);
+int examine_database(const VerbCall& call);
+int raise_serials(const VerbCall& call, std::uint64_t step);
 
 }  // namespace nb::cmd

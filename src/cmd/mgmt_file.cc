@@ -196,20 +196,6 @@ constexpr std::pair<std::string_view, std::string_view> kAccepted[] = {
     {"PerAccountHighestSupportedSyncMessageVersion.*", "account id: newest form of maps to send"},
 };
 
-Result<> read_versions(const Node& file, MgmtConfig& config) {
-  constexpr std::string_view kKey = "PerAccountHighestSupportedSyncMessageVersion";
-  const Node* const map = file.find(kKey);
-  if (map == nullptr || map->null()) return {};
-  if (!map->is_map()) return fail(Code::kInvalidArgument, "{}: must be a map", kKey);
-  for (std::size_t i = 0; i < map->size(); ++i) {
-    const std::string& text = map->at(i).text();
-    if (text != "0" && text != "1") {
-      return fail(Code::kInvalidArgument, "{}.{}: must be 0 or 1", kKey, map->key(i));
-    }
-    config.sync_message_version_per_account.emplace_back(map->key(i), text == "1" ? 1 : 0);
-  }
-  return {};
-}
 }  // namespace
 
 void add_mgmt_file_rows(config::Table& table, MgmtConfig& config) {
@@ -226,11 +212,24 @@ void add_mgmt_file_rows(config::Table& table, MgmtConfig& config) {
   for (const auto& [key, help] : kAccepted) table.describe_key(key, {}, help);
 }
 
+Result<> read_sync_versions(const Node& file, std::string_view key, MgmtConfig& config) {
+  const Node* const map = file.find_path(key);
+  if (map == nullptr || map->null()) return {};
+  if (!map->is_map()) return fail(Code::kInvalidArgument, "{}: must be a map", key);
+  for (std::size_t i = 0; i < map->size(); ++i) {
+    const std::string& text = map->at(i).text();
+    if (text != "0" && text != "1") {
+      return fail(Code::kInvalidArgument, "{}.{}: must be 0 or 1", key, map->key(i));
+    }
+    config.sync_message_version_per_account.emplace_back(map->key(i), text == "1" ? 1 : 0);
+  }
+  return {};
+}
 Result<> read_mgmt_lists(const Node& file, MgmtConfig& config) {
   NB_TRY(config::read_list(file.find("Stuns"), kHost, config.stuns, "Stuns"));
   NB_TRY(config::read_list(file.find_path("TURNConfig.Turns"), kHost, config.turn.turns,
                            "TURNConfig.Turns"));
-  return read_versions(file, config);
+  return read_sync_versions(file, "PerAccountHighestSupportedSyncMessageVersion", config);
 }
 
 }  // namespace nb::cmd

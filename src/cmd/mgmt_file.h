@@ -12,5 +12,7 @@ namespace nb::cmd {
 void add_mgmt_file_rows(config::Table& table, MgmtConfig& config);
 /// Lists and maps of the file, which rows cannot describe.
 Result<> read_mgmt_lists(const config::Node& file, MgmtConfig& config);
+/// `key`: a map of account ids to 0 or 1.
+Result<> read_sync_versions(const config::Node& file, std::string_view key, MgmtConfig& config);
 
 }  // namespace nb::cmd

@@ -28,6 +28,7 @@ class MgmtIdp {
                                                idp::Hooks hooks, std::chrono::milliseconds wait,
                                                prometheus::Registry& registry, Logger log);
   [[nodiscard]] idp::Provider& provider() { return *provider_; }
+  [[nodiscard]] sql::Database& database() { return *database_; }
 
  private:
   std::unique_ptr<sql::Database> database_;

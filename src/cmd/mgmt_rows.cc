@@ -17,8 +17,10 @@ Result<> check_sqlite_file(std::string_view value) {
   return {};
 }
 
-constexpr Option<MgmtConfig> kPaths[] = {
+constexpr Option<MgmtConfig> kFile[] = {
     {.flag = "config", .member = &MgmtConfig::config_file, .help = "management.json"},
+};
+constexpr Option<MgmtConfig> kPaths[] = {
     {.flag = "datadir",
      .member = &MgmtConfig::datadir,
      .help = "directory of the databases; the file's Datadir is not used"},
@@ -292,7 +294,6 @@ Result<> check_stores(const MgmtConfig& config) {
 }
 
 void add_store_rows(config::Table& table, MgmtConfig& config) {
-  table.section("Files").add(kPaths, config);
   table.section("Databases").add(kStore, config.store).add(kActivity, config.activity_store);
   table.add(kSecrets, config);
   table.rule([&config] { return check_stores(config); });
@@ -300,6 +301,7 @@ void add_store_rows(config::Table& table, MgmtConfig& config) {
 }  // namespace
 
 void add_mgmt_store_rows(config::Table& table, MgmtConfig& config) {
+  table.section("Files").add(kFile, config).add(kPaths, config);
   add_store_rows(table, config);
   add_log_rows(table, config.service.log, Service::kManagement);
   // Upstream's admin commands log errors only (contract/signal-relay-ops.md §5.6).
@@ -310,16 +312,22 @@ void add_mgmt_store_rows(config::Table& table, MgmtConfig& config) {
   add_mgmt_file_rows(table, config);
 }
 
-void add_mgmt_rows(config::Table& table, MgmtConfig& config) {
+void add_mgmt_service_rows(config::Table& table, MgmtConfig& config, Service service) {
+  table.add(kPaths, config);
   add_store_rows(table, config);
-  add_service_rows(table, config.service, Service::kManagement);
+  add_service_rows(table, config.service, service);
   table.section("Accounts").add(kAccounts, config).add(kKeyRefresh, config.http);
-  add_log_rows(table, config.service.log, Service::kManagement);
-  add_ha_rows(table, config.service.ha, Service::kManagement);
+  add_log_rows(table, config.service.log, service);
+  add_ha_rows(table, config.service.ha, service);
   table.section("HA keys of management").add(kHa, config.ha);
   table.section("Load").add(kLimits, config.limits);
-  add_mgmt_file_rows(table, config);
   table.rule([&config] { return check_heartbeat(config.ha); });
+}
+
+void add_mgmt_rows(config::Table& table, MgmtConfig& config) {
+  table.section("Files").add(kFile, config);
+  add_mgmt_service_rows(table, config, Service::kManagement);
+  add_mgmt_file_rows(table, config);
 }
 
 }  // namespace nb::cmd

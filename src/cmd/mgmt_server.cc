@@ -20,16 +20,13 @@
 #include "management/app/presence.h"
 #include "management/app/sync_hub.h"
 #include "management/grpc/service.h"
-#include "net/health.h"
 #include "net/ops.h"
-#include "net/server.h"
 #include "sql/listener.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 
 #include <atomic>
-#include <thread>
 #include <utility>
 
 namespace nb::cmd {
@@ -46,26 +43,37 @@ constexpr auto kStorePingDeadline = 3s;
 constexpr int kKeyReloadPolls = 15;      // a rotated server key is known everywhere after so many
 constexpr auto kQuestion = 30s;          // to the database, in the background
 constexpr auto kEndStreamsIn = 3'000ms;  // after the drain delay; the process is gone after 10 s
-constexpr auto kEndCallsIn = 2'500ms;
 
-}  // namespace
-
-struct MgmtServer::Impl {
-  Impl(MgmtConfig& config_in, std::shared_ptr<MetricRegistry> metrics_in, Health& health_in,
-       Logger log_in)
+class MgmtPart final : public Part {
+ public:
+  MgmtPart(MgmtConfig& config_in, Host& host, net::LoopPool& loops_in)
       : config(config_in),
-        metrics(std::move(metrics_in)),
-        health(health_in),
-        log(std::move(log_in)),
-        listening(health.add("listeners")),
+        metrics(host.metrics),
+        health(host.health),
+        log(host.log),
+        loops(loops_in),
         store_health(health.add("store")),
         instance_health(health.add("instance")) {}
 
   Result<> build();
+  Result<> add_to(Routes& routes) override;
+  void loops_started() override {
+    control->start();
+    service->start();
+  }
+  void loops_stopped() override { control->stop(); }
+  Result<> start() override {
+    NB_TRY(on_home(keeper->begin()));
+    start_tasks();
+    return {};
+  }
+  void stop() override { stop_tasks(); }
+  void end_streams() override { service->drain(kEndStreamsIn); }
+
+ private:
   void open_geo_database();
   asio::awaitable<Result<bool>> mfa_required(Instant deadline);
   void build_service(grpc::NetbirdConfigs configs_in);
-  void build_servers();
   void start_tasks();
   void stop_tasks();
   asio::awaitable<void> watch_store();
@@ -82,7 +90,7 @@ struct MgmtServer::Impl {
   std::shared_ptr<MetricRegistry> metrics;
   Health& health;
   Logger log;
-  Health::Part listening;
+  net::LoopPool& loops;  // connections
   Health::Part store_health;
   Health::Part instance_health;
 
@@ -92,7 +100,6 @@ struct MgmtServer::Impl {
   std::unique_ptr<MgmtIdp> idp;                  // EmbeddedIdP on
   std::atomic<app::SyncHub*> hub_seen{nullptr};  // asked by the store's worker threads
   std::unique_ptr<net::LoopPool> control;        // one thread: hub, leases, everything of HA
-  std::unique_ptr<net::LoopPool> loops;          // connections
   asio::any_io_executor home;
   std::unique_ptr<TaskGroup> tasks;  // on home
   std::unique_ptr<app::MapPool> maps;
@@ -116,24 +123,21 @@ struct MgmtServer::Impl {
   std::unique_ptr<grpc::MgmtMetrics> grpc_metrics;
   std::unique_ptr<grpc::Service> service;
   std::vector<MetricRegistry::Watch> watches;
-  std::unique_ptr<net::Server> server;
-  prometheus::Registry ops_metrics;  // the operator's own connections are not counted as traffic
-  std::unique_ptr<net::Server> ops;
 };
 
-bool MgmtServer::Impl::bus_carries() const {
+bool MgmtPart::bus_carries() const {
   const app::SyncHub* const seen = hub_seen.load(std::memory_order_acquire);
   return seen != nullptr && seen->bus_up();
 }
 
-asio::awaitable<Result<bool>> MgmtServer::Impl::mfa_required(Instant deadline) {
+asio::awaitable<Result<bool>> MgmtPart::mfa_required(Instant deadline) {
   const auto account = co_await core->store().first_account(deadline);
   if (!account && account.error().code == Code::kNotFound) co_return false;
   if (!account) co_return account.error();
   co_return account->settings.local_mfa_enabled;
 }
 
-Result<> MgmtServer::Impl::build() {
+Result<> MgmtPart::build() {
   NB_TRY(apply_embedded_idp(config));
   NB_LET(grpc::NetbirdConfigs made, netbird_configs(config));
   const bool shared = config.service.ha.enabled;
@@ -151,7 +155,6 @@ Result<> MgmtServer::Impl::build() {
                               kDatabaseWait, *metrics, log));
   }
   control = std::make_unique<net::LoopPool>(1);
-  loops = std::make_unique<net::LoopPool>(config.service.loops);
   home = control->at(0).executor();
   tasks = std::make_unique<TaskGroup>(home);
   maps = std::make_unique<app::MapPool>(config.limits.map_threads);
@@ -257,12 +260,11 @@ Result<> MgmtServer::Impl::build() {
                                 .on_gap = [this] { hub->resync(); }},
         log);
   build_service(std::move(made));
-  build_servers();
   return {};
 }
 
 /// Without one, or with a broken one, the server works: locations stay unknown.
-void MgmtServer::Impl::open_geo_database() {
+void MgmtPart::open_geo_database() {
   if (config.limits.disable_geolocation) return;
   const auto path = app::GeoDatabase::newest_in(config.datadir);
   if (!path) return;
@@ -275,7 +277,7 @@ void MgmtServer::Impl::open_geo_database() {
   log.info("geolocation database opened", {log::f("file", *path)});
 }
 
-void MgmtServer::Impl::build_service(grpc::NetbirdConfigs configs_in) {
+void MgmtPart::build_service(grpc::NetbirdConfigs configs_in) {
   configs.emplace(std::move(configs_in));
   grpc_metrics = std::make_unique<grpc::MgmtMetrics>(*metrics);
   watches = grpc::watch_app(*metrics, {.hub = *hub,
@@ -295,10 +297,10 @@ void MgmtServer::Impl::build_service(grpc::NetbirdConfigs configs_in) {
                          .metrics = *grpc_metrics,
                          .presence = presence_handlers(),
                          .healthy = [this] { return health.ready(); }},
-      *loops, service_options(config), log);
+      loops, service_options(config), log);
 }
 
-grpc::PresenceHandlers MgmtServer::Impl::presence_handlers() {
+grpc::PresenceHandlers MgmtPart::presence_handlers() {
   if (!presence) return {};
   return {.opened = [this](const std::string& key,
                            std::int64_t epoch) { presence->on_open(key, epoch); },
@@ -307,7 +309,7 @@ grpc::PresenceHandlers MgmtServer::Impl::presence_handlers() {
 }
 
 /// What a dead instance left behind of one peer.
-asio::awaitable<void> MgmtServer::Impl::reaped(management::ReapedPeer peer) {
+asio::awaitable<void> MgmtPart::reaped(management::ReapedPeer peer) {
   const auto view =
       co_await core->store().peer_by_id(core->clock().now() + kQuestion, peer.account, peer.peer);
   if (!view || view->peer.status.connected) co_return;
@@ -316,28 +318,20 @@ asio::awaitable<void> MgmtServer::Impl::reaped(management::ReapedPeer peer) {
   if (presence) co_await presence->forget(gone.key.value());
 }
 
-void MgmtServer::Impl::build_servers() {
-  const auto ready = [this] {
-    return net::Readiness{
-        .ready = health.ready(), .json = health.json(), .draining = health.draining()};
-  };
-  const auto router = std::make_shared<net::GrpcRouter>();
-  service->add_to(*router);
-  const auto grpc_health = net::Health::make({"management.ManagementService"});
-  grpc_health->add_routes(*router);
-  health.on_change([grpc_health](bool now) { grpc_health->set_serving(now); });
-  const auto web = std::make_shared<net::HttpRouter>();
-  api->add_to(*web, *jobs);
-  net::add_health_routes(*web, {.metrics = {}, .alive = {}, .ready = ready});
-  if (idp) idp->provider().add_routes(*web);
-  server = std::make_unique<net::Server>(*loops, router, web, mgmt_server(config), *metrics, log);
-  const auto routes = std::make_shared<net::HttpRouter>();
-  net::add_ops_routes(*routes, {.metrics = {metrics}, .alive = {}, .ready = ready});
-  ops = std::make_unique<net::Server>(*loops, nullptr, routes, mgmt_ops_server(config), ops_metrics,
-                                      log);
+Result<> MgmtPart::add_to(Routes& routes) {
+  service->add_to(*routes.grpc);
+  routes.services.emplace_back("management.ManagementService");
+  api->add_to(*routes.http, *jobs);
+  net::add_health_routes(*routes.http, {.metrics = {}, .alive = {}, .ready = [this] {
+                                          return net::Readiness{.ready = health.ready(),
+                                                                .json = health.json(),
+                                                                .draining = health.draining()};
+                                        }});
+  if (idp) idp->provider().add_routes(*routes.http);
+  return {};
 }
 
-asio::awaitable<void> MgmtServer::Impl::watch_store() {
+asio::awaitable<void> MgmtPart::watch_store() {
   for (;;) {
     const auto alive = co_await core->store().ping(core->clock().now() + kStorePingDeadline);
     if (alive)
@@ -348,7 +342,7 @@ asio::awaitable<void> MgmtServer::Impl::watch_store() {
   }
 }
 
-asio::awaitable<void> MgmtServer::Impl::watch_keys() {
+asio::awaitable<void> MgmtPart::watch_keys() {
   for (;;) {
     co_await core->clock().sleep_for(kKeyReloadPolls * config.ha.anti_entropy_interval);
     const auto known = keys.keys();
@@ -366,7 +360,7 @@ asio::awaitable<void> MgmtServer::Impl::watch_keys() {
   }
 }
 
-void MgmtServer::Impl::start_tasks() {
+void MgmtPart::start_tasks() {
   hub->start();
   jobs->start();
   asio::post(home, [this] {
@@ -383,7 +377,7 @@ void MgmtServer::Impl::start_tasks() {
   });
 }
 
-void MgmtServer::Impl::stop_tasks() {
+void MgmtPart::stop_tasks() {
   service->stop();
   on_home(tasks->stop());
   on_home(jobs->stop());
@@ -395,59 +389,12 @@ void MgmtServer::Impl::stop_tasks() {
   on_home(keeper->retire());
 }
 
-MgmtServer::MgmtServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-MgmtServer::~MgmtServer() = default;
+}  // namespace
 
-Result<std::unique_ptr<MgmtServer>> MgmtServer::make(MgmtConfig& config,
-                                                     std::shared_ptr<MetricRegistry> metrics,
-                                                     Health& health, Logger log) {
-  auto impl = std::make_unique<Impl>(config, std::move(metrics), health, std::move(log));
-  NB_TRY(impl->build());
-  return std::unique_ptr<MgmtServer>(new MgmtServer(std::move(impl)));
-}
-
-void MgmtServer::add_to(Program& program) {
-  Impl& impl = *impl_;
-  program.add({.name = "loops",
-               .start = [&impl]() -> Result<> {
-                 impl.control->start();
-                 impl.loops->start();
-                 impl.service->start();
-                 return {};
-               },
-               .stop =
-                   [&impl] {
-                     impl.loops->stop();
-                     impl.control->stop();
-                   }});
-  program.add({.name = "metrics",
-               .start = [&impl] { return impl.ops->start(); },
-               .stop = [&impl] { impl.ops->stop(); }});
-  program.add({.name = "tasks",
-               .start = [&impl]() -> Result<> {
-                 NB_TRY(impl.on_home(impl.keeper->begin()));
-                 impl.start_tasks();
-                 return {};
-               },
-               .stop = [&impl] { impl.stop_tasks(); }});
-  program.add({.name = "server",
-               .start = [&impl]() -> Result<> {
-                 NB_TRY(impl.server->start());
-                 impl.listening.set(HealthState::kOk);
-                 impl.log.info(
-                     "management server listens",
-                     {log::f(log::kAddress, fmt::format("{}:{}", impl.config.service.listen_address,
-                                                        impl.server->ports().front())),
-                      log::f(log::kInstance, impl.config.service.ha.instance_id)});
-                 return {};
-               },
-               .stop =
-                   [&impl] {
-                     std::thread streams([&impl] { impl.service->drain(kEndStreamsIn); });
-                     impl.server->drain(kEndCallsIn);
-                     streams.join();
-                     impl.server->stop();
-                   }});
+Result<std::unique_ptr<Part>> make_mgmt_part(MgmtConfig& config, Host& host, net::LoopPool& loops) {
+  auto part = std::make_unique<MgmtPart>(config, host, loops);
+  NB_TRY(part->build());
+  return part;
 }
 
 }  // namespace nb::cmd

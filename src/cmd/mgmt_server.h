@@ -1,36 +1,16 @@
-// netbird-mgmt's server: its parts, built, started and stopped in order.
+// The management service as a part of a process: netbird-mgmt, or netbird-server.
 #pragma once
 
-#include "base/health.h"
-#include "base/log.h"
-#include "base/metrics.h"
-#include "base/program.h"
 #include "base/result.h"
+#include "cmd/host.h"
 #include "cmd/mgmt_config.h"
 
 #include <memory>
-#include <string>
-#include <vector>
 
 namespace nb::cmd {
 
-class MgmtServer {
- public:
-  /// Opens the database (waits for it a while) and builds everything; nothing listens yet.
-  /// `config` must stay where it is.
-  static Result<std::unique_ptr<MgmtServer>> make(MgmtConfig& config,
-                                                  std::shared_ptr<MetricRegistry> metrics,
-                                                  Health& health, Logger log);
-  ~MgmtServer();
-  MgmtServer(const MgmtServer&) = delete;
-  MgmtServer& operator=(const MgmtServer&) = delete;
-
-  void add_to(Program& program);
-
- private:
-  struct Impl;
-  explicit MgmtServer(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
-};
+/// Opens the database (waits for it a while) and builds everything. `config` must stay where it
+/// is; `host` and `loops`, which carry the connections, outlive the part.
+Result<std::unique_ptr<Part>> make_mgmt_part(MgmtConfig& config, Host& host, net::LoopPool& loops);
 
 }  // namespace nb::cmd

@@ -141,13 +141,4 @@ net::ServerConfig mgmt_server(const MgmtConfig& config) {
   return server;
 }
 
-net::ServerConfig mgmt_ops_server(const MgmtConfig& config) {
-  const ServiceConfig& service = config.service;
-  net::ServerConfig server;
-  server.listeners.push_back({.address = service.listen_address, .port = service.metrics_port});
-  if (service.health_port != 0 && service.health_port != service.metrics_port)
-    server.listeners.push_back({.address = service.listen_address, .port = service.health_port});
-  return server;
-}
-
 }  // namespace nb::cmd

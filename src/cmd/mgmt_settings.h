@@ -21,7 +21,6 @@ namespace nb::cmd {
 [[nodiscard]] management::app::SyncHubOptions hub_options(const MgmtConfig& config,
                                                           std::string self, bool postgres);
 [[nodiscard]] net::ServerConfig mgmt_server(const MgmtConfig& config);
-[[nodiscard]] net::ServerConfig mgmt_ops_server(const MgmtConfig& config);
 
 /// PostgreSQL channel of messages that the bus could not carry.
 inline constexpr const char* kFallbackChannel = "nb_account_message";

@@ -1,41 +1,37 @@
 // netbird-mgmt: reads its configuration, wires the parts, runs until SIGTERM.
 #include "base/build_info.h"
-#include "base/clock.h"
 #include "base/config/cli.h"
-#include "base/health.h"
 #include "base/log_keys.h"
-#include "base/log_sinks.h"
-#include "base/metrics.h"
-#include "base/program.h"
+#include "cmd/host.h"
 #include "cmd/mgmt_admin.h"
 #include "cmd/mgmt_config.h"
 #include "cmd/mgmt_server.h"
+#include "cmd/mgmt_settings.h"
 
 #include <memory>
 
 namespace nb::cmd {
 namespace {
 
+Result<std::unique_ptr<Assembly>> assemble(MgmtConfig& config, Host& host) {
+  const ServiceConfig& service = config.service;
+  auto out = std::make_unique<Assembly>(host, service.loops);
+  NB_LET(auto part, make_mgmt_part(config, host, out->loops()));
+  out->add(std::move(part));
+  NB_TRY(out->listen(
+      {.main = mgmt_server(config),
+       .ops = ops_server(service.listen_address, service.metrics_port, service.health_port),
+       .sentence = "management server listens",
+       .about = log::f(log::kInstance, service.ha.instance_id)}));
+  return out;
+}
+
 int serve(MgmtConfig& config, const config::Invocation& invocation) {
-  auto sink = make_log_sink(config.service.log, "netbird-mgmt");
-  if (!sink) {
-    fmt::print(stderr, "netbird-mgmt: {}\n", sink.error().text);
-    return 1;
-  }
-  const Logger log(*sink);
-  for (const auto& warning : invocation.warnings) log.warn(warning);
-  SystemClock clock;
-  const auto metrics = std::make_shared<MetricRegistry>();
-  add_process_metrics(*metrics, "management");
-  Health health(clock);
-  Program program(health, log, config.service.program);
-  const auto server = MgmtServer::make(config, metrics, health, log);
-  if (!server) {
-    log.error("cannot start", {log::f(log::kError, server.error().text)});
-    return 1;
-  }
-  (*server)->add_to(program);
-  return program.run();
+  return run_host({.program = "netbird-mgmt",
+                   .component = "management",
+                   .log = config.service.log,
+                   .limits = config.service.program},
+                  invocation.warnings, [&config](Host& host) { return assemble(config, host); });
 }
 
 }  // namespace
@@ -55,7 +51,7 @@ int main(int argc, char** argv) {
     return cmd::serve(config, invocation);
   };
   cli.command(std::move(command));
-  cmd::MgmtAdmin admin;
+  cmd::MgmtAdmin admin(cmd::mgmt_verbs());
   admin.add_to(cli);
   return cli.main(argc, argv);
 }

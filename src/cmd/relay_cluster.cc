@@ -33,13 +33,14 @@ std::string metadata_of(const std::string& url) {
 
 struct RelayCluster::Impl {
   Impl(const HaConfig& config, std::string own_url, redis::Options options, net::LoopPool& loops,
-       MetricRegistry& registry, Health& health, Clock& time, const Logger& lines)
+       MetricRegistry& registry, Health& health, Clock& time, const Logger& lines,
+       const std::string& prefix)
       : url(std::move(own_url)),
         loop(loops.at(0)),
         clock(time),
         log(lines),
-        redis_part(health.add("redis", HealthState::kDegraded, "connecting")),
-        address_part(health.add("exposed_address", HealthState::kOk)),
+        redis_part(health.add(prefix + "redis", HealthState::kDegraded, "connecting")),
+        address_part(health.add(prefix + "exposed_address", HealthState::kOk)),
         redis_metrics(registry),
         client(loop.executor(), std::move(options), redis_metrics, log),
         membership(
@@ -110,12 +111,14 @@ struct RelayCluster::Impl {
 Result<std::unique_ptr<RelayCluster>> RelayCluster::make(const HaConfig& config, std::string url,
                                                          net::LoopPool& loops,
                                                          MetricRegistry& registry, Health& health,
-                                                         Clock& clock, const Logger& log) {
+                                                         Clock& clock, const Logger& log,
+                                                         const std::string& health_prefix) {
   if (!config.enabled) return std::unique_ptr<RelayCluster>();
   NB_LET(redis::Options options,
          redis_options(config.redis, "netbird-relay " + config.instance_id));
-  return std::unique_ptr<RelayCluster>(new RelayCluster(std::make_unique<Impl>(
-      config, std::move(url), std::move(options), loops, registry, health, clock, log)));
+  return std::unique_ptr<RelayCluster>(
+      new RelayCluster(std::make_unique<Impl>(config, std::move(url), std::move(options), loops,
+                                              registry, health, clock, log, health_prefix)));
 }
 
 RelayCluster::RelayCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -17,11 +17,11 @@ namespace nb::cmd {
 /// Lives on loop 0. Without Redis the relay serves as ever.
 class RelayCluster {
  public:
-  /// Null when HA is off.
+  /// Null when HA is off. `health_prefix`: of its names in /readyz.
   static Result<std::unique_ptr<RelayCluster>> make(const HaConfig& config, std::string url,
                                                     net::LoopPool& loops, MetricRegistry& registry,
-                                                    Health& health, Clock& clock,
-                                                    const Logger& log);
+                                                    Health& health, Clock& clock, const Logger& log,
+                                                    const std::string& health_prefix = {});
   ~RelayCluster();
   RelayCluster(const RelayCluster&) = delete;
   RelayCluster& operator=(const RelayCluster&) = delete;

@@ -43,7 +43,7 @@ constexpr Option<RelayServerConfig> kAddresses[] = {
      .default_text = "one per core",
      .help = "threads that serve connections"},
 };
-constexpr Option<RelayServerConfig> kAccess[] = {
+constexpr Option<RelayServerConfig> kSecrets[] = {
     {.flag = "auth-secret",
      .letter = 's',
      .member = &RelayServerConfig::auth_secret,
@@ -52,6 +52,8 @@ constexpr Option<RelayServerConfig> kAccess[] = {
     {.flag = "auth-secret-previous",
      .member = &RelayServerConfig::auth_secret_previous,
      .help = "still accepted while the secret is being replaced"},
+};
+constexpr Option<RelayServerConfig> kProxies[] = {
     {.flag = "trusted-proxies",
      .member = &RelayServerConfig::trusted_proxies,
      .check = config::check_cidr,
@@ -88,6 +90,8 @@ constexpr Option<RelayServerConfig> kStunSwitch[] = {
     {.flag = "enable-stun",
      .member = &RelayServerConfig::enable_stun,
      .help = "answer STUN Binding requests over UDP"},
+};
+constexpr Option<RelayServerConfig> kStunLog[] = {
     {.flag = "stun-log-level",
      .member = &RelayServerConfig::stun_log_level,
      .allowed = kLevels,
@@ -187,22 +191,19 @@ constexpr Option<ServerLimits> kLimits[] = {
      .help = "time for TLS and the WebSocket handshake"},
 };
 
-Result<net::ListenerConfig> listener(std::string_view flag, const std::string& text) {
-  const auto parsed = parse_host_port(text);
-  if (!parsed) return fail(Code::kInvalidArgument, "--{} {}: {}", flag, text, parsed.error().text);
-  net::ListenerConfig out;
-  out.address = parsed->host.empty() ? all_addresses() : parsed->host;
-  out.port = parsed->port;
-  return out;
-}
 }  // namespace
+
+void add_relay_service_rows(config::Table& table, RelayServerConfig& config) {
+  table.section("Relay").add(kSecrets, config).add(kRelay, config.relay);
+  table.section("STUN").add(kStunLog, config).add(kStun, config.stun);
+}
 
 void add_relay_rows(config::Table& table, RelayServerConfig& config) {
   config.limits.header_timeout = std::chrono::seconds(5);  // contract §3.6
   table.section("Addresses").add(kAddresses, config);
-  table.section("Access").add(kAccess, config);
+  table.section("Access").add(kSecrets, config).add(kProxies, config);
   table.section("TLS").add(kTls, config.tls);
-  table.section("STUN").add(kStunSwitch, config).add(kStun, config.stun);
+  table.section("STUN").add(kStunSwitch, config).add(kStunLog, config).add(kStun, config.stun);
   table.section("Peers").add(kRelay, config.relay);
   table.section("Limits of connections").add(kLimits, config.limits);
   add_log_rows(table, config.log, Service::kRelay);
@@ -233,9 +234,10 @@ Result<> finish_relay(RelayServerConfig& config, const config::Table& table) {
   const auto url = relay::instance_url(config.exposed_address, tls.enabled());
   if (!url) return fail(Code::kInvalidArgument, "--exposed-address: {}", url.error().text);
   config.relay.instance_url = *url;
-  NB_LET(config.listener, listener("listen-address", config.listen_address));
+  NB_LET(config.listener, listen_at("--listen-address", config.listen_address));
   config.listener.tls = tls.enabled();
-  NB_LET(config.health_listener, listener("health-listen-address", config.health_listen_address));
+  NB_LET(config.health_listener,
+         listen_at("--health-listen-address", config.health_listen_address));
   config.stun.listen_address = config.listener.address;
   std::vector<std::string> about_signing;  // of messages between instances: there are none
   NB_TRY(finish_ha(config.ha, table, about_signing));

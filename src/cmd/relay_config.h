@@ -50,6 +50,8 @@ struct RelayServerConfig {
 
 /// All rows of `netbird-relay`, bound to `config`, which must outlive the table and not move.
 void add_relay_rows(config::Table& table, RelayServerConfig& config);
+/// Those that a process with other services has too: secrets, peers, STUN.
+void add_relay_service_rows(config::Table& table, RelayServerConfig& config);
 /// Fills derived values: addresses, the instance URL, threads.
 /// Errors   half a certificate pair, domains without certificates, an exposed address that no peer
 ///          could dial.

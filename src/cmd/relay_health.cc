@@ -142,6 +142,18 @@ class RelayHealth : public std::enable_shared_from_this<RelayHealth> {
 
 }  // namespace
 
+void add_process_health(net::HttpRouter& router, const Health& health, const Clock& clock) {
+  router.exact("/health",
+               [&health, &clock](net::HttpRequest) -> asio::awaitable<net::HttpResponse> {
+                 const bool healthy = health.ready();
+                 co_return net::HttpResponse::json(
+                     healthy ? 200 : 503,
+                     fmt::format(R"({{"status":"{}","timestamp":"{}","listeners":null,)"
+                                 R"("certificate_valid":false}})",
+                                 healthy ? "healthy" : "unhealthy", rfc3339(clock.wall())));
+               });
+}
+
 Result<> add_relay_health(net::HttpRouter& router, RelayHealthOptions options, const Clock& clock) {
   NB_LET(auto client, net::HttpClient::create());
   const auto health = std::make_shared<RelayHealth>(std::move(client), std::move(options), clock);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/health.h"
 #include "net/http.h"
 
 #include <cstdint>
@@ -24,5 +25,7 @@ struct RelayHealthOptions {
 /// it may belong to a balancer or not be reachable from here. One probe every 3 s at most. Errors
 /// kInvalidArgument: no HTTP client can be made.
 Result<> add_relay_health(net::HttpRouter& router, RelayHealthOptions options, const Clock& clock);
+/// The same document for a process without a relay: healthy while it is ready.
+void add_process_health(net::HttpRouter& router, const Health& health, const Clock& clock);
 
 }  // namespace nb::cmd

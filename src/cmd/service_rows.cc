@@ -32,6 +32,8 @@ constexpr Option<ServiceConfig> kPorts[] = {
      .check = check_ip,
      .default_text = "all addresses",
      .help = "IP address that all ports are bound to"},
+};
+constexpr Option<ServiceConfig> kLegacyPort[] = {
     {.flag = "disable-legacy-port",
      .member = &ServiceConfig::disable_legacy_port,
      .help = "do not open the second gRPC port that old agents use"},
@@ -47,11 +49,13 @@ constexpr Option<ServiceConfig> kMetricsManagement[] = {
      .member = &ServiceConfig::metrics_port,
      .help = "port of /metrics, /healthz and /readyz"},
 };
-constexpr Option<ServiceConfig> kRest[] = {
+constexpr Option<ServiceConfig> kHealthPort[] = {
     {.flag = "health-port",
      .member = &ServiceConfig::health_port,
      .default_text = "none",
      .help = "extra port for /healthz and /readyz"},
+};
+constexpr Option<ServiceConfig> kRest[] = {
     {.flag = "loops",
      .member = &ServiceConfig::loops,
      .max = 1'024,
@@ -78,6 +82,8 @@ constexpr Option<TlsConfig> kTls[] = {
      .key = "HttpConfig.CertKey",
      .member = &TlsConfig::cert_key,
      .help = "TLS private key, PEM"},
+};
+constexpr Option<TlsConfig> kDomain[] = {
     {.flag = "letsencrypt-domain",
      .key = "HttpConfig.LetsEncryptDomain",
      .member = &TlsConfig::letsencrypt_domain,
@@ -201,14 +207,18 @@ constexpr Option<ProgramLimits> kProgram[] = {
 }  // namespace
 
 void add_service_rows(config::Table& table, ServiceConfig& config, Service service) {
-  table.section("Ports").add(kPorts, config);
+  table.section("Ports");
+  if (service != Service::kCombined) table.add(kPorts, config);
+  table.add(kLegacyPort, config);
   if (service == Service::kManagement) {
     table.add(kMetricsManagement, config);
   } else {
     table.add(kMetricsSignal, config);
   }
+  if (service != Service::kCombined) table.add(kHealthPort, config);
   table.add(kRest, config);
   table.section("TLS").add(kTls, config.tls);
+  if (service != Service::kCombined) table.add(kDomain, config.tls);
   if (service == Service::kSignal) table.add(kSignalTls, config.tls).add(kSslDir, config.tls);
   table.section("Proxies in front of us").add(kProxies, config);
   table.section("Limits of connections").add(kLimits, config.limits);

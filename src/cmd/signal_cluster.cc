@@ -76,12 +76,12 @@ class LocalStreams final : public signal::ExchangeHost {
 struct SignalCluster::Impl {
   Impl(const SignalConfig& config, redis::Options options, net::LoopPool& loops,
        signal::Service& service_in, MetricRegistry& registry, signal::SignalMetrics& metrics,
-       Health& health, Clock& clock_in, const Logger& log_in)
+       Health& health, Clock& clock_in, const Logger& log_in, const std::string& prefix)
       : loop(loops.at(0)),
         clock(clock_in),
         log(log_in),
-        redis_part(health.add("redis", HealthState::kDegraded, "connecting")),
-        id_part(health.add("instance", HealthState::kOk)),
+        redis_part(health.add(prefix + "redis", HealthState::kDegraded, "connecting")),
+        id_part(health.add(prefix + "instance", HealthState::kOk)),
         redis_metrics(registry),
         refused(registry.counter("nb_signal_bus_refused_total",
                                  "bus messages without a valid envelope")),
@@ -178,12 +178,13 @@ struct SignalCluster::Impl {
 Result<std::unique_ptr<SignalCluster>> SignalCluster::make(
     const SignalConfig& config, net::LoopPool& loops, signal::Service& service,
     MetricRegistry& registry, signal::SignalMetrics& metrics, Health& health, Clock& clock,
-    const Logger& log) {
+    const Logger& log, const std::string& health_prefix) {
   const HaConfig& ha = config.service.ha;
   if (!ha.enabled) return std::unique_ptr<SignalCluster>();
   NB_LET(redis::Options options, redis_options(ha.redis, "netbird-signal " + ha.instance_id));
-  return std::unique_ptr<SignalCluster>(new SignalCluster(std::make_unique<Impl>(
-      config, std::move(options), loops, service, registry, metrics, health, clock, log)));
+  return std::unique_ptr<SignalCluster>(
+      new SignalCluster(std::make_unique<Impl>(config, std::move(options), loops, service, registry,
+                                               metrics, health, clock, log, health_prefix)));
 }
 
 SignalCluster::SignalCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -12,19 +12,21 @@
 #include "signal/service.h"
 
 #include <memory>
+#include <string>
 
 namespace nb::cmd {
 
 /// Redis, membership, directory, bus and exchange, all on loop 0.
 class SignalCluster {
  public:
-  /// Null when HA is off.
+  /// Null when HA is off. `health_prefix`: of its names in /readyz.
   /// Errors   kInvalidArgument: settings that cannot work. Redis being away is none.
   static Result<std::unique_ptr<SignalCluster>> make(const SignalConfig& config,
                                                      net::LoopPool& loops, signal::Service& service,
                                                      MetricRegistry& registry,
                                                      signal::SignalMetrics& metrics, Health& health,
-                                                     Clock& clock, const Logger& log);
+                                                     Clock& clock, const Logger& log,
+                                                     const std::string& health_prefix = {});
   ~SignalCluster();
   SignalCluster(const SignalCluster&) = delete;
   SignalCluster& operator=(const SignalCluster&) = delete;

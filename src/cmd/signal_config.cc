@@ -107,9 +107,13 @@ void add_signal_rows(config::Table& table, SignalConfig& config) {
   add_service_rows(table, config.service, Service::kSignal);
   add_log_rows(table, config.service.log, Service::kSignal);
   add_ha_rows(table, config.service.ha, Service::kSignal);
+  add_signal_service_rows(table, config);
+  table.without_file();
+}
+
+void add_signal_service_rows(config::Table& table, SignalConfig& config) {
   table.section("Registry of peers").add(kRegistry, config);
   table.section("Messages").add(kLimits, config.limits);
-  table.without_file();
   table.rule([&config]() -> Result<> {
     if (2 * config.heartbeat_interval <= config.peer_ttl) return {};
     return fail(Code::kInvalidArgument,
@@ -127,10 +131,13 @@ Result<> finish_signal(SignalConfig& config, const config::Table& table,
                        std::vector<std::string>& warnings) {
   NB_TRY(finish_service(config.service, warnings));
   NB_TRY(finish_ha(config.service.ha, table, warnings));
-  if (!table.is_set("--signal-heartbeat-interval")) {
-    config.heartbeat_interval = std::min(config.heartbeat_interval, config.peer_ttl / 3);
-  }
+  finish_signal_service(config, table);
   return {};
+}
+
+void finish_signal_service(SignalConfig& config, const config::Table& table) {
+  if (!table.is_set("--signal-heartbeat-interval"))
+    config.heartbeat_interval = std::min(config.heartbeat_interval, config.peer_ttl / 3);
 }
 
 config::Command signal_command(config::Table& table, SignalConfig& config,

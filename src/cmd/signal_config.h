@@ -43,6 +43,9 @@ struct SignalConfig {
 
 /// All rows of `netbird-signal run`, bound to `config`, which must outlive the table and not move.
 void add_signal_rows(config::Table& table, SignalConfig& config);
+/// Those that a process with other services has too: registry and messages, with their rules.
+void add_signal_service_rows(config::Table& table, SignalConfig& config);
+void finish_signal_service(SignalConfig& config, const config::Table& table);
 Result<> finish_signal(SignalConfig& config, const config::Table& table,
                        std::vector<std::string>& warnings);
 /// `run` with rows, finish and `run` filled in.

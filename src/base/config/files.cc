@@ -14,8 +14,6 @@
 namespace nb::config {
 
 namespace {
-constexpr mode_t kNewFileMode = 0640;
-
 class File {
  public:
   explicit File(int fd) : fd_(fd) {}
@@ -88,12 +86,13 @@ Result<std::string> read_file(const std::string& path, std::size_t bytes_max) {
   }
 }
 
-Result<> write_file_atomically(const std::string& given, std::string_view content) {
+Result<> write_file_atomically(const std::string& given, std::string_view content,
+                               unsigned new_mode) {
   const std::string path = real_path(given);  // a link stays a link
   const std::string beside = path + ".new." + std::to_string(::getpid());
   struct stat old {};
   const bool exists = ::stat(path.c_str(), &old) == 0;
-  const mode_t mode = exists ? old.st_mode & 07777U : kNewFileMode;
+  const mode_t mode = exists ? old.st_mode & 07777U : new_mode;
   {
     const File file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
     if (file.fd() < 0) return failed(beside, "cannot create");

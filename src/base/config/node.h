@@ -74,7 +74,8 @@ Result<std::string> patch_json_key(std::string_view text, std::string_view key,
 
 /// Reads a whole regular file. Errors name the path. kNotFound: absent.
 Result<std::string> read_file(const std::string& path, std::size_t bytes_max = kFileBytesMax);
-/// Writes beside the file and renames over it, keeping owner and mode (0640 for a new file).
-Result<> write_file_atomically(const std::string& path, std::string_view content);
+/// Writes beside the file and renames over it, keeping owner and mode (`new_mode` for a new file).
+Result<> write_file_atomically(const std::string& path, std::string_view content,
+                               unsigned new_mode = 0640);
 
 }  // namespace nb::config

@@ -61,6 +61,21 @@ Table& Table::without_file() {
   return *this;
 }
 
+Table& Table::with_keys(std::span<const NewKey> keys) {
+  std::vector<std::string> fresh(settings_.size());
+  for (const NewKey& wanted : keys) {
+    const Setting* const setting = find(wanted.name);
+    NB_ASSERT(setting != nullptr);
+    fresh[static_cast<std::size_t>(setting - settings_.data())] = wanted.key;
+  }
+  for (std::size_t i = 0; i < fresh.size(); ++i) settings_[i].key = std::move(fresh[i]);
+  file_keys_.clear();
+  std::erase_if(settings_, [](const Setting& setting) {
+    return setting.flag.empty() && setting.env.empty() && setting.key.empty();
+  });
+  return *this;
+}
+
 Table& Table::rule(std::function<Result<>()> check) {
   rules_.push_back(std::move(check));
   return *this;

@@ -86,6 +86,13 @@ class Table {
   Table& describe_key(std::string_view prefix, std::string_view key, std::string_view help);
   /// For commands without a config file: forgets every key.
   Table& without_file();
+  struct NewKey {
+    std::string_view name;  // flag, variable or present key
+    std::string_view key;
+  };
+  /// For rows that another kind of file gives: those named here get a new key, all others lose
+  /// theirs, and what then has no name at all is gone.
+  Table& with_keys(std::span<const NewKey> keys);
   /// A rule over several settings, tested after all are read.
   Table& rule(std::function<Result<>()> check);
 
