@@ -34,16 +34,19 @@ void GroupTexts::write(JsonWriter& json, std::string_view name,
   });
 }
 
-std::vector<std::vector<const Group*>> groups_of_peers(const AccountSnapshot& account) {
+std::vector<std::vector<std::string_view>> group_texts_of_peers(const AccountSnapshot& account,
+                                                                const GroupTexts& texts) {
   std::unordered_map<std::string_view, std::size_t> positions;
   positions.reserve(account.peers.size());
   std::size_t position = 0;
   for (const Peer& peer : account.peers) positions.emplace(peer.id.value(), position++);
-  std::vector<std::vector<const Group*>> out(account.peers.size());
-  for (const Group& group : account.groups)
+  std::vector<std::vector<std::string_view>> out(account.peers.size());
+  for (const Group& group : account.groups) {
+    const std::string_view text = texts.find(group.id);
     for (const PeerId& id : group.peers)
       if (const auto it = positions.find(id.value()); it != positions.end())
-        out[it->second].push_back(&group);
+        out[it->second].push_back(text);
+  }
   return out;
 }
 

@@ -24,9 +24,10 @@ class GroupTexts {
   std::unordered_map<GroupId, std::string, IdHash> texts_;
 };
 
-/// Which groups each peer is in, by the peer's position in the table; needs peers and groups.
-[[nodiscard]] std::vector<std::vector<const Group*>> groups_of_peers(
-    const AccountSnapshot& account);
+/// The short forms of the groups each peer is in, by the peer's position in the table; needs peers
+/// and groups. They live as long as `texts`.
+[[nodiscard]] std::vector<std::vector<std::string_view>> group_texts_of_peers(
+    const AccountSnapshot& account, const GroupTexts& texts);
 
 /// The whole form; members are those peers that the API shows.
 void write_group(JsonWriter& json, const Group& group, const AccountSnapshot& account);

@@ -30,7 +30,7 @@ void write_flags(JsonWriter& json, const MetaFlags& flags) {
 
 }  // namespace
 
-void write_peer(JsonWriter& json, const Peer& peer, const std::vector<const Group*>& groups,
+void write_peer(JsonWriter& json, const Peer& peer, const std::vector<std::string_view>& groups,
                 const PeerFrame& frame, PeerForm form) {
   const PeerMeta& meta = peer.meta;
   json.object([&] {
@@ -48,7 +48,7 @@ void write_peer(JsonWriter& json, const Peer& peer, const std::vector<const Grou
     json.field("version", meta.wt_version);
     json.key("groups");
     if (frame.show_groups)
-      json.array(groups, [&](const Group* group) { json.raw(frame.groups.find(group->id)); });
+      json.array(groups, [&](std::string_view group) { json.raw(group); });
     else
       json.null();
     json.field("ssh_enabled", peer.ssh_enabled);

@@ -19,7 +19,8 @@ struct PeerFrame {
 };
 
 enum class PeerForm : bool { kSingle, kListed };
-void write_peer(JsonWriter& json, const Peer& peer, const std::vector<const Group*>& groups,
+/// `groups` are the short forms of those it is in.
+void write_peer(JsonWriter& json, const Peer& peer, const std::vector<std::string_view>& groups,
                 const PeerFrame& frame, PeerForm form);
 void write_accessible_peer(JsonWriter& json, const Peer& peer, const std::string& dns_domain);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <iterator>
 
 namespace nb::management::rest {
@@ -85,15 +86,32 @@ std::string rfc3339(const std::optional<WallTime>& time) {
   const auto day = std::chrono::floor<std::chrono::days>(*time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(*time - day);
-  std::string out =
-      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                  clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  // By hand: a list of peers has three times per peer, and a formatter took a tenth of its time.
+  char text[40];
+  char* at = text;
+  const auto put = [&at](auto value, int width) {
+    auto rest = static_cast<std::uint64_t>(value);
+    for (int i = width - 1; i >= 0; --i, rest /= 10) at[i] = static_cast<char>('0' + rest % 10);
+    at += width;
+  };
+  put(static_cast<int>(date.year()), 4);
+  *at++ = '-';
+  put(static_cast<unsigned>(date.month()), 2);
+  *at++ = '-';
+  put(static_cast<unsigned>(date.day()), 2);
+  *at++ = 'T';
+  put(clock.hours().count(), 2);
+  *at++ = ':';
+  put(clock.minutes().count(), 2);
+  *at++ = ':';
+  put(clock.seconds().count(), 2);
   if (const auto fraction = clock.subseconds().count(); fraction != 0) {
-    out += fmt::format(".{:09}", fraction);
-    while (out.back() == '0') out.pop_back();
+    *at++ = '.';
+    put(fraction, 9);
+    while (at[-1] == '0') --at;
   }
-  return out += 'Z';
+  *at++ = 'Z';
+  return {text, at};
 }
 
 }  // namespace nb::management::rest

@@ -35,7 +35,7 @@ bool fits(const Peer& peer, const std::optional<std::string>& name,
 std::string peers_json(const Services& services, const Call& call, const AccountSnapshot& account,
                        bool all) {
   const GroupTexts texts(account);
-  const auto groups = groups_of_peers(account);
+  const auto groups = group_texts_of_peers(account, texts);
   const PeerFrame frame{account.account, texts, account.account.dns_domain(services.dns_domain),
                         services.clock.wall(), call.may(Module::kGroups, Operation::kRead)};
   const auto name = all ? call.argument("name") : std::nullopt;
@@ -73,7 +73,7 @@ Task<Reply> show(const Services& services, const Call& call, std::string id) {
   if (!*all && !owns(call, *peer)) co_return fail(Code::kPermissionDenied, "permission denied");
   if (peer->proxy_embedded) co_return fail(Code::kInvalidArgument, "not allowed to read peer");
   const GroupTexts texts(**account);
-  const auto groups = groups_of_peers(**account);
+  const auto groups = group_texts_of_peers(**account, texts);
   const std::string& domain = (*account)->account.dns_domain(services.dns_domain);
   const PeerFrame frame{(*account)->account, texts, domain, services.clock.wall(),
                         call.may(Module::kGroups, Operation::kRead)};

@@ -123,7 +123,7 @@ class Sqlite:
 class Management:
     """One netbird-mgmt."""
 
-    def __init__(self, binary, folder, settings, env):
+    def __init__(self, binary, folder, settings, env, log_level):
         self.folder = folder
         os.makedirs(folder, exist_ok=True)
         self.port, self.metrics_port = free_port(), free_port()
@@ -133,7 +133,7 @@ class Management:
         self.argv = [binary, "management", "--config", config, "--datadir", folder, "--port",
                      str(self.port), "--metrics-port", str(self.metrics_port), "--listen-address",
                      "127.0.0.1", "--disable-legacy-port", "--log-file", "console", "--log-level",
-                     "debug"]
+                     log_level]
         self.env = {"NB_DATASTORE_ENCRYPTION_KEY": DATA_KEY, "NB_DRAIN_DELAY": "0s", **env}
         self.process = None
 
@@ -202,7 +202,8 @@ class Deployment:
 
     `prepare` is given the data directory of each instance before it starts."""
 
-    def __init__(self, engine, binaries, settings=None, env=None, prepare=None):
+    def __init__(self, engine, binaries, settings=None, env=None, prepare=None,
+                 log_level="debug"):
         self.engine = engine
         self.folder = tempfile.mkdtemp(prefix="nb-rest-")
         os.chmod(self.folder, 0o711)  # PostgreSQL has a user of its own where root runs it
@@ -228,7 +229,8 @@ class Deployment:
         names = ["m1", "m2"] if engine == "postgres" else ["m1"]
         self.servers = [
             Management(binary, os.path.join(self.folder, name), settings,
-                       {**env, "NB_HA_INSTANCE_ID": name} if engine == "postgres" else env)
+                       {**env, "NB_HA_INSTANCE_ID": name} if engine == "postgres" else env,
+                       log_level)
             for name in names]
         if engine == "sqlite":
             self.database = Sqlite(os.path.join(self.folder, "m1", "store.db"))
