@@ -44,8 +44,9 @@ addresses() { # addresses PREFIX HOST PORT…
   echo "[$list]"
 }
 
-management_json() { # management_json ENGINE SIGNAL_ADDRESS HOST RELAY_COUNT
-  local stuns="" port
+management_json() { # management_json ENGINE SIGNAL_ADDRESS HOST RELAY_COUNT URL
+  local stuns="" port idp_store=postgres
+  [ "$1" = sqlite ] && idp_store=sqlite3
   for port in "${stun_ports[@]:0:$4}"; do
     stuns+="${stuns:+, }{ \"Proto\": \"udp\", \"URI\": \"stun:$3:$port\" }"
   done
@@ -59,7 +60,15 @@ management_json() { # management_json ENGINE SIGNAL_ADDRESS HOST RELAY_COUNT
         "Secret": "$(secret relay.secret)"
     },
     "Signal": { "Proto": "http", "URI": "$2" },
-    "HttpConfig": { "AuthIssuer": "", "AuthAudience": "" },
+    "HttpConfig": {},
+    "EmbeddedIdP": {
+        "Enabled": true,
+        "Issuer": "$5/oauth2",
+        "Storage": { "Type": "$idp_store" },
+        "DashboardRedirectURIs": ["$5/nb-auth", "$5/nb-silent-auth", "http://localhost:3000/nb-auth",
+            "http://localhost:3000/nb-silent-auth"],
+        "CLIRedirectURIs": ["http://localhost:53000/", "http://localhost:54000/"]
+    },
     "DataStoreEncryptionKey": "$(datastore_key)",
     "StoreConfig": { "Engine": "$1" },
     "ReverseProxy": {
@@ -135,6 +144,16 @@ require_free() { # require_free NAME PORT
   fi
 }
 
+# NetBird's ports lie where the kernel takes ports of outgoing connections from: a server could find
+# its own taken by a neighbour's connection to the database.
+reserve_ports() {
+  local file=/proc/sys/net/ipv4/ip_local_reserved_ports ours=33073-33074,33080-33081
+  if [ -w "$file" ] && ! grep -q "$ours" "$file"; then
+    say "keeping ports $ours from outgoing connections (net.ipv4.ip_local_reserved_ports)"
+    echo "$(cat "$file"),$ours" | sed 's/^,//' >"$file" || true
+  fi
+}
+
 # --- the parts --------------------------------------------------------------------------------
 
 postgres_bin() { ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1; }
@@ -203,7 +222,7 @@ start_signal() { # start_signal NAME PORT METRICS [VARIABLE…]
 start_management() { # start_management NAME PORT METRICS [VARIABLE…]
   local name=$1 port=$2 metrics=$3
   shift 3
-  launch "$name" NB_LISTEN_ADDRESS=127.0.0.1 "$@" "$bin/netbird-mgmt" management --port "$port" \
+  launch "$name" NB_LISTEN_ADDRESS=127.0.0.1 NB_SETUP_PAT_ENABLED=true "$@" "$bin/netbird-mgmt" management --port "$port" \
     --metrics-port "$metrics" --config "$state/management.json" --datadir "$state/data" \
     --log-file console --disable-legacy-port
   wait_for 20 "$name" ready "$metrics"
@@ -221,8 +240,10 @@ start_relay() { # start_relay NUMBER NAME HOST [ADDRESS [VARIABLE…]]: HOST for
 }
 
 postgres_environment() {
+  local server="postgres://netbird:$(secret postgres.password)@127.0.0.1:$postgres_port"
   printf '%s\n' NETBIRD_STORE_ENGINE=postgres \
-    "NB_STORE_ENGINE_POSTGRES_DSN=postgres://netbird:$(secret postgres.password)@127.0.0.1:$postgres_port/netbird?sslmode=disable"
+    "NB_STORE_ENGINE_POSTGRES_DSN=$server/netbird?sslmode=disable" \
+    "NB_AUTH_STORE_DSN=$server/netbird_auth?sslmode=disable"
 }
 
 start_haproxy() { # start_haproxy BIND_LIST
@@ -254,12 +275,22 @@ stack_setup_key() {
   management_verb setup-key create --name "${1:-dev}" --type reusable
 }
 
-first_setup_key() {
-  if [ ! -s "$state/secrets/setup.key" ]; then
-    stack_setup_key default | sed -n 's/^Setup key: //p' | write_private "$state/secrets/setup.key"
-    [ -s "$state/secrets/setup.key" ] || die "no setup key was made"
+owner=owner@netbird.test
+
+# The owner of a fresh installation, and the first key; an account of an older stack gets a key only.
+first_setup_key() { # first_setup_key URL
+  local file=$state/secrets/setup.key status=0
+  if [ ! -s "$file" ]; then
+    secret owner.password >/dev/null
+    { cat "$state/secrets/owner.password"; echo; } |
+      deploy/seed.sh "$1" "$owner" "Owner" 2>"$state/log/seed.log" | write_private "$file" || status=$?
+    if [ $status = 3 ]; then
+      rm -f "$state/secrets/owner.password"
+      stack_setup_key default | sed -n 's/^Setup key: //p' | write_private "$file"
+    fi
+    [ -s "$file" ] || die "no setup key was made; see $state/log/seed.log"
   fi
-  cat "$state/secrets/setup.key"
+  cat "$file"
 }
 
 stack_up() {
@@ -282,6 +313,7 @@ stack_up() {
   chmod 711 "$state" "$state/run"
   chmod 700 "$state"/{secrets,data,log}
   echo "$mode" >"$state/mode"
+  reserve_ports
   secret bus.secret >/dev/null
   if [ "$mode" = single ]; then up_single "$address"; else up_ha "$address"; fi
 }
@@ -301,7 +333,7 @@ up_ha() {
   start_postgres
   start_redis
   secret relay.secret >/dev/null
-  management_json postgres "$public:$web_port" "$public" 2
+  management_json postgres "$public:$web_port" "$public" 2 "http://$public:$web_port"
   mapfile -t environment < <(ha_environment signal-1)
   start_signal nb-signal-1 10000 9093 "${environment[@]}"
   mapfile -t environment < <(ha_environment signal-2)
@@ -324,7 +356,7 @@ up_single() {
   require_free nb-signal 10000
   require_free nb-relay "${relay_ports[0]}"
   secret relay.secret >/dev/null
-  management_json sqlite "$public:10000" "$public" 1
+  management_json sqlite "$public:10000" "$public" 1 "http://$public:33073"
   local bind=("NB_LISTEN_ADDRESS=${1:-127.0.0.1}")
   start_signal nb-signal 10000 9093 "${bind[@]}"
   start_management nb-mgmt 33073 9091 "${bind[@]}"
@@ -334,7 +366,9 @@ up_single() {
 
 print_next_step() {
   local key
-  key=$(first_setup_key)
+  key=$(first_setup_key "$1")
+  local login="none: the account is older than the identity provider"
+  [ -s "$state/secrets/owner.password" ] && login="$owner, password in $state/secrets/owner.password"
   cat <<TEXT
 
 The stack is up.
@@ -342,8 +376,10 @@ The stack is up.
   management and signal   $1
   relays, STUN            ${relay_ports[*]}, ${stun_ports[*]}
   REST API                $1/api/ (all calls: $1/api/reference)
+  identity provider       $1/oauth2
+  owner                   $login
   setup key               $key
-  dashboard               not part of this version yet; keys come from './dev setup-key'
+  dashboard               not part of this version: point the official one at $1
 
 Join a machine (official NetBird agent):
 
