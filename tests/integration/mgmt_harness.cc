@@ -33,7 +33,8 @@ MgmtServer::MgmtServer(MgmtOptions options)
     : options_(std::move(options)), port_(free_port()), metrics_port_(free_port()) {
   std::ofstream(dir_ / "management.json") << "{" << options_.json << R"(
     "Stuns": [{"Proto": "udp", "URI": "stun:127.0.0.1:3478"}],
-    "Signal": {"Proto": "http", "URI": "127.0.0.1:10000"},
+    "Signal": {"Proto": "http", "URI": ")" << options_.signal
+                                          << R"("},
     "HttpConfig": {}
   })";
   std::vector<std::string> argv = {program_dir() + "/netbird-mgmt",

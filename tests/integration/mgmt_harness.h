@@ -30,6 +30,7 @@ struct MgmtOptions {
   std::vector<std::string> flags{};
   std::map<std::string, std::string> env{};
   std::string json{};  // more members of management.json, with a comma at the end
+  std::string signal = "127.0.0.1:10000";  // where agents are sent
 };
 
 /// The data-store key of all servers under test.
