@@ -11,7 +11,7 @@ void drop_notices(PGconn* connection) {
       connection, [](void*, const PGresult*) {}, nullptr);
 }
 
-PgKeywords pg_keywords(const Dsn& dsn, const std::string& application_name) {
+PgKeywords pg_keywords(const Dsn& dsn, const char* application_name) {
   PgKeywords out;
   const auto add = [&](const char* name, const char* value) {
     out.names.push_back(name);
@@ -25,7 +25,7 @@ PgKeywords pg_keywords(const Dsn& dsn, const std::string& application_name) {
   // The secret goes into the library's memory and nowhere else.
   if (!dsn.password.empty()) add("password", dsn.password.reveal().data());
   add("client_encoding", "UTF8");
-  if (!given("application_name")) add("application_name", application_name.c_str());
+  if (!given("application_name")) add("application_name", application_name);
   // A host that vanished without a word is noticed within about 15 s, also while we wait.
   if (!given("keepalives_idle")) add("keepalives_idle", "5");
   if (!given("keepalives_interval")) add("keepalives_interval", "3");

@@ -34,7 +34,7 @@ class PgConnection final : public Connection {
         (PQstatus(pg_) != CONNECTION_OK || now - opened_ > options_.connection_age_max))
       close();
     if (pg_ != nullptr) return true;
-    const PgKeywords keywords = pg_keywords(dsn_, options_.application_name);
+    const PgKeywords keywords = pg_keywords(dsn_, options_.application_name.c_str());
     pg_ = PQconnectStartParams(keywords.names.data(), keywords.values.data(), 0);
     const Instant until = std::min(deadline(), now + options_.connect_timeout);
     auto connected = finish_connect(until);

@@ -158,6 +158,11 @@ TEST(PostgresTest, ANotificationIsDeliveredOnCommitOnlyAndALostConnectionIsAGap)
   };
   ASSERT_TRUE(until([&] { return gaps == 1; }));
   EXPECT_TRUE(listener.connected());
+  // Administrators tell connections apart by this.
+  EXPECT_EQ(test::postgres().psql("SELECT count(*) FROM pg_stat_activity WHERE datname = '" +
+                                      fixture.name() + "' AND application_name = 'netbird-listen'",
+                                  "postgres"),
+            "1");
   const auto say = [&](const char* text, bool commit) {
     return database->run_blocking<void>(soon(), {}, [text, commit](Session& session) -> Result<> {
       NB_TRY(session.notify("nb_test", text));
