@@ -194,7 +194,7 @@ class Files(unittest.TestCase):
     def test_systemd_units_start_what_is_installed(self):
         folder = os.path.join(ROOT, "deploy/systemd")
         units = [name for name in os.listdir(folder) if name.endswith(".service")]
-        self.assertEqual(len(units), 3)
+        self.assertEqual(len(units), 4)
         for name in units:
             text = read("deploy/systemd/" + name)
             program = re.search(r"^ExecStart=/usr/bin/(\S+)", text, re.M).group(1)
@@ -205,7 +205,8 @@ class Files(unittest.TestCase):
         text = read("deploy/docker/Dockerfile")
         for target, entry in (("management", '["/go/bin/netbird-mgmt", "management"]'),
                               ("signal", '["/go/bin/netbird-signal", "run"]'),
-                              ("relay", '["/go/bin/netbird-relay"]')):
+                              ("relay", '["/go/bin/netbird-relay"]'),
+                              ("combined", '["/go/bin/netbird-server"]')):
             stage = text.split(f" AS {target}\n")[1].split("\nFROM ")[0]
             self.assertIn("ENTRYPOINT " + entry, stage)
             self.assertIn(f"COPY --from=build /out/{json.loads(entry)[0].split('/')[-1]} ", stage)
