@@ -316,7 +316,7 @@ void MgmtAdmin::add(config::Cli& cli, const VerbPlan& plan) {
 }
 
 void MgmtAdmin::add_to(config::Cli& cli) {
-  for (const auto& plans : {database_verbs(), user_verbs(), token_verbs()})
+  for (const auto& plans : {database_verbs(), ha_verbs(), user_verbs(), token_verbs()})
     for (const VerbPlan& plan : plans) add(cli, plan);
 }
 

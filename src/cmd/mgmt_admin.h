@@ -1,5 +1,5 @@
 // Verbs that work on the database: setup-key create|list|revoke, migrate, doctor, serial raise,
-// admin …, token ….
+// ha status, admin …, token ….
 #pragma once
 
 #include "base/config/cli.h"
@@ -57,8 +57,9 @@ struct VerbPlan {
   std::function<void(config::Table&)> add_rows{};  // flags of its own
   std::function<int(const VerbCall&)> run;
 };
-/// mgmt_admin.cc, mgmt_users.cc, mgmt_tokens.cc.
+/// mgmt_admin.cc, mgmt_ha.cc, mgmt_users.cc, mgmt_tokens.cc.
 [[nodiscard]] std::vector<VerbPlan> database_verbs();
+[[nodiscard]] std::vector<VerbPlan> ha_verbs();
 [[nodiscard]] std::vector<VerbPlan> user_verbs();
 [[nodiscard]] std::vector<VerbPlan> token_verbs();
 

@@ -60,6 +60,26 @@ TEST_F(MgmtCluster, RegistryForgetsPeersOfAKilledInstance) {
   EXPECT_TRUE(eventually([&] { return entry().empty(); }, 15s)) << entry();
 }
 
+TEST_F(MgmtCluster, HaStatusTellsWhoIsAliveAndWhoServesWhom) {
+  const auto a = agent("a", one);
+  SyncStream stream(*a, one.target());
+  ASSERT_TRUE(stream.wait_first());
+  const auto told = [&](const std::string& text, std::vector<std::string> words = {}) {
+    words.insert(words.begin(), {"ha", "status"});
+    const Finished done = two.verb(words);
+    return done.status == 0 && done.output.find(text) != std::string::npos;
+  };
+  EXPECT_TRUE(eventually([&] { return told("management\tmgmt-1\talive\t1\t\n"); }, 10s));
+  EXPECT_TRUE(told("management\tmgmt-2\talive\t0\t\n"));
+  EXPECT_TRUE(told("Mode: active-active\nDatabase: PostgreSQL, ok\nRedis: ok\n"));
+  EXPECT_TRUE(told(R"({"service":"management","id":"mgmt-1","alive":true)", {"--json"}));
+  one.process().kill();
+  EXPECT_TRUE(eventually([&] { return told("management\tmgmt-1\tgone\t"); }, 15s));
+  redis.kill();
+  EXPECT_TRUE(told("Redis: away: "));
+  EXPECT_TRUE(told("management\tmgmt-2\talive\t"));
+}
+
 TEST_F(MgmtCluster, FiftyFirstLoginsWithAOneOffKeyGiveOnePeer) {  // 10
   const std::string once = one.setup_key({"--type", "one-off"});
   std::atomic<int> joined{0};
