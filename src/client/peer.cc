@@ -155,6 +155,7 @@ void Peer::remove(const std::shared_ptr<Link>& link) {
 
 std::vector<std::string> Peer::peers() const {
   std::vector<std::string> out;
+  out.reserve(links_.size());
   for (const auto& [key, link] : links_) out.push_back(key);
   return out;
 }
@@ -225,7 +226,7 @@ asio::awaitable<void> Peer::open(std::shared_ptr<Link> link, std::string url, st
         "tunnel", {log::f(log::kPeer, link->peer), log::f(log::kError, opened.error().text)});
     co_return;
   }
-  const auto tunnel = *opened;
+  const auto& tunnel = *opened;
   if (!newest) {
     tunnel->close();
     co_return;

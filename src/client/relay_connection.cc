@@ -115,7 +115,7 @@ asio::awaitable<Result<std::shared_ptr<RelayConnection>>> RelayConnection::dial(
   target.message_bytes_max = relay::kMessageMax;
   const auto socket = co_await WebSocket::dial(std::move(target), times.connect);
   if (!socket) co_return socket.error();
-  const auto connected = *socket;
+  const auto& connected = *socket;
   const Deadline deadline(home, times.authenticate, [connected] { connected->abort(); });
   std::string request = relay::make_auth(dial.self, dial.token);
   const auto written = co_await connected->write(std::move(request));

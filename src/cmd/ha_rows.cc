@@ -6,7 +6,6 @@ namespace {
 using config::check_redis_address;
 using config::Option;
 using config::redact_address;
-using config::Reload;
 
 constexpr std::int64_t kTimeoutMaxMs = 30'000;  // contract/signal-relay-ops.md §2.1
 

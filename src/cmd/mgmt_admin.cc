@@ -23,8 +23,7 @@ using namespace management;
 using namespace std::chrono_literals;
 
 constexpr auto kStep = 30s;
-constexpr auto kWait = 10s;                                  // for a database that is not there yet
-constexpr std::string_view kCli = "netbird-mgmt setup-key";  // initiator in events
+constexpr auto kWait = 10s;  // for a database that is not there yet
 
 struct SetupKeyFlags {
   std::string name = "setup key";

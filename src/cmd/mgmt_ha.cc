@@ -155,6 +155,7 @@ Result<> status(MgmtCore& core, const VerbCall& call, const StatusFlags& flags) 
   NB_LET(const management::InstanceList rows,
          management::list_instances(core.database(), core.clock().now() + kStep));
   std::vector<Line> lines;
+  lines.reserve(rows.instances.size());
   for (const management::ListedInstance& row : rows.instances)
     lines.push_back({.service = "management",
                      .id = row.id,

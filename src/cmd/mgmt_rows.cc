@@ -8,7 +8,6 @@ namespace {
 using config::check_key_prefix;
 using config::Option;
 using config::redact_address;
-using config::Reload;
 
 constexpr std::int64_t kHourMs = 3'600'000;
 
