@@ -353,6 +353,12 @@ TEST_F(MgmtConfigTest, EmbeddedIdpNeedsItsIssuerAndOneAccount) {
   ASSERT_FALSE(outcome.done) << outcome.err;
   EXPECT_EQ(config.embedded_idp.storage_file, "/var/lib/netbird/idp.db");
   EXPECT_THAT(outcome.invocation.warnings, IsEmpty());
+  for (const char* name : {"sqlite3", "sqlite"}) {
+    const std::string json =
+        R"({"EmbeddedIdP":{"Enabled":true,"Issuer":"https://x/oauth2","Storage":{"Type":")" +
+        std::string(name) + R"("}}})";
+    EXPECT_FALSE(run(json, {"--disable-single-account-mode=false"}).done) << name;
+  }
 }
 
 }  // namespace
