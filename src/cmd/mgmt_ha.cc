@@ -6,10 +6,10 @@
 #include "cmd/mgmt_admin.h"
 #include "cmd/mgmt_core.h"
 #include "ha/redis/adapters.h"
+#include "management/rest/json_writer.h"
 #include "management/store/maintenance.h"
 
 #include <boost/asio/this_coro.hpp>
-#include <boost/json.hpp>
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -111,27 +111,31 @@ management::Task<Members> redis_members(redis::Options options, Logger log) {
 
 void print_json(const MgmtCore& core, const MgmtConfig& config, const Result<Members>& redis,
                 const std::vector<Line>& lines, std::int64_t waiting) {
-  namespace json = boost::json;
   const bool ha = config.service.ha.enabled;
-  json::object out{
-      {"ha", ha},
-      {"database", {{"engine", core.postgres() ? "postgres" : "sqlite"}, {"status", "ok"}}},
-      {"waiting_events", waiting}};
-  json::object redis_state{{"status", !ha ? "off" : redis ? "ok" : "away"}};
-  if (ha && !redis) redis_state["error"] = redis.error().text;
-  out["redis"] = std::move(redis_state);
-  json::array list;
-  for (const Line& line : lines) {
-    json::object one{{"service", line.service},
-                     {"id", line.id},
-                     {"alive", line.alive},
-                     {"alive_ms", line.alive_ms},
-                     {"info", line.info}};
-    if (line.peers) one["peers"] = *line.peers;
-    list.push_back(std::move(one));
-  }
-  out["instances"] = std::move(list);
-  fmt::print("{}\n", json::serialize(out));
+  management::rest::JsonWriter json;
+  json.object([&] {
+    json.field("ha", ha);
+    json.object("database", [&] {
+      json.field("engine", core.postgres() ? "postgres" : "sqlite");
+      json.field("status", "ok");
+    });
+    json.object("redis", [&] {
+      json.field("status", !ha ? "off" : redis ? "ok" : "away");
+      if (!redis) json.field("error", redis.error().text);
+    });
+    json.field("waiting_events", waiting);
+    json.array("instances", lines, [&](const Line& line) {
+      json.object([&] {
+        json.field("service", line.service);
+        json.field("id", line.id);
+        json.field("alive", line.alive);
+        json.field("alive_ms", line.alive_ms);
+        if (line.peers) json.field("peers", *line.peers);
+        json.field("info", line.info);
+      });
+    });
+  });
+  fmt::print("{}\n", std::move(json).take());
 }
 
 void print_text(const MgmtCore& core, const MgmtConfig& config, const Result<Members>& redis,
