@@ -5,11 +5,15 @@
 namespace nb::idp {
 namespace {
 
-HttpResponse provider_failed(const Core& core, const HttpRequest& request, std::string_view why,
-                             std::string_view connector) {
+// Back to the choice: whoever turned around there, or whose provider is away, can go another way.
+Answer provider_failed(Core& core, HttpRequest request, AuthRequest login, std::string why,
+                       std::string connector) {
   core.log.limited().warn("login at an external provider failed",
                           {log::f("connector", connector), log::f(log::kError, why)});
-  return error_page(core, request, 502, core.page(request).texts.provider_failed);
+  const Texts& t = core.page(request).texts;
+  const std::string hint = login.login_hint;
+  co_return co_await show_login(core, std::move(request), std::move(login), 502, hint,
+                                t.provider_failed);
 }
 
 UpstreamFlow flow_of(const Core& core, const AuthRequest& login) {
@@ -51,7 +55,9 @@ Answer connector_start(Core& core, HttpRequest request, std::string connector_id
   UpstreamFlow flow = flow_of(core, login);
   flow.state = state;
   const auto url = co_await core.upstream.authorization_url(*config, std::move(flow));
-  if (!url) co_return provider_failed(core, request, url.error().text, config->id);
+  if (!url)
+    co_return co_await provider_failed(core, std::move(request), std::move(login), url.error().text,
+                                       config->id);
   const auto started = co_await core.store.start_upstream(core.deadline(), login);
   if (!started) co_return failure_page(core, request, started.error());
   if (!*started) co_return error_page(core, request, 400, t.error_expired);
@@ -73,13 +79,18 @@ Answer connector_callback(Core& core, HttpRequest request, std::string connector
   // T18: the state says which connector was asked; a path that names another is a mix-up.
   if (!connector_id.empty() && connector_id != login.connector_id)
     co_return error_page(core, request, 400, t.error_bad_request);
-  if (query->find("error") || query->get("code").empty())
-    co_return provider_failed(core, request, "it answered with an error", login.connector_id);
+  if (query->find("error") || query->get("code").empty()) {
+    const std::string connector = login.connector_id;
+    co_return co_await provider_failed(core, std::move(request), std::move(login),
+                                       "it answered with an error", connector);
+  }
   const auto config = co_await load(core, login.connector_id);
   if (!config) co_return failure_page(core, request, config.error());
   auto back = co_await core.upstream.finish(*config, flow_of(core, login), query->get("code"),
                                             query->get("iss"));
-  if (!back) co_return provider_failed(core, request, back.error().text, config->id);
+  if (!back)
+    co_return co_await provider_failed(core, std::move(request), std::move(login),
+                                       back.error().text, config->id);
   const auto saved = co_await core.store.save_identity(core.deadline(), back->identity);
   if (!saved) co_return failure_page(core, request, saved.error());
   core.metrics.logins_passed.Increment();

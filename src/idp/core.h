@@ -125,6 +125,9 @@ Task<OwnToken> read_own_token(Core& core, std::string token);
 Task<std::optional<LoginSession>> current_session(Core& core, const HttpRequest& request);
 /// Creates `login` and leads the browser to where it begins.
 Answer begin_login(Core& core, HttpRequest request, AuthRequest login);
+/// The page with every way to sign in.
+Answer show_login(Core& core, HttpRequest request, AuthRequest login, int status, std::string typed,
+                  std::string_view error);
 /// The first factor (or the connector) has said who it is.
 struct Passed {
   IdpSubject subject{};

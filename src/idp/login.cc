@@ -9,22 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Answer show_login(Core& core, HttpRequest request, AuthRequest login, int status, std::string typed,
-                  std::string_view error) {
-  const PageContext context = core.page(request);
-  LoginView view;
-  view.request = login.id;
-  view.login = std::move(typed);
-  view.error = error;
-  view.local = !core.options.local_auth_disabled;
-  view.remember = core.options.remember_default;
-  const auto connectors = co_await core.store.connectors(core.deadline());
-  if (!connectors) co_return failure_page(core, request, connectors.error());
-  for (const Connector& connector : *connectors)
-    view.connectors.emplace_back(connector.id, connector.name);
-  co_return login_page(context, status, view);
-}
-
 struct Attempt {
   std::optional<LocalUser> user;  // with the right password
   bool locked = false;
@@ -72,6 +56,22 @@ std::string device_name(const HttpRequest& request) {
 }
 
 }  // namespace
+
+Answer show_login(Core& core, HttpRequest request, AuthRequest login, int status, std::string typed,
+                  std::string_view error) {
+  const PageContext context = core.page(request);
+  LoginView view;
+  view.request = login.id;
+  view.login = std::move(typed);
+  view.error = error;
+  view.local = !core.options.local_auth_disabled;
+  view.remember = core.options.remember_default;
+  const auto connectors = co_await core.store.connectors(core.deadline());
+  if (!connectors) co_return failure_page(core, request, connectors.error());
+  for (const Connector& connector : *connectors)
+    view.connectors.emplace_back(connector.id, connector.name);
+  co_return login_page(context, status, view);
+}
 
 Task<std::optional<LoginSession>> current_session(Core& core, const HttpRequest& request) {
   const auto value = cookie(request.header("cookie"), kSessionCookie);
