@@ -11,7 +11,8 @@ packages_build=(
   libfmt-dev libspdlog-dev libyaml-cpp-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev libcli11-dev
 )
-packages_run=(python3 python3-jsonschema python3-yaml redis-server redis-sentinel redis-tools libfaketime postgresql postgresql-client haproxy coturn curl openssl procps iproute2)
+packages_run=(python3 python3-jsonschema python3-yaml redis-server redis-sentinel redis-tools libfaketime postgresql postgresql-client haproxy coturn curl openssl procps iproute2
+  chromium fonts-dejavu-core)
 packages_check=(clang-16 clang-format-14 clang-tidy-16 libclang-rt-16-dev llvm-16)
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
@@ -31,6 +32,9 @@ install_packages() {
   for name in "${wanted[@]}"; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || missing+=("$name")
   done
+  # By command: Node from elsewhere is as good, and Debian's packages conflict with it.
+  command -v node >/dev/null || missing+=(nodejs)
+  command -v npm >/dev/null || missing+=(npm)
   [ ${#missing[@]} -gt 0 ] || return 0
   say "installing ${#missing[@]} Debian packages: ${missing[*]}"
   as_root apt-get update -qq
@@ -38,6 +42,18 @@ install_packages() {
   # start their own.
   as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# Packages of the browser tests, by the versions and checksums of their lock file. Outside of the
+# source tree, so that nothing of them is searched, formatted or committed.
+install_browser_packages() {
+  local from=tests/browser to=build/browser
+  cmp -s "$from/package-lock.json" "$to/package-lock.json" && [ -e "$to/node_modules/.package-lock.json" ] && return 0
+  say "installing the browser tests' npm packages"
+  mkdir -p "$to"
+  cp "$from/package.json" "$from/.npmrc" "$to/"
+  (cd "$to" && rm -f package-lock.json && cp "../../$from/package-lock.json" . && npm ci --silent) ||
+    { rm -f "$to/package-lock.json"; die "npm ci failed in $to"; }
 }
 
 # build_preset PRESET [TARGET…]
