@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # The load generator's table, on loopback in a network of its own; see bench/README.md.
-#   bench/run.sh [signal|management|micro|all] [options of netbird-bench compare / management]
+#   bench/run.sh [signal|management|relay|micro|all] [options of netbird-bench compare / management
+#                                                    / compare-relay]
 # NB_BENCH_OTHER_SIGNAL: command of the signal server to compare with, holding {port} and {metrics}
-# (and {dir}: a fresh directory); NB_BENCH_OTHER_MGMT: address,pid,setup-key of a management server.
+# (and {dir}: a fresh directory); NB_BENCH_OTHER_MGMT: address,pid,setup-key of a management server;
+# NB_BENCH_OTHER_RELAY: command of a relay, holding {port}, {metrics} and {health}.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 bin=$PWD/build/bin
@@ -67,6 +69,14 @@ JSON
     ${NB_BENCH_OTHER_MGMT:+--server "$NB_BENCH_OTHER_MGMT"} "$@"
 }
 
+# Both relays take the secret of this run from NB_AUTH_SECRET.
+relay() {
+  local ours="$bin/netbird-relay --listen-address 127.0.0.1:{port} --exposed-address rel://127.0.0.1:{port} --metrics-port {metrics} --health-listen-address 127.0.0.1:{health} --log-level warn"
+  NB_AUTH_SECRET=$(openssl rand -hex 16) "$bin/netbird-bench" compare-relay \
+    --ours "${NB_BENCH_RELAY:-$ours}" \
+    ${NB_BENCH_OTHER_RELAY:+--other "$NB_BENCH_OTHER_RELAY"} "$@"
+}
+
 micro() {
   local program
   for program in "$bin"/bench-micro-*; do
@@ -76,10 +86,10 @@ micro() {
 }
 
 case $what in
-  signal | management | micro) "$what" "$@" ;;
-  all) signal "$@"; micro ;;
+  signal | management | relay | micro) "$what" "$@" ;;
+  all) signal "$@"; relay; micro ;;
   *)
-    echo "usage: bench/run.sh [signal|management|micro|all] [options]" >&2
+    echo "usage: bench/run.sh [signal|management|relay|micro|all] [options]" >&2
     exit 2
     ;;
 esac

@@ -48,8 +48,7 @@ ClientLoop::~ClientLoop() {
   ::close(epoll_);
 }
 
-Result<H2Client*> ClientLoop::connect(const Endpoint& to, bool plain_headers,
-                                      H2Client::Owner& owner, std::chrono::milliseconds limit) {
+Result<int> ClientLoop::dial(const Endpoint& to, std::chrono::milliseconds limit) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return fail(Code::kResourceExhausted, "socket: {}", std::strerror(errno));
   const auto give_up = [fd, &to](int error) {
@@ -71,22 +70,24 @@ Result<H2Client*> ClientLoop::connect(const Endpoint& to, bool plain_headers,
   }
   const int one = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  clients_.push_back(std::make_unique<H2Client>(fd, to.text(), plain_headers, owner));
-  H2Client& client = *clients_.back();
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.ptr = &client;
-  NB_ASSERT(::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0);
-  touch(client);
-  return &client;
+  return fd;
 }
 
-void ClientLoop::touch(H2Client& client) {
-  if (std::exchange(client.queued, true)) return;
+void ClientLoop::add(std::unique_ptr<SocketClient> client) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = client.get();
+  NB_ASSERT(::epoll_ctl(epoll_, EPOLL_CTL_ADD, client->fd(), &event) == 0);
+  touch(*client);
+  clients_.push_back(std::move(client));
+}
+
+void ClientLoop::touch(SocketClient& client) {
+  if (std::exchange(client.queued_, true)) return;
   touched_.push_back(&client);
 }
 
-void ClientLoop::watch(H2Client& client, bool writing) {
+void ClientLoop::watch(SocketClient& client, bool writing) {
   epoll_event event{};
   event.events = EPOLLIN | (writing ? EPOLLOUT : 0U);
   event.data.ptr = &client;
@@ -95,8 +96,8 @@ void ClientLoop::watch(H2Client& client, bool writing) {
 
 void ClientLoop::flush_touched() {
   for (std::size_t i = 0; i < touched_.size(); ++i) {  // callbacks may touch more
-    H2Client& client = *touched_[i];
-    client.queued = false;
+    SocketClient& client = *touched_[i];
+    client.queued_ = false;
     if (client.fd() < 0 || !client.flush()) continue;
     if (client.wants_write()) watch(client, true);
   }
@@ -111,7 +112,7 @@ void ClientLoop::turn(std::chrono::nanoseconds wait) {
       ::epoll_pwait2(epoll_, events_.data(), static_cast<int>(events_.size()), &limit, nullptr);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events_[static_cast<std::size_t>(i)];
-    auto& client = *static_cast<H2Client*>(event.data.ptr);
+    auto& client = *static_cast<SocketClient*>(event.data.ptr);
     if (client.fd() < 0) continue;
     if ((event.events & EPOLLOUT) != 0) watch(client, false);
     if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 &&

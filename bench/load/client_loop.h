@@ -1,18 +1,20 @@
-// One thread's epoll loop over many H2Clients: reads each ready one once, then writes every client
+// One thread's epoll loop over many clients: reads each ready one once, then writes every client
 // that has something to say once, as the Go clients' writers do.
 #pragma once
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "load/h2_client.h"
+#include "load/socket_client.h"
 
 #include <sys/epoll.h>
 
 #include <chrono>
 #include <cstddef>
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace nb::bench {
@@ -33,22 +35,32 @@ class ClientLoop {
   ClientLoop(const ClientLoop&) = delete;
   ClientLoop& operator=(const ClientLoop&) = delete;
 
-  /// Connects within `limit` (blocking) and adds the client; it lives until this loop does.
-  Result<H2Client*> connect(const Endpoint& to, bool plain_headers, H2Client::Owner& owner,
-                            std::chrono::milliseconds limit);
-  /// After calls were made on `client` outside of its callbacks.
-  void touch(H2Client& client);
+  /// Connects within `limit` (blocking) and adds Client(fd, arguments...); it lives until this loop
+  /// does.
+  template <class Client, class... Arguments>
+  Result<Client*> connect(const Endpoint& to, std::chrono::milliseconds limit,
+                          Arguments&&... arguments) {
+    NB_LET(const int fd, dial(to, limit));
+    auto client = std::make_unique<Client>(fd, std::forward<Arguments>(arguments)...);
+    Client* const added = client.get();
+    add(std::move(client));
+    return added;
+  }
+  /// After something was queued on `client` outside of its callbacks.
+  void touch(SocketClient& client);
   /// One turn: waits at most `wait`, reads, then writes.
   void turn(std::chrono::nanoseconds wait);
   [[nodiscard]] std::uint64_t bytes_received() const;
 
  private:
+  static Result<int> dial(const Endpoint& to, std::chrono::milliseconds limit);
+  void add(std::unique_ptr<SocketClient> client);
   void flush_touched();
-  void watch(H2Client& client, bool writing);
+  void watch(SocketClient& client, bool writing);
 
   int epoll_;
-  std::vector<std::unique_ptr<H2Client>> clients_;
-  std::vector<H2Client*> touched_;
+  std::vector<std::unique_ptr<SocketClient>> clients_;
+  std::vector<SocketClient*> touched_;
   std::vector<epoll_event> events_;
   std::vector<char> scratch_;
 };

@@ -3,14 +3,13 @@
 #include "load/report.h"
 #include "load/signal_load.h"
 #include "load/spawned_server.h"
+#include "load/target.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -45,35 +44,11 @@ void replace_all(std::string& text, std::string_view what, const std::string& wi
     text.replace(at, what.size(), with);
 }
 
-/// "127.0.0.1:10000,1234": a server that runs already.
-std::optional<std::pair<Endpoint, pid_t>> running(const std::string& text) {
-  const std::size_t comma = text.find(',');
-  if (comma == std::string::npos) return std::nullopt;
-  const auto endpoint = parse_endpoint(text.substr(0, comma));
-  pid_t pid = 0;
-  const auto [end, ec] = std::from_chars(text.data() + comma + 1, text.data() + text.size(), pid);
-  if (!endpoint || ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return std::pair{*endpoint, pid};
-}
-
 Result<SignalResult> run_once(const std::string& server, SignalPlan plan) {
-  std::unique_ptr<SpawnedServer> spawned;
-  if (const auto up = running(server)) {
-    plan.targets = {up->first};
-    plan.pids = {up->second};
-  } else {
-    NB_LET(spawned, SpawnedServer::start(server));
-    plan.targets = {spawned->endpoint()};
-    plan.pids = {spawned->pid()};
-  }
+  NB_LET(const Target target, open_target(server));
+  plan.targets = {target.endpoint};
+  plan.pids = {target.pid};
   return run_signal(plan);
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 /// What is kept of the rounds of one server under one load.

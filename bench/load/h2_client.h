@@ -8,6 +8,7 @@
 #pragma once
 
 #include "load/hpack_encoder.h"
+#include "load/socket_client.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +26,7 @@ struct CallEnd {
   std::string text;
 };
 
-class H2Client {
+class H2Client final : public SocketClient {
  public:
   class Owner {
    public:
@@ -40,7 +41,7 @@ class H2Client {
 
   /// Takes over the connected or connecting, non-blocking `fd`.
   H2Client(int fd, std::string_view authority, bool plain_headers, Owner& owner);
-  ~H2Client();
+  ~H2Client() override;
   H2Client(const H2Client&) = delete;
   H2Client& operator=(const H2Client&) = delete;
 
@@ -50,19 +51,15 @@ class H2Client {
   /// Starts a call without any message (the signal stream).
   void open(const EncodedCall& call, std::uint64_t tag);
 
-  /// Reads once into `scratch` and handles what came. False: closed, forget this client.
-  bool on_readable(char* scratch, std::size_t size);
-  /// Writes what is queued. False: closed.
-  bool flush();
+  bool on_readable(char* scratch, std::size_t size) override;
+  bool flush() override;
   /// Ends the connection without ceremony.
   void close(std::string_view reason);
 
-  [[nodiscard]] int fd() const { return fd_; }
-  [[nodiscard]] bool wants_write() const { return !out_.empty(); }
+  [[nodiscard]] int fd() const override { return fd_; }
+  [[nodiscard]] bool wants_write() const override { return !out_.empty(); }
   [[nodiscard]] std::size_t open_calls() const { return streams_.size() + waiting_.size(); }
-  [[nodiscard]] std::uint64_t bytes_received() const { return bytes_received_; }
-  /// For the owner's bookkeeping (list of clients with something to write).
-  bool queued = false;
+  [[nodiscard]] std::uint64_t bytes_received() const override { return bytes_received_; }
   std::uint64_t owner_index = 0;
 
  private:

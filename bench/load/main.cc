@@ -1,15 +1,19 @@
 // netbird-bench: load for any NetBird-compatible server; see bench/README.md.
 #include "load/compare.h"
 #include "load/management_load.h"
+#include "load/relay_compare.h"
+#include "load/relay_load.h"
 #include "load/report.h"
 #include "load/signal_load.h"
 #include "load/spawned_server.h"
+#include "load/target.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -27,6 +31,10 @@ struct SignalOptions {
 int report_error(const nb::Error& error) {
   fmt::print(stderr, "netbird-bench: {}: {}\n", nb::code_name(error.code), error.text);
   return 1;
+}
+
+std::chrono::milliseconds milliseconds_of(double seconds) {
+  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
 
 void raise_file_limit() {
@@ -113,7 +121,7 @@ void add_compare(CLI::App& app, CompareOptions& o) {
 }
 
 int run_compare_mode(CompareOptions& o) {
-  o.plan.duration = std::chrono::milliseconds(static_cast<std::int64_t>(o.seconds * 1000));
+  o.plan.duration = milliseconds_of(o.seconds);
   const auto met = run_compare(o.plan);
   if (!met) return report_error(met.error());
   return o.strict && !*met ? 3 : 0;
@@ -133,11 +141,90 @@ int run_signal_mode(SignalOptions& o) {
     if (!endpoint) return report_error(endpoint.error());
     o.plan.targets.push_back(*endpoint);
   }
-  o.plan.duration = std::chrono::milliseconds(static_cast<std::int64_t>(o.seconds * 1000));
+  o.plan.duration = milliseconds_of(o.seconds);
   const auto result = run_signal(o.plan);
   if (!result) return report_error(result.error());
   fmt::print("{}", describe(*result));
   return 0;
+}
+
+struct RelayOptions {
+  std::string server;
+  RelayPlan plan;
+  double seconds = 5;
+  double settle = 2;
+  bool separate = false;
+};
+
+void add_relay(CLI::App& app, RelayOptions& o) {
+  CLI::App* sub = app.add_subcommand("relay", "packets between pairs of peers of one relay");
+  sub->add_option("--server", o.server,
+                  "command with {port}, {metrics}, {health}, {dir}, or address,pid")
+      ->required();
+  sub->add_option("--peers", o.plan.peers, "connected peers");
+  sub->add_option("--pairs", o.plan.pairs, "pairs of them that exchange packets");
+  sub->add_option("--threads", o.plan.threads, "threads of the generator");
+  sub->add_option("--rate", o.plan.rate, "packets a second; 0: saturated");
+  sub->add_option("--window", o.plan.window, "saturated: packets of one peer on their way");
+  sub->add_option("--bytes", o.plan.packet_bytes, "payload of a packet");
+  sub->add_option("--seconds", o.seconds, "measured time; 0: idle")->check(CLI::Range(0.0, 600.0));
+  sub->add_option("--settle", o.settle, "seconds before memory is read")
+      ->check(CLI::Range(0.0, 600.0));
+  sub->add_flag("--separate-writes", o.separate, "one write for each packet");
+}
+
+struct RelayCompareOptions {
+  RelayComparePlan plan;
+  double seconds = 4;
+  bool strict = false;
+};
+
+void add_relay_compare(CLI::App& app, RelayCompareOptions& o) {
+  CLI::App* sub = app.add_subcommand("compare-relay", "two relays in one run, against the goals");
+  sub->add_option("--a,--ours", o.plan.ours,
+                  "command with {port}, {metrics}, {health}, {dir}, or address,pid")
+      ->required();
+  sub->add_option("--b,--other", o.plan.other, "the relay to compare with, in the same form");
+  sub->add_option("--rounds", o.plan.rounds, "rounds A B A B ...; the median counts");
+  sub->add_option("--seconds", o.seconds, "measured time of each")->check(CLI::Range(0.5, 60.0));
+  sub->add_option("--bytes", o.plan.packet_bytes, "payload of a packet");
+  sub->add_option("--idle", o.plan.idle_peers, "connections for the figure of memory; 0: none");
+  sub->add_flag("--strict", o.strict, "exit code 3 when a goal is missed");
+}
+
+/// Not an option: command lines are for everybody to read.
+nb::Result<nb::Secret> relay_secret() {
+  const char* const text = std::getenv("NB_AUTH_SECRET");
+  if (text == nullptr || *text == '\0')
+    return nb::fail(nb::Code::kInvalidArgument, "NB_AUTH_SECRET is not set: the relay's secret");
+  return nb::Secret(std::string(text));
+}
+
+int run_relay_mode(RelayOptions& o) {
+  auto secret = relay_secret();
+  if (!secret) return report_error(secret.error());
+  o.plan.secret = std::move(*secret);
+  const auto target = open_target(o.server);
+  if (!target) return report_error(target.error());
+  o.plan.target = target->endpoint;
+  o.plan.pids = {target->pid};
+  o.plan.duration = milliseconds_of(o.seconds);
+  o.plan.settle = milliseconds_of(o.settle);
+  o.plan.coalesce = !o.separate;
+  const auto result = run_relay(o.plan);
+  if (!result) return report_error(result.error());
+  fmt::print("{}", describe(*result));
+  return 0;
+}
+
+int run_relay_compare_mode(RelayCompareOptions& o) {
+  auto secret = relay_secret();
+  if (!secret) return report_error(secret.error());
+  o.plan.secret = std::move(*secret);
+  o.plan.duration = milliseconds_of(o.seconds);
+  const auto met = run_relay_compare(o.plan);
+  if (!met) return report_error(met.error());
+  return o.strict && !*met ? 3 : 0;
 }
 
 }  // namespace
@@ -152,8 +239,14 @@ int main(int argc, char** argv) {
   add_compare(app, compare_options);
   ManagementOptions management_options;
   add_management(app, management_options);
+  RelayOptions relay_options;
+  add_relay(app, relay_options);
+  RelayCompareOptions relay_compare_options;
+  add_relay_compare(app, relay_compare_options);
   CLI11_PARSE(app, argc, argv);
   if (app.got_subcommand("compare")) return run_compare_mode(compare_options);
   if (app.got_subcommand("management")) return run_management_mode(management_options);
+  if (app.got_subcommand("relay")) return run_relay_mode(relay_options);
+  if (app.got_subcommand("compare-relay")) return run_relay_compare_mode(relay_compare_options);
   return run_signal_mode(signal_options);
 }

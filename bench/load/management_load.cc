@@ -1,6 +1,7 @@
 #include "load/management_load.h"
 
 #include "crypto/box.h"
+#include "load/h2_client.h"
 #include "load/protobuf_scan.h"
 #include "proto/management.pb.h"
 
@@ -257,7 +258,8 @@ class Run final : public H2Client::Owner {
   }
 
   Result<> connect(Agent& agent) {
-    NB_LET(agent.client, loop_.connect(plan_.target, false, *this, milliseconds(10'000)));
+    NB_LET(agent.client, loop_.connect<H2Client>(plan_.target, milliseconds(10'000),
+                                                 plan_.target.text(), false, *this));
     agent.client->owner_index = agent.number;
     return {};
   }
@@ -370,7 +372,8 @@ class Run final : public H2Client::Owner {
   Result<> storm(std::uint32_t joins, StormResult& out) {
     if (joins == 0) return {};
     if (probe_ == nullptr) {
-      NB_LET(probe_, loop_.connect(plan_.target, false, *this, milliseconds(10'000)));
+      NB_LET(probe_, loop_.connect<H2Client>(plan_.target, milliseconds(10'000),
+                                             plan_.target.text(), false, *this));
     }
     std::uint64_t maps = 0, bytes = 0;
     for (const auto& agent : agents_) {

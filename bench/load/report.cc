@@ -29,6 +29,27 @@ std::string describe(const SignalResult& r) {
   return out;
 }
 
+std::string describe(const RelayResult& r) {
+  std::string out = fmt::format(
+      "window     {} packets in {:.2f} s: {:.0f}/s\n"
+      "server     {:.2f} us CPU per packet, {:.0f} packets per CPU second, {:.2f} cores, {:.3f} "
+      "context switches per packet\n"
+      "generator  {:.2f} us CPU per packet\n"
+      "latency    p50 {}, p99 {}, max {}\n"
+      "packets    sent {}, delivered {}, lost {}, damaged {}, out of order {}\n"
+      "memory     {:.2f} KiB per peer idle, {:.2f} after traffic; server {:.1f} MiB before, "
+      "{:.1f} at most\n",
+      r.window_delivered, r.seconds, r.rate(), r.cpu_us_per_packet, r.packets_per_cpu_second(),
+      r.cores, r.switches_per_packet, r.own_cpu_us_per_packet,
+      milliseconds_text(r.latency.quantile(0.5)), milliseconds_text(r.latency.quantile(0.99)),
+      milliseconds_text(r.latency.max()), r.sent, r.delivered, r.lost(), r.damaged, r.reordered,
+      r.idle_kib_per_peer(), r.after_kib_per_peer(),
+      static_cast<double>(r.baseline.rss_bytes) / 1048576.0,
+      static_cast<double>(r.rss_peak) / 1048576.0);
+  if (r.connections_lost > 0) out += fmt::format("LOST       {} connections\n", r.connections_lost);
+  return out;
+}
+
 namespace {
 
 std::string describe_storm(std::string_view name, const StormResult& s) {

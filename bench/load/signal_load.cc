@@ -1,13 +1,14 @@
 #include "load/signal_load.h"
 
+#include "load/h2_client.h"
 #include "load/ledger.h"
 #include "load/signal_message.h"
+#include "load/waiting.h"
 
 #include <signal.h>
 
 #include <algorithm>
 #include <atomic>
-#include <ctime>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -25,13 +26,6 @@ constexpr auto kTick = milliseconds(20);
 constexpr std::uint32_t kSendsPerTurnMax = 64;
 
 enum class Phase : std::uint8_t { kConnect, kIdle, kTraffic, kStop };
-
-std::uint64_t now_ns() {
-  timespec t{};
-  ::clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(t.tv_nsec);
-}
 
 /// What all threads share.
 struct Shared {
@@ -103,8 +97,9 @@ class Worker final : public H2Client::Owner {
     const std::uint32_t step = plan_.threads;
     std::vector<H2Client*> own(plan_.connections, nullptr);
     for (std::uint32_t c = first_; c < plan_.connections; c += step) {
-      auto client = loop_.connect(plan_.targets[c % plan_.targets.size()], plan_.plain_headers,
-                                  *this, kConnectLimit);
+      const Endpoint& target = plan_.targets[c % plan_.targets.size()];
+      auto client =
+          loop_.connect<H2Client>(target, kConnectLimit, target.text(), plan_.plain_headers, *this);
       if (!client) return false;
       own[c] = *client;
       if (c / step % 32 == 31) loop_.turn(nanoseconds(0));
@@ -198,17 +193,6 @@ class Worker final : public H2Client::Owner {
   Histogram latency_;
   ClientLoop loop_;  // last: its clients refer to what stands above
 };
-
-/// Waits until `done` or the limit, ticking `every`.
-template <class Done>
-bool wait_for(milliseconds limit, milliseconds every, Done done) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!done()) {
-    if (std::chrono::steady_clock::now() >= end) return false;
-    std::this_thread::sleep_for(every);
-  }
-  return true;
-}
 
 /// Lets the servers run only part of each period.
 class Throttle {

@@ -93,6 +93,7 @@ Result<std::unique_ptr<SpawnedServer>> SpawnedServer::start(const std::string& c
   std::string line = "exec " + command;
   replace_all(line, "{port}", std::to_string(server->endpoint_.port));
   replace_all(line, "{metrics}", std::to_string(free_port()));
+  replace_all(line, "{health}", std::to_string(free_port()));
   replace_all(line, "{dir}", server->directory_);
   const std::string log = server->directory_ + "/log";
   server->pid_ = spawn(line, log);

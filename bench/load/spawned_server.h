@@ -13,9 +13,10 @@ namespace nb::bench {
 
 class SpawnedServer {
  public:
-  /// Starts `command` through the shell with {port} and {metrics} replaced by free ports and {dir}
-  /// by a fresh directory, and waits until the port accepts. Its output goes to {dir}/log.
-  /// Errors   kUnavailable: ended or not listening within 20 s; the text has the log's last lines.
+  /// Starts `command` through the shell with {port}, {metrics} and {health} replaced by free ports
+  /// and {dir} by a fresh directory, and waits until the port accepts. Its output goes to
+  /// {dir}/log. Errors   kUnavailable: ended or not listening within 20 s; the text has the log's
+  /// last lines.
   static Result<std::unique_ptr<SpawnedServer>> start(const std::string& command);
   /// SIGTERM, and SIGKILL after 10 s; removes the directory.
   ~SpawnedServer();
