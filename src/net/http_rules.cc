@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <ctime>
 
 namespace nb::net {
@@ -49,7 +50,18 @@ void resolve_client(const ServerContext& context, const PeerAddress& peer, HttpR
     if (!forwarded.empty()) forwarded += ", ";
     forwarded += value;
   }
-  request.client = context.proxies.resolve(peer, forwarded, request.header("x-real-ip"));
+  const std::string_view real_ip = request.header("x-real-ip");
+  request.client = context.proxies.resolve(peer, forwarded, real_ip);
+  if (request.client.port != 0 || real_ip.empty()) return;
+  // contract/signal-relay-ops.md §3.6: the port stands in a header of its own, beside the address
+  // it belongs to.
+  const auto ip = parse_ip(real_ip);
+  const std::string_view text = request.header("x-real-port");
+  std::uint16_t port = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (ip && ip->text() == request.client.ip && ec == std::errc{} &&
+      end == text.data() + text.size())
+    request.client.port = port;
 }
 
 bool connection_header(std::string_view lower_name) {

@@ -30,6 +30,7 @@ class Reverse final : public WebSocketEndpoint {
     message.copy(0, {reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
     if (text == "enough") return channel_.close(websocket::CloseCode::kPolicy);
     if (text == "from") text = channel_.client().ip;
+    if (text == "port") text = std::to_string(channel_.client().port);
     std::reverse(text.begin(), text.end());
     waiting_ += text;
     channel_.want_flush();
@@ -112,6 +113,30 @@ TEST(WebSocketRoute, KnowsTheClientBehindATrustedProxy) {
   client.send(handshake("X-Real-Ip: 192.0.2.7\r\n") + client_frame(2, "from"));
   client.receive_until(has("7.2.0.291"));
   EXPECT_THAT(client.received, EndsWith("7.2.0.291"));
+}
+
+TEST(WebSocketRoute, TheClientsPortBelongsToTheAddressItStandsBeside) {
+  ServerConfig config;
+  config.trusted_proxies = {"127.0.0.1/32"};
+  const TestServer server(route, config);
+  const auto port_for = [&](const std::string& headers) {
+    RawClient client(server.port());
+    client.send(handshake(headers) + client_frame(2, "port"));
+    client.receive_until([](const std::string& all) {
+      const auto end = all.find("\r\n\r\n");
+      return end != std::string::npos && all.size() > end + 6;
+    });
+    std::string digits = client.received.substr(client.received.find("\r\n\r\n") + 6);
+    std::reverse(digits.begin(), digits.end());
+    return digits;
+  };
+  EXPECT_EQ(port_for("X-Real-Ip: 192.0.2.7\r\nX-Real-Port: 4711\r\n"), "4711");
+  EXPECT_EQ(port_for("X-Forwarded-For: 192.0.2.7\r\nX-Real-Ip: 192.0.2.7\r\nX-Real-Port: 4711\r\n"),
+            "4711");
+  EXPECT_EQ(port_for("X-Forwarded-For: 192.0.2.8\r\nX-Real-Ip: 192.0.2.7\r\nX-Real-Port: 4711\r\n"),
+            "0");
+  for (const std::string bad : {"", "x", "4711x", "70000", "-1"})
+    EXPECT_EQ(port_for("X-Real-Ip: 192.0.2.7\r\nX-Real-Port: " + bad + "\r\n"), "0") << bad;
 }
 
 TEST(WebSocketRoute, DrainLetsTheEndpointSayGoodbye) {

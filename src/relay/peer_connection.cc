@@ -4,8 +4,11 @@
 #include "relay/shard.h"
 #include "relay/shared.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <string>
 #include <utility>
 
 namespace nb::relay {
@@ -38,6 +41,13 @@ void put_message(net::OutputBuffer& out, std::string_view message) {
 void put_plain(net::OutputBuffer& out, Type type) {
   const auto message = make_plain(type);
   put_message(out, {reinterpret_cast<const char*>(message.data()), message.size()});
+}
+
+/// As proxies log it, so that a line here is found again there.
+std::string address_of(const net::ClientAddress& client) {
+  const bool ipv6 = client.ip.find(':') != std::string::npos;
+  if (client.port == 0) return client.ip;
+  return fmt::format(fmt::runtime(ipv6 ? "[{}]:{}" : "{}:{}"), client.ip, client.port);
 }
 
 /// Upstream's own prober; its token never fits and is not worth a line (contract §3.3).
@@ -95,8 +105,9 @@ void PeerConnection::leave_registry() {
 void PeerConnection::refuse(FastCounter& counter, CloseCode code, std::string_view why) {
   counter.add();
   leave_handshake();
-  shared_.log.limited().debug("refused a connection", {log::f(log::kAddress, channel_.client().ip),
-                                                       log::f(log::kReason, why)});
+  shared_.log.limited().debug(
+      "refused a connection",
+      {log::f(log::kAddress, address_of(channel_.client())), log::f(log::kReason, why)});
   channel_.close(code);
 }
 
@@ -225,10 +236,10 @@ void PeerConnection::authenticate(const net::WebSocketMessage& message) {
   const auto valid = shared_.tokens.check(request->payload, request->signature, now);
   if (!valid) {
     if (!health_prober(request->id)) {
-      shared_.log.limited().warn(
-          "peer with a token that does not count",
-          {log::f(log::kPeer, crypto::printable(request->id)),
-           log::f(log::kAddress, channel_.client().ip), log::f(log::kReason, valid.error().text)});
+      shared_.log.limited().warn("peer with a token that does not count",
+                                 {log::f(log::kPeer, crypto::printable(request->id)),
+                                  log::f(log::kAddress, address_of(channel_.client())),
+                                  log::f(log::kReason, valid.error().text)});
     }
     return refuse(shared_.metrics.refused_token, CloseCode::kPolicy, "token");
   }
@@ -242,7 +253,7 @@ void PeerConnection::accept(const AuthRequest& request) {
   if (claim.refused) {
     shared_.log.limited().warn("peer id is taken over again and again; two agents with one key?",
                                {log::f(log::kPeer, crypto::printable(request.id)),
-                                log::f(log::kAddress, channel_.client().ip)});
+                                log::f(log::kAddress, address_of(channel_.client()))});
     return refuse(shared_.metrics.refused_replaced, CloseCode::kTryAgainLater,
                   "replaced too often");
   }

@@ -22,7 +22,7 @@ RelayServer::RelayServer(RelayServerOptions options)
       options_.exposed.empty() ? (options_.tls ? "rels://" : "rel://") + address : options_.exposed;
   std::vector<std::string> argv = {program_dir() + "/netbird-relay",
                                    "--listen-address",
-                                   address,
+                                   options_.any_address ? ":" + std::to_string(at_.port) : address,
                                    "--exposed-address",
                                    at_.url,
                                    "--metrics-port",
