@@ -11,9 +11,11 @@ postgres_port=${NB_DEV_POSTGRES_PORT:-5432}
 
 relay_ports=(33080 33081)
 stun_ports=(3478 3479)
+turn_port=3480
+turn_relay_ports=(49160 49259) # of the addresses that coturn hands out
 
 # Stop order is the reverse of this.
-parts_ha=(nb-postgres nb-redis nb-signal-1 nb-signal-2 nb-mgmt-1 nb-mgmt-2 nb-relay-1 nb-relay-2 nb-haproxy)
+parts_ha=(nb-postgres nb-redis nb-signal-1 nb-signal-2 nb-mgmt-1 nb-mgmt-2 nb-relay-1 nb-relay-2 nb-coturn nb-haproxy)
 parts_single=(nb-signal nb-mgmt nb-relay)
 
 # --- secrets and files ------------------------------------------------------------------------
@@ -44,8 +46,12 @@ addresses() { # addresses PREFIX HOST PORT…
   echo "[$list]"
 }
 
-management_json() { # management_json ENGINE SIGNAL_ADDRESS HOST RELAY_COUNT URL
-  local stuns="" port idp_store=postgres
+management_json() { # management_json ENGINE SIGNAL_ADDRESS HOST RELAY_COUNT URL [SHARED_RELAY TURN_URI]
+  local stuns="" port idp_store=postgres turn=null relays
+  relays=$(addresses rel:// "$3" "${relay_ports[@]:0:$4}")
+  [ -z "${6:-}" ] || relays="[\"$6\", ${relays#[}"
+  [ -z "${7:-}" ] || turn="{ \"TimeBasedCredentials\": true, \"CredentialsTTL\": \"12h\", \"Secret\": \"$(secret turn.secret)\",
+        \"Turns\": [{ \"Proto\": \"udp\", \"URI\": \"$7\" }] }"
   [ "$1" = sqlite ] && idp_store=sqlite3
   for port in "${stun_ports[@]:0:$4}"; do
     stuns+="${stuns:+, }{ \"Proto\": \"udp\", \"URI\": \"stun:$3:$port\" }"
@@ -53,9 +59,9 @@ management_json() { # management_json ENGINE SIGNAL_ADDRESS HOST RELAY_COUNT URL
   write_private "$state/management.json" <<JSON
 {
     "Stuns": [$stuns],
-    "TURNConfig": null,
+    "TURNConfig": $turn,
     "Relay": {
-        "Addresses": $(addresses rel:// "$3" "${relay_ports[@]:0:$4}"),
+        "Addresses": $relays,
         "CredentialsTTL": "12h",
         "Secret": "$(secret relay.secret)"
     },
@@ -228,11 +234,44 @@ start_management() { # start_management NAME PORT METRICS [VARIABLE…]
   wait_for 20 "$name" ready "$metrics"
 }
 
+# TURN is optional for agents, which have the relays; it lets their ICE find a way over plain UDP.
+start_coturn() { # start_coturn HOST [ADDRESS]
+  local address=${2:-127.0.0.1}
+  local loopback=""
+  # Peers on this host's loopback are let in only where nobody else can ask for them.
+  [ "$address" = 127.0.0.1 ] && loopback=allow-loopback-peers
+  write_private "$state/turnserver.conf" <<CONF
+listening-ip=$address
+relay-ip=$address
+listening-port=$turn_port
+min-port=${turn_relay_ports[0]}
+max-port=${turn_relay_ports[1]}
+realm=netbird
+# Credentials are made by management: an expiry and its HMAC under the shared secret.
+use-auth-secret
+static-auth-secret=$(secret turn.secret)
+fingerprint
+no-tls
+no-dtls
+no-cli
+no-multicast-peers
+$loopback
+userdb=$state/data/turndb
+pidfile=$state/run/turnserver.pid
+log-file=stdout
+CONF
+  launch nb-coturn turnserver -c "$state/turnserver.conf"
+  wait_for 15 nb-coturn turn_answers "$address"
+}
+
+# TCP and UDP are served on one port.
+turn_answers() { (exec 3<>"/dev/tcp/$1/$turn_port"); }
+
 start_relay() { # start_relay NUMBER NAME HOST [ADDRESS [VARIABLE…]]: HOST for peers, ADDRESS to listen on
   local i=$(($1 - 1)) name=$2
   local host=$3 address=${4:-127.0.0.1}
   shift $(($# < 4 ? 3 : 4))
-  launch "$name" NB_AUTH_SECRET_FILE="$state/secrets/relay.secret" "$@" "$bin/netbird-relay" \
+  launch "$name" NB_AUTH_SECRET_FILE="$state/secrets/relay.secret" NB_TRUSTED_PROXIES="127.0.0.1/32,$address/32" "$@" "$bin/netbird-relay" \
     --listen-address "$address:${relay_ports[i]}" --exposed-address "rel://$host:${relay_ports[i]}" \
     --metrics-port $((9095 + i)) --health-listen-address "127.0.0.1:$((9000 + i))" \
     --enable-stun --stun-ports "${stun_ports[i]}" --log-file console
@@ -246,12 +285,14 @@ postgres_environment() {
     "NB_AUTH_STORE_DSN=$server/netbird_auth?sslmode=disable"
 }
 
-start_haproxy() { # start_haproxy BIND_LIST
+start_haproxy() { # start_haproxy BIND_LIST RELAY_HOST
   launch nb-haproxy NB_WEB_BIND="$1" NB_HAPROXY_SOCKET="$state/run/haproxy.sock" \
     NB_SIGNAL_1_ADDRESS=127.0.0.1:10000 NB_SIGNAL_1_METRICS_PORT=9093 \
     NB_SIGNAL_2_ADDRESS=127.0.0.1:10001 NB_SIGNAL_2_METRICS_PORT=9094 \
     NB_MGMT_1_ADDRESS=127.0.0.1:33073 NB_MGMT_1_METRICS_PORT=9091 \
     NB_MGMT_2_ADDRESS=127.0.0.1:33074 NB_MGMT_2_METRICS_PORT=9092 \
+    NB_RELAY_1_ADDRESS="$2:${relay_ports[0]}" NB_RELAY_1_HEALTH_ADDRESS=127.0.0.1:9000 \
+    NB_RELAY_2_ADDRESS="$2:${relay_ports[1]}" NB_RELAY_2_HEALTH_ADDRESS=127.0.0.1:9001 \
     haproxy -db -f deploy/haproxy/haproxy.cfg
   wait_for 10 nb-haproxy curl -fsS -m 2 "http://127.0.0.1:$web_port/healthz"
 }
@@ -330,10 +371,13 @@ up_ha() {
   require_free nb-haproxy "$web_port"
   require_free nb-relay-1 "${relay_ports[0]}"
   require_free nb-relay-2 "${relay_ports[1]}"
+  require_free nb-coturn "$turn_port"
   start_postgres
   start_redis
   secret relay.secret >/dev/null
-  management_json postgres "$public:$web_port" "$public" 2 "http://$public:$web_port"
+  # The shared name first; each relay by itself as well, for when HAProxy is away.
+  management_json postgres "$public:$web_port" "$public" 2 "http://$public:$web_port" \
+    "rel://$public:$web_port" "turn:$public:$turn_port?transport=udp"
   mapfile -t environment < <(ha_environment signal-1)
   start_signal nb-signal-1 10000 9093 "${environment[@]}"
   mapfile -t environment < <(ha_environment signal-2)
@@ -346,7 +390,8 @@ up_ha() {
   start_relay 1 nb-relay-1 "$public" "$address" "${environment[@]}"
   mapfile -t environment < <(ha_environment relay-2 | grep '^NB_HA_')
   start_relay 2 nb-relay-2 "$public" "$address" "${environment[@]}"
-  start_haproxy "$bind"
+  start_coturn "$public" "$address"
+  start_haproxy "$bind" "${address:-127.0.0.1}"
   print_next_step "http://$public:$web_port"
 }
 
@@ -375,6 +420,7 @@ The stack is up.
 
   management and signal   $1
   relays, STUN            ${relay_ports[*]}, ${stun_ports[*]}
+  TURN (coturn)           $(alive nb-coturn && echo "$turn_port" || echo "none")
   REST API                $1/api/ (all calls: $1/api/reference)
   identity provider       $1/oauth2
   owner                   $login

@@ -40,8 +40,8 @@ class RelaysBehindHaProxy : public ::testing::Test {
         {"NB_RELAY_2_NAME", kSecond},
         {"NB_RELAY_1_ADDRESS", "127.0.0.1:" + std::to_string(one_.at().port)},
         {"NB_RELAY_2_ADDRESS", "127.0.0.1:" + std::to_string(two_.at().port)},
-        {"NB_RELAY_1_HEALTH_PORT", std::to_string(one_.health_port())},
-        {"NB_RELAY_2_HEALTH_PORT", std::to_string(two_.health_port())}};
+        {"NB_RELAY_1_HEALTH_ADDRESS", "127.0.0.1:" + std::to_string(one_.health_port())},
+        {"NB_RELAY_2_HEALTH_ADDRESS", "127.0.0.1:" + std::to_string(two_.health_port())}};
     for (const std::string server : {"SIGNAL_1", "SIGNAL_2", "MGMT_1", "MGMT_2"}) {  // not there
       env["NB_" + server + "_ADDRESS"] = "127.0.0.1:" + std::to_string(absent_);
       env["NB_" + server + "_METRICS_PORT"] = std::to_string(absent_);
