@@ -3,6 +3,9 @@
 #include "crypto/encoding.h"
 #include "crypto/hash.h"
 #include "management/domain/login_rules.h"
+#include "management/grpc/component_encoder.h"
+#include "management/grpc/map_messages.h"
+#include "management/grpc/protobuf_bytes.h"
 #include "management/netmap/map_writer.h"
 #include "management/netmap/wire.h"
 #include "proto/management.pb.h"
@@ -21,17 +24,7 @@ namespace pb = ::management;
 using netmap::AccountView;
 using netmap::NetworkMap;
 
-constexpr std::uint32_t kSerialTag = (1U << 3) | 0U;
-constexpr std::uint32_t kNetbirdConfigTag = (1U << 3) | 2U;
-constexpr std::uint32_t kNetworkMapTag = (5U << 3) | 2U;
 constexpr std::uint32_t kChecksTag = (6U << 3) | 2U;
-
-void append_varint(std::string& out, std::uint64_t value) {
-  std::uint8_t buffer[10];
-  const auto* const end =
-      google::protobuf::io::CodedOutputStream::WriteVarint64ToArray(value, buffer);
-  out.append(reinterpret_cast<const char*>(buffer), static_cast<std::size_t>(end - buffer));
-}
 
 /// Address bytes and one byte of length: PeerConfig.address_v6, FirewallRule.sourcePrefixes.
 std::string compact_prefix(const IpAddress& address, int length) {
@@ -49,20 +42,6 @@ std::string fqdn(const Peer& peer, const std::string& domain) {
   return domain.empty() ? std::string{} : peer.dns_label + '.' + domain;
 }
 
-pb::RuleProtocol protocol(netmap::Protocol value) {
-  switch (value) {
-    case netmap::Protocol::kAll:
-      return pb::ALL;
-    case netmap::Protocol::kTcp:
-      return pb::TCP;
-    case netmap::Protocol::kUdp:
-      return pb::UDP;
-    case netmap::Protocol::kIcmp:
-      return pb::ICMP;
-  }
-  return pb::UNKNOWN;
-}
-
 void fill_remote_peer(pb::RemotePeerConfig& out, const AccountView& view, const Peer& peer,
                       bool receiver_ipv6) {
   out.set_wgpubkey(peer.key.value());
@@ -77,7 +56,7 @@ void fill_rule(pb::FirewallRule& out, const netmap::FirewallRule& rule, bool sou
   out.set_peerip(rule.remote.to_string());
   out.set_direction(rule.direction == netmap::Direction::kIn ? pb::IN : pb::OUT);
   out.set_action(rule.action == netmap::Action::kDrop ? pb::DROP : pb::ACCEPT);
-  out.set_protocol(protocol(rule.protocol));
+  out.set_protocol(to_proto(rule.protocol));
   out.set_policyid(rule.rule->id.value());
   out.set_port(rule.ports->port);
   const bool ported =
@@ -91,30 +70,12 @@ void fill_rule(pb::FirewallRule& out, const netmap::FirewallRule& rule, bool sou
   if (source_prefixes) out.add_sourceprefixes(compact_prefix(rule.remote, rule.remote.bits()));
 }
 
-void fill_zone(pb::CustomZone& out, const netmap::MapZone& zone) {
-  out.set_domain(zone.domain);
-  out.set_searchdomaindisabled(zone.search_domain_disabled);
-  out.set_nonauthoritative(zone.non_authoritative);
-  for (const netmap::DnsRecord& record : zone.records) {
-    auto& entry = *out.add_records();
-    entry.set_name(record.name);
-    entry.set_type(record.type);
-    entry.set_class_("IN");
-    entry.set_ttl(record.ttl);
-    entry.set_rdata(record.data);
-  }
-}
-
 void fill_name_servers(pb::NameServerGroup& out, const NameServerGroup& group) {
   out.set_primary(group.primary);
   out.set_searchdomainsenabled(group.search_domains_enabled);
   for (const std::string& domain : group.domains) out.add_domains(domain);
-  for (const NameServer& server : group.name_servers) {
-    auto& entry = *out.add_nameservers();
-    entry.set_ip(server.ip.to_string());
-    entry.set_nstype(server.type);
-    entry.set_port(server.port);
-  }
+  for (const NameServer& server : group.name_servers)
+    fill_name_server(*out.add_nameservers(), server);
 }
 
 void fill_dns(pb::DNSConfig& out, const AccountView& view, const NetworkMap& map) {
@@ -142,7 +103,7 @@ void fill_route_rule(pb::RouteFirewallRule& out, const netmap::RouteRule& rule) 
   for (const std::string& source : rule.sources) out.add_sourceranges(source);
   out.set_action(rule.action == netmap::Action::kDrop ? pb::DROP : pb::ACCEPT);
   out.set_destination(rule.destination);
-  out.set_protocol(protocol(rule.protocol));
+  out.set_protocol(to_proto(rule.protocol));
   auto& ports = *out.mutable_portinfo();  // always there, empty for any port
   if (rule.port != 0) {
     ports.set_port(rule.port);
@@ -166,19 +127,6 @@ void fill_ssh_auth(pb::SSHAuth& out, const netmap::SshAuth& auth, const EncoderS
     auto& entry = (*out.mutable_machine_users())[local_user];
     for (const std::uint32_t index : indexes) entry.add_indexes(index);
   }
-}
-
-template <class Message>
-std::string bytes_of(const Message& message) {
-  // Maps inside (SSHAuth.machine_users) would come in hash order; stable bytes need them sorted.
-  std::string out;
-  {
-    google::protobuf::io::StringOutputStream stream(&out);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    message.SerializeToCodedStream(&coded);
-  }
-  return out;
 }
 
 }  // namespace
@@ -256,16 +204,22 @@ EncodedMap encode_map(const AccountView& view, const NetworkMap& map,
     for (const std::string& file : files) check.add_files(file);
   }
   fill_session_deadline(*response.mutable_sessionexpiresat(), *target.peer, account.settings);
-  return {.head = bytes_of(response), .map = bytes_of(network)};
+  return {.head = deterministic_bytes(response), .map = deterministic_bytes(network)};
 }
 
 netmap::MapViewOptions view_options(const EncoderSettings& settings) {
   return {.dns_domain = settings.dns_domain,
           .user_id_claim = settings.user_id_claim,
-          .user_hash = [](const UserId& user) {
-            const crypto::Digest16 digest = crypto::ssh_user_hash(user.value());
-            return std::string(crypto::as_text(digest));
-          }};
+          .user_hash =
+              [](const UserId& user) {
+                const crypto::Digest16 digest = crypto::ssh_user_hash(user.value());
+                return std::string(crypto::as_text(digest));
+              },
+          .raw_key =
+              [](const PeerKey& key) {
+                const auto bytes = crypto::from_base64(key.value());
+                return bytes ? *bytes : std::string{};
+              }};
 }
 
 namespace {
@@ -281,14 +235,31 @@ MadeMap make_plain_map(const netmap::MapView& view, const Peer& peer, WallTime n
 std::string session_deadline(const Peer& peer, const AccountSettings& settings) {
   google::protobuf::Timestamp deadline;
   fill_session_deadline(deadline, peer, settings);
-  return bytes_of(deadline);
+  return deterministic_bytes(deadline);
+}
+
+/// The fields of SyncResponse around a map.
+std::string head_of(const netmap::MapWriter& writer, const netmap::PeerRecord& target,
+                    const AccountSettings& settings, const std::string& peer_config, MapForm form) {
+  namespace wire = netmap::wire;
+  std::string out;
+  wire::put_element(out, pb::SyncResponse::kPeerConfigFieldNumber, peer_config);
+  if (form == MapForm::kLegacy) {
+    if (target.features.top_level_peers) writer.write_remote_peers(out);
+    wire::put_number(out, pb::SyncResponse::kRemotePeersIsEmptyFieldNumber,
+                     writer.no_remote_peers() ? 1 : 0);
+  }
+  writer.write_checks(out);
+  wire::put_element(out, pb::SyncResponse::kSessionExpiresAtFieldNumber,
+                    session_deadline(*target.peer, settings));
+  wire::put_number(out, pb::SyncResponse::kVersionFieldNumber, form == MapForm::kLegacy ? 0 : 1);
+  return out;
 }
 
 }  // namespace
 
 MadeMap make_map(const netmap::MapView& view, netmap::PeerIndex slot, WallTime now,
-                 const EncoderSettings& settings) {
-  namespace wire = netmap::wire;
+                 const EncoderSettings& settings, MapForm form) {
   const netmap::PeerRecord& target = *view.peer(slot);
   const Peer& peer = *target.peer;
   if (view.irregular(slot)) return make_plain_map(view, peer, now, settings);
@@ -303,23 +274,32 @@ MadeMap make_map(const netmap::MapView& view, netmap::PeerIndex slot, WallTime n
                     .ssh_enabled = writer.ssh_enabled(),
                     .force_dns_resolution = writer.force_dns_resolution()},
                    settings);
-  const std::string config_bytes = bytes_of(config);
+  const std::string config_bytes = deterministic_bytes(config);
   MadeMap out{.map = {}, .changes_at = writer.changes_at()};
-  wire::put_element(out.map.head, pb::SyncResponse::kPeerConfigFieldNumber, config_bytes);
-  if (target.features.top_level_peers) writer.write_remote_peers(out.map.head);
-  wire::put_number(out.map.head, pb::SyncResponse::kRemotePeersIsEmptyFieldNumber,
-                   writer.no_remote_peers() ? 1 : 0);
-  writer.write_checks(out.map.head);
-  wire::put_element(out.map.head, pb::SyncResponse::kSessionExpiresAtFieldNumber,
-                    session_deadline(peer, account.settings));
-  wire::put_element(out.map.map, pb::NetworkMap::kPeerConfigFieldNumber, config_bytes);
+  // A peer that waits for approval knows nothing, which only the legacy form says exactly.
+  if (form == MapForm::kComponents && target.validated) {
+    const auto index = view.components();
+    auto components = encode_components({.index = *index,
+                                         .target = index->account().find(peer.id),
+                                         .now = now,
+                                         .peer_config = config_bytes,
+                                         .user_id_claim = settings.user_id_claim});
+    if (components) {
+      out.map.head = head_of(writer, target, account.settings, config_bytes, form);
+      out.map.network = std::move(components->network);
+      out.map.map = std::move(components->map);
+      return out;
+    }
+  }
+  out.map.head = head_of(writer, target, account.settings, config_bytes, MapForm::kLegacy);
+  netmap::wire::put_element(out.map.map, pb::NetworkMap::kPeerConfigFieldNumber, config_bytes);
   writer.write_map(out.map.map);
   return out;
 }
 
 std::uint64_t EncodedMap::digest() const {
   const std::hash<std::string_view> hash;
-  return hash(map) * 0x9e3779b97f4a7c15ULL + hash(head);
+  return hash(map) * 0x9e3779b97f4a7c15ULL + hash(head) + (network ? hash(*network) + 1 : 0);
 }
 
 std::string EncodedMap::checks() const {
@@ -337,23 +317,31 @@ std::string EncodedMap::checks() const {
 }
 
 std::string EncodedMap::before_map(std::uint64_t serial, const std::string& netbird_config) const {
-  std::string number;
-  if (serial != 0) {
-    append_varint(number, kSerialTag);
-    append_varint(number, serial);
+  namespace wire = netmap::wire;
+  // What comes before `map` in the message that holds it: the serial, and in the component form
+  // the network, which repeats it.
+  std::string first;
+  wire::put_number(first, pb::NetworkMap::kSerialFieldNumber, static_cast<std::int64_t>(serial));
+  if (network) {
+    std::string numbered = *network;
+    wire::put_number(numbered, pb::AccountNetwork::kSerialFieldNumber,
+                     static_cast<std::int64_t>(serial));
+    wire::put_element(first, pb::NetworkMapComponentsFull::kNetworkFieldNumber, numbered);
   }
   std::string out;
-  out.reserve(head.size() + netbird_config.size() + 32);
-  if (!netbird_config.empty()) {
-    append_varint(out, kNetbirdConfigTag);
-    append_varint(out, netbird_config.size());
-    out += netbird_config;
-  }
+  out.reserve(head.size() + netbird_config.size() + first.size() + 32);
+  wire::put_bytes(out, pb::SyncResponse::kNetbirdConfigFieldNumber, netbird_config);
   out += head;
-  append_varint(out, kNetworkMapTag);
-  append_varint(out, number.size() + map.size());
-  out += number;
-  return out;
+  const std::size_t size = first.size() + map.size();
+  if (network) {
+    std::string full;
+    wire::put_head(full, pb::NetworkMapEnvelope::kFullFieldNumber, size);
+    wire::put_head(out, pb::SyncResponse::kNetworkMapEnvelopeFieldNumber, full.size() + size);
+    out += full;
+  } else {
+    wire::put_head(out, pb::SyncResponse::kNetworkMapFieldNumber, size);
+  }
+  return out + first;
 }
 
 std::string EncodedMap::message(std::uint64_t serial, const std::string& netbird_config) const& {

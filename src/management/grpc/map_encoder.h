@@ -49,11 +49,21 @@ void fill_peer_config(::management::PeerConfig& out, const PeerConfigInput& inpu
 void fill_session_deadline(::google::protobuf::Timestamp& out, const Peer& peer,
                            const AccountSettings& settings);
 
-/// A SyncResponse without NetbirdConfig, in two parts around the serial, so that equal maps of
+/// Which of the two forms an agent understands best (contract/management-grpc.md §3.8).
+enum class MapForm : std::uint8_t {
+  kLegacy,      // NetworkMap
+  kComponents,  // NetworkMapEnvelope
+};
+
+/// A SyncResponse without NetbirdConfig, in parts around the serial, so that equal maps of
 /// different serials have equal digests and nothing is encoded twice.
 struct EncodedMap {
   std::string head;  // fields of SyncResponse besides the network map
-  std::string map;   // fields of NetworkMap besides the serial
+  /// Fields of NetworkMap besides the serial; in the component form of NetworkMapComponentsFull
+  /// besides serial and network.
+  std::string map;
+  /// Only in the component form: fields of AccountNetwork besides the serial.
+  std::optional<std::string> network{};
   [[nodiscard]] std::uint64_t digest() const;
   /// The posture-check fields of `head`, as they stand there.
   [[nodiscard]] std::string checks() const;
@@ -81,8 +91,10 @@ struct MadeMap {
 };
 /// The map of the peer in `slot`, the fast way: byte for byte what encode_map() makes of the plain
 /// calculation, where slots are positions. `settings` are those of the view's options.
+/// `form`: the best the agent understands; the few maps that components cannot say exactly are
+/// legacy ones anyway.
 [[nodiscard]] MadeMap make_map(const netmap::MapView& view, netmap::PeerIndex slot, WallTime now,
-                               const EncoderSettings& settings);
+                               const EncoderSettings& settings, MapForm form = MapForm::kLegacy);
 
 /// What a deleted peer gets before its stream ends (contract/management-grpc.md §5.6).
 [[nodiscard]] std::string encode_deletion(std::uint64_t serial, std::int64_t forwarder_port);

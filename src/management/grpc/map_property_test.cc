@@ -1,6 +1,9 @@
 // The fast calculation against the plain one, and what a change may touch, over random accounts.
+#include "crypto/encoding.h"
+#include "crypto/hash.h"
 #include "management/grpc/map_encoder.h"
 #include "management/grpc/test_canonical_map.h"
+#include "management/grpc/test_expansion.h"
 #include "management/netmap/test_random_account.h"
 
 #include <fmt/format.h>
@@ -172,6 +175,62 @@ TEST(AffectedPeers, AreNoneWhenTheSameIsReadAnew) {
     const auto update = MapView::update(fresh_view(account), again, view_options(settings()));
     ASSERT_TRUE(!update.everyone && update.affected.none()) << "NB_SIM_SEED=" << seed;
   });
+}
+
+/// The same account with keys that are keys, and public ids, a few of them missing.
+AccountSnapshotPtr with_public_ids(const AccountSnapshotPtr& account) {
+  auto out = std::make_shared<AccountSnapshot>(*account);
+  const auto renew = [](auto& table, auto change) {
+    std::vector<std::decay_t<decltype(*table.begin())>> rows(table.begin(), table.end());
+    for (auto& row : rows) change(row);
+    table = std::decay_t<decltype(table)>(std::move(rows));
+  };
+  std::size_t count = 0;
+  const auto publish = [&](auto& row) {
+    if (++count % 7 != 0) row.public_id = PublicId("pub-" + row.id.value());
+  };
+  renew(out->peers, [](Peer& peer) {
+    const auto digest = crypto::sha256(peer.key.value());
+    peer.key = PeerKey(crypto::to_base64(crypto::as_text(digest)));
+  });
+  renew(out->groups, publish);
+  renew(out->policies, publish);
+  renew(out->posture_checks, publish);
+  renew(out->routes, publish);
+  renew(out->networks, publish);
+  renew(out->routers, publish);
+  renew(out->resources, publish);
+  renew(out->name_server_groups, publish);
+  return out;
+}
+
+TEST(ComponentMaps, AreCalculatedByReceiversIntoTheLegacyOnes) {
+  std::size_t maps = 0;
+  std::size_t in_components = 0;
+  each_seed(2'000, [&](std::uint64_t seed) {
+    const auto account = with_public_ids(RandomAccount(seed).make());
+    const auto view = fresh_view(account);
+    for (const Peer& peer : account->peers) {
+      const auto legacy = fast(*view, peer.id);
+      const auto made =
+          make_map(*view, view->find(peer.id), kNow, settings(), MapForm::kComponents).map;
+      ++maps;
+      if (!made.network) {
+        ASSERT_TRUE(made.head == legacy.head && made.map == legacy.map);
+        continue;
+      }
+      ++in_components;
+      ASSERT_EQ(test::expansion_difference(*account, peer, legacy.message(7, {}),
+                                           made.message(7, {}), kNow),
+                "")
+          << "NB_SIM_SEED=" << seed << " " << peer.id.value();
+    }
+  });
+  RecordProperty("in_components", fmt::format("{} of {}", in_components, maps));
+  // Legacy maps for everybody would be right as well, and useless.
+  if (std::getenv("NB_SIM_SEED") == nullptr) {
+    EXPECT_GT(in_components, maps / 3);
+  }
 }
 
 /// 50 groups of 100 peers, each group among itself.

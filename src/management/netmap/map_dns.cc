@@ -17,18 +17,13 @@ using management::Peer;
 constexpr std::int64_t kPeerRecordTtl = 300;
 constexpr std::int64_t kServiceRecordTtl = 5;
 
-std::string absolute(std::string name) {
-  if (!name.ends_with('.')) name.push_back('.');
-  return name;
-}
-
 void add_peer_zone(const Selection& selection, NetworkMap& map) {
   const AccountView& view = selection.view;
   const std::string& domain = view.dns_domain();
   if (domain.empty()) return;
   const bool ipv6 = view.peers()[selection.target].has_ipv6;
   MapZone zone;
-  zone.domain = absolute(domain);
+  zone.domain = absolute_name(domain);
   selection.in_zone.for_each([&](PeerIndex index) {
     const PeerView& known = view.peers()[index];
     const Peer& peer = *known.peer;
@@ -51,16 +46,16 @@ void add_custom_zones(const AccountView& view, NetworkMap& map) {
         !view.any_member(zone.distribution_groups, map.target))
       continue;
     MapZone out;
-    out.domain = absolute(zone.domain);
+    out.domain = absolute_name(zone.domain);
     out.search_domain_disabled = !zone.enable_search_domain;
     out.non_authoritative = true;
     for (const auto& record : zone.records) {
-      const std::string name = absolute(record.name);
+      const std::string name = absolute_name(record.name);
       if (record.type == "A") out.records.push_back({name, kRecordA, record.ttl, record.content});
       if (record.type == "AAAA")
         out.records.push_back({name, kRecordAaaa, record.ttl, record.content});
       if (record.type == "CNAME")
-        out.records.push_back({name, kRecordCname, record.ttl, absolute(record.content)});
+        out.records.push_back({name, kRecordCname, record.ttl, absolute_name(record.content)});
     }
     map.zones.push_back(std::move(out));
   }
@@ -81,11 +76,11 @@ void add_service_zones(const AccountView& view, NetworkMap& map) {
           !peer.status.connected || !peer.ip.is_set())
         continue;
       by_apex[apex].records.push_back(
-          {absolute(service.domain), kRecordA, kServiceRecordTtl, peer.ip.to_string()});
+          {absolute_name(service.domain), kRecordA, kServiceRecordTtl, peer.ip.to_string()});
     }
   }
   for (auto& [apex, zone] : by_apex) {
-    zone.domain = absolute(apex);
+    zone.domain = absolute_name(apex);
     zone.search_domain_disabled = true;
     zone.non_authoritative = true;
     map.zones.push_back(std::move(zone));
@@ -104,12 +99,21 @@ void add_name_servers(const AccountView& view, NetworkMap& map) {
 
 }  // namespace
 
+std::string absolute_name(std::string name) {
+  if (!name.ends_with('.')) name.push_back('.');
+  return name;
+}
+
 void add_names(const Selection& selection, NetworkMap& map) {
   const AccountView& view = selection.view;
   map.dns_enabled =
       !view.any_member(view.snapshot().account.dns_disabled_management_groups, map.target);
   if (!map.dns_enabled) return;
   add_peer_zone(selection, map);
+  add_distributed_names(view, map);
+}
+
+void add_distributed_names(const AccountView& view, NetworkMap& map) {
   add_custom_zones(view, map);
   add_service_zones(view, map);
   add_name_servers(view, map);

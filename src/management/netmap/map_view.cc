@@ -1,5 +1,6 @@
 #include "management/netmap/map_view.h"
 
+#include "management/netmap/component_index.h"
 #include "management/netmap/view_builder.h"
 #include "management/netmap/view_diff.h"
 #include "management/netmap/wire.h"
@@ -45,6 +46,12 @@ std::shared_ptr<const AccountView> MapView::plain() const {
   if (plain_ == nullptr)
     plain_ = std::make_shared<const AccountView>(snapshot_, options_.dns_domain);
   return plain_;
+}
+
+std::shared_ptr<const ComponentIndex> MapView::components() const {
+  const std::scoped_lock lock(components_mutex_);
+  if (components_ == nullptr) components_ = std::make_shared<const ComponentIndex>(*this);
+  return components_;
 }
 
 std::shared_ptr<const MapView::Expired> MapView::expired_at(WallTime now) const {

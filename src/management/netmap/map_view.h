@@ -34,8 +34,11 @@ struct MapViewOptions {
   std::string user_id_claim = "sub";  // of SSH tokens
   /// What agents know a user by in SSH authorization (BLAKE2b-128 of the id). Any thread.
   std::function<std::string(const management::UserId&)> user_hash;
+  /// The bytes of a key for component maps; empty for what is no key. Any thread.
+  std::function<std::string(const management::PeerKey&)> raw_key;
 };
 
+class ComponentIndex;
 class MapView;
 using MapViewPtr = std::shared_ptr<const MapView>;
 
@@ -73,6 +76,11 @@ class MapView {
   /// The plain calculation of the same snapshot; made at first use. For the few peers whose maps
   /// depend on what the fast one leaves out (see irregular()).
   [[nodiscard]] std::shared_ptr<const AccountView> plain() const;
+  /// For component maps; made at first use.
+  [[nodiscard]] std::shared_ptr<const ComponentIndex> components() const;
+  [[nodiscard]] std::string raw_key(const management::PeerKey& key) const {
+    return options_.raw_key ? options_.raw_key(key) : std::string{};
+  }
   /// The target's map has to come from plain(): a policy names an unapproved peer directly, lists a
   /// group beside an `All` that does not hold its members, or asks posture of a direct source
   /// towards the target's own routes.
@@ -111,6 +119,8 @@ class MapView {
   mutable std::mutex mutex_;
   mutable std::shared_ptr<const Expired> expired_;
   mutable std::shared_ptr<const AccountView> plain_;
+  mutable std::mutex components_mutex_;
+  mutable std::shared_ptr<const ComponentIndex> components_;
   mutable std::map<std::vector<std::uint32_t>, std::shared_ptr<const std::string>> ssh_auths_;
 };
 

@@ -114,6 +114,10 @@ struct Connections {
 };
 void add_routes(const Selection& selection, Connections& connections, NetworkMap& map);
 void add_names(const Selection& selection, NetworkMap& map);
+/// Of add_names(): all but the zone of the peers. `map.target` is set.
+void add_distributed_names(const AccountView& view, NetworkMap& map);
 void add_checks(const AccountView& view, NetworkMap& map);
+/// A name with its trailing dot.
+[[nodiscard]] std::string absolute_name(std::string name);
 
 }  // namespace nb::netmap

@@ -1,5 +1,6 @@
 // Routes, networks and names of a view.
 #include "management/netmap/injected_policies.h"
+#include "management/netmap/network_map.h"
 #include "management/netmap/route_rules.h"
 #include "management/netmap/row_order.h"
 #include "management/netmap/same_objects.h"
@@ -19,11 +20,6 @@ using management::PeerId;
 
 constexpr std::int64_t kServiceRecordTtl = 5;
 
-std::string absolute(std::string name) {
-  if (!name.ends_with('.')) name.push_back('.');
-  return name;
-}
-
 std::string record_element(const std::string& name, std::int64_t type, std::int64_t ttl,
                            const std::string& data) {
   std::string body;
@@ -39,14 +35,14 @@ std::string record_element(const std::string& name, std::int64_t type, std::int6
 
 std::string zone_element(const management::DnsZone& zone) {
   std::string body;
-  wire::put_bytes(body, 1, absolute(zone.domain));
+  wire::put_bytes(body, 1, absolute_name(zone.domain));
   for (const auto& record : zone.records) {
-    const std::string name = absolute(record.name);
+    const std::string name = absolute_name(record.name);
     if (record.type == "A") body += record_element(name, kRecordA, record.ttl, record.content);
     if (record.type == "AAAA")
       body += record_element(name, kRecordAaaa, record.ttl, record.content);
     if (record.type == "CNAME")
-      body += record_element(name, kRecordCname, record.ttl, absolute(record.content));
+      body += record_element(name, kRecordCname, record.ttl, absolute_name(record.content));
   }
   wire::put_number(body, 3, zone.enable_search_domain ? 0 : 1);
   wire::put_number(body, 4, 1);
@@ -226,7 +222,7 @@ void ViewBuilder::add_service_records() {
           proxy.ip_text.empty())
         continue;
       records +=
-          record_element(absolute(service.domain), kRecordA, kServiceRecordTtl, proxy.ip_text);
+          record_element(absolute_name(service.domain), kRecordA, kServiceRecordTtl, proxy.ip_text);
     }
     if (!records.empty())
       names_->services.push_back(

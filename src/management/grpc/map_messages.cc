@@ -1,0 +1,41 @@
+#include "management/grpc/map_messages.h"
+
+namespace nb::management::grpc {
+
+namespace pb = ::management;
+
+pb::RuleProtocol to_proto(netmap::Protocol value) {
+  switch (value) {
+    case netmap::Protocol::kAll:
+      return pb::ALL;
+    case netmap::Protocol::kTcp:
+      return pb::TCP;
+    case netmap::Protocol::kUdp:
+      return pb::UDP;
+    case netmap::Protocol::kIcmp:
+      return pb::ICMP;
+  }
+  return pb::UNKNOWN;
+}
+
+void fill_zone(pb::CustomZone& out, const netmap::MapZone& zone) {
+  out.set_domain(zone.domain);
+  out.set_searchdomaindisabled(zone.search_domain_disabled);
+  out.set_nonauthoritative(zone.non_authoritative);
+  for (const netmap::DnsRecord& record : zone.records) {
+    auto& entry = *out.add_records();
+    entry.set_name(record.name);
+    entry.set_type(record.type);
+    entry.set_class_("IN");
+    entry.set_ttl(record.ttl);
+    entry.set_rdata(record.data);
+  }
+}
+
+void fill_name_server(pb::NameServer& out, const NameServer& server) {
+  out.set_ip(server.ip.to_string());
+  out.set_nstype(server.type);
+  out.set_port(server.port);
+}
+
+}  // namespace nb::management::grpc
