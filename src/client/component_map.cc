@@ -41,7 +41,8 @@ using Version = std::array<int, 3>;
 
 /// Of an agent; text after the first '-' does not count. Development builds are newest.
 Version version_of(std::string_view text) {
-  if (text == "development" || text == "dev") return {1'000, 0, 0};
+  for (const std::string_view build : {"development", "dev-", "ci-"})
+    if (text.starts_with(build)) return {1'000, 0, 0};
   Version out{};
   if (text.starts_with('v')) text.remove_prefix(1);
   std::size_t part = 0;

@@ -193,7 +193,8 @@ constexpr std::pair<std::string_view, std::string_view> kAccepted[] = {
     {"IdpManagerConfig.ZitadelClientCredentials.*", "external identity provider"},
     {"PKCEAuthorizationFlow.ProviderConfig.DeviceAuthEndpoint", "not used"},
     {"EmbeddedIdP.StaticConnectors[].*", "identity providers behind ours"},
-    {"PerAccountHighestSupportedSyncMessageVersion.*", "account id: newest form of maps to send"},
+    {"PerAccountHighestSupportedSyncMessageVersion.*",
+     "account id: newest form of maps, in place of the above"},
 };
 
 }  // namespace

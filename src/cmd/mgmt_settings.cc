@@ -111,6 +111,12 @@ grpc::ServiceOptions service_options(const MgmtConfig& config) {
   options.encoder.jwt = jwt_settings(config);
   if (!config.http.auth_user_id_claim.empty())
     options.encoder.user_id_claim = config.http.auth_user_id_claim;
+  const auto form = [](std::int32_t version) {
+    return version == 1 ? grpc::MapForm::kComponents : grpc::MapForm::kLegacy;
+  };
+  options.map_forms.best = form(config.sync_message_version_max.value_or(0));
+  for (const auto& [account, version] : config.sync_message_version_per_account)
+    options.map_forms.by_account[account] = form(version);
   if (!config.device_flow.client_id.empty()) options.device_flow = flow(config.device_flow);
   if (!config.pkce_flow.client_id.empty()) options.pkce_flow = flow(config.pkce_flow);
   options.address_limits.logins_per_second = config.limits.logins_per_second_per_source;

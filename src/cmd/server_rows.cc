@@ -234,7 +234,8 @@ constexpr std::pair<std::string_view, std::string_view> kAccepted[] = {
     {"server.reverseProxy.accessLogRetentionDays", "kept for the reverse proxy"},
     {"server.reverseProxy.accessLogCleanupIntervalHours", "kept for the reverse proxy"},
     {"server.agentNetwork.pricingDefaultsFile", "not used"},
-    {"server.perAccountSupportedSyncMessageVersions.*", "account id: newest form of maps to send"},
+    {"server.perAccountSupportedSyncMessageVersions.*",
+     "account id: newest form of maps, in place of the above"},
 };
 
 void add_file_rows(Table& table, ServerConfig& config) {

@@ -124,11 +124,14 @@ std::map<std::string, std::string> maps_of_account(const AccountSnapshotPtr& acc
   const auto add = [&](const management::Peer& peer, const management::grpc::EncodedMap& map) {
     out.emplace(peer.id.value(), map.message(account->account.serial, {}));
   };
-  if (calculation == Calculation::kFast) {
+  if (calculation != Calculation::kPlain) {
+    const auto form = calculation == Calculation::kComponents
+                          ? management::grpc::MapForm::kComponents
+                          : management::grpc::MapForm::kLegacy;
     const auto view =
         netmap::MapView::update(nullptr, account, management::grpc::view_options(encoder)).view;
     for (netmap::PeerIndex slot = 0; slot < view->slots(); ++slot)
-      add(*view->peer(slot)->peer, management::grpc::make_map(*view, slot, now, encoder).map);
+      add(*view->peer(slot)->peer, management::grpc::make_map(*view, slot, now, encoder, form).map);
     return out;
   }
   const netmap::AccountView view(account, encoder.dns_domain);

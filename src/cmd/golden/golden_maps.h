@@ -28,7 +28,8 @@
 
 namespace nb::cmd::golden {
 
-enum class Calculation : std::uint8_t { kPlain, kFast };
+/// kComponents: the fast one in the form for agents that calculate themselves, where it exists.
+enum class Calculation : std::uint8_t { kPlain, kFast, kComponents };
 
 struct Vector {
   std::string name;

@@ -2,6 +2,7 @@
 // with the rows loaded through the real store of each engine.
 #include "cmd/golden/golden_maps.h"
 #include "management/grpc/test_canonical_map.h"
+#include "management/grpc/test_expansion.h"
 #include "proto/management.pb.h"
 #include "sql/test_database.h"
 #include "support/paths.h"
@@ -157,6 +158,32 @@ TEST_P(GoldenMaps, AreWhatTheOfficialServerSends) {
     ++vectors;
   }
   EXPECT_GE(vectors, 138U);
+}
+
+TEST_P(GoldenMaps, AreWhatAgentsCalculateFromComponents) {
+  std::size_t maps = 0;
+  std::size_t in_components = 0;
+  for (const std::string& file : files()) {
+    const Expected expected = read(file);
+    const auto accounts = store_->load(expected.vector);
+    ASSERT_TRUE(accounts.has_value()) << file << ": " << accounts.error().text;
+    for (const auto& account : *accounts) {
+      const auto& encoder = expected.vector.encoder;
+      const auto legacy = maps_of_account(account, encoder, Calculation::kFast, kNow);
+      for (const auto& [id, message] :
+           maps_of_account(account, encoder, Calculation::kComponents, kNow)) {
+        ++maps;
+        if (message == legacy.at(id)) continue;  // where components could not say it
+        ++in_components;
+        EXPECT_EQ(
+            management::grpc::test::expansion_difference(
+                *account, *account->peer(management::PeerId(id)), legacy.at(id), message, kNow),
+            "")
+            << expected.vector.name << " " << id;
+      }
+    }
+  }
+  EXPECT_GT(in_components, maps * 8 / 10) << maps;
 }
 
 TEST_P(GoldenMaps, OfAMissingCheckAreAsIfThePolicyHadNone) {

@@ -83,13 +83,14 @@ int run(const Options& options) {
 }
 
 constexpr std::string_view kUsage =
-    "netbird-golden [--calculation plain|fast] [--postgres DSN] VECTORS RESULTS\n"
+    "netbird-golden [--calculation plain|fast|components] [--postgres DSN] VECTORS RESULTS\n"
     "\n"
     "Computes the network map of every peer of every vector (*.json and *.json.gz in the folder\n"
     "VECTORS and its direct subfolders) and writes RESULTS/NAME.json: peer id to SyncResponse as\n"
     "protobuf JSON.\n"
     "\n"
-    "  --calculation  plain or fast (default: fast)\n"
+    "  --calculation  plain, fast, or components: the form for agents that calculate themselves\n"
+    "                 (default: fast)\n"
     "  --postgres     load the rows into this PostgreSQL database, whose rows are deleted\n"
     "                 (default: a temporary SQLite file)\n"
     "\n"
@@ -115,9 +116,11 @@ std::optional<Options> parse(const std::vector<std::string_view>& words) {
     if (!value) return std::nullopt;
     if (word == "--postgres")
       out.postgres = *value;
-    else if (word == "--calculation" && (*value == "plain" || *value == "fast"))
-      out.calculation = *value == "plain" ? Calculation::kPlain : Calculation::kFast;
-    else
+    else if (word == "--calculation" && *value == "plain")
+      out.calculation = Calculation::kPlain;
+    else if (word == "--calculation" && *value == "components")
+      out.calculation = Calculation::kComponents;
+    else if (word != "--calculation" || *value != "fast")
       return std::nullopt;
   }
   if (folders.size() != 2) return std::nullopt;

@@ -297,6 +297,13 @@ MadeMap make_map(const netmap::MapView& view, netmap::PeerIndex slot, WallTime n
   return out;
 }
 
+MapForm MapForms::of(const Peer& peer) const {
+  // An agent that asks for a form of the future is taken at its oldest word, as upstream does.
+  if (peer.meta.sync_message_version != 1) return MapForm::kLegacy;
+  const auto found = by_account.find(peer.account_id.value());
+  return found == by_account.end() ? best : found->second;
+}
+
 std::uint64_t EncodedMap::digest() const {
   const std::hash<std::string_view> hash;
   return hash(map) * 0x9e3779b97f4a7c15ULL + hash(head) + (network ? hash(*network) + 1 : 0);

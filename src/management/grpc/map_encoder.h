@@ -6,6 +6,7 @@
 #include "management/netmap/network_map.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +54,13 @@ void fill_session_deadline(::google::protobuf::Timestamp& out, const Peer& peer,
 enum class MapForm : std::uint8_t {
   kLegacy,      // NetworkMap
   kComponents,  // NetworkMapEnvelope
+};
+
+/// The server's side of the choice; the agent's is PeerMeta::sync_message_version.
+struct MapForms {
+  MapForm best = MapForm::kLegacy;
+  std::map<std::string, MapForm> by_account{};  // instead of `best`
+  [[nodiscard]] MapForm of(const Peer& peer) const;
 };
 
 /// A SyncResponse without NetbirdConfig, in parts around the serial, so that equal maps of

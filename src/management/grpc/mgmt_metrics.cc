@@ -56,6 +56,8 @@ MgmtMetrics::MgmtMetrics(MetricRegistry& r)
                       "marking a peer connected or disconnected", kStatusBuckets,
                       {{"operation", "disconnect"}})),
       maps_sent(r.counter("netbird_management_maps_sent_total", "maps written to streams")),
+      maps_in_components(r.counter("netbird_management_maps_in_components_total",
+                                   "of the maps written, those that agents calculate themselves")),
       maps_unchanged(
           r.counter("netbird_management_maps_unchanged_total", "maps equal to the last one sent")),
       map_bytes(r.counter("netbird_management_map_bytes_total", "sealed bytes of maps")),

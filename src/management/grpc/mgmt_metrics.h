@@ -37,12 +37,13 @@ struct MgmtMetrics {
   FastHistogram& status_update_connect_ms;
   FastHistogram& status_update_disconnect_ms;
   // ours
-  FastCounter& maps_sent;          // netbird_management_maps_sent_total
-  FastCounter& maps_unchanged;     // netbird_management_maps_unchanged_total
-  FastCounter& map_bytes;          // netbird_management_map_bytes_total
-  FastCounter& maps_oversize;      // netbird_management_maps_oversize_total  above 3.5 MiB
-  FastCounter& syncs_refused;      // netbird_management_syncs_refused_total  admission limit
-  FastCounter& addresses_limited;  // netbird_management_address_limited_total  calls refused
+  FastCounter& maps_sent;           // netbird_management_maps_sent_total
+  FastCounter& maps_in_components;  // netbird_management_maps_in_components_total
+  FastCounter& maps_unchanged;      // netbird_management_maps_unchanged_total
+  FastCounter& map_bytes;           // netbird_management_map_bytes_total
+  FastCounter& maps_oversize;       // netbird_management_maps_oversize_total  above 3.5 MiB
+  FastCounter& syncs_refused;       // netbird_management_syncs_refused_total  admission limit
+  FastCounter& addresses_limited;   // netbird_management_address_limited_total  calls refused
 };
 
 /// What keeps gauges and counters itself.

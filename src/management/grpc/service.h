@@ -55,6 +55,7 @@ struct FlowSettings {
 
 struct ServiceOptions {
   EncoderSettings encoder;
+  MapForms map_forms;
   std::optional<FlowSettings> device_flow;
   std::optional<FlowSettings> pkce_flow;
   AddressLimits address_limits;

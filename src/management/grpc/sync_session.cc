@@ -113,7 +113,8 @@ void SyncSession::open(app::SyncStarted started) {
 void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) {
   auto& ports = service_->ports;
   const Instant begin = ports.clock.now();
-  MadeMap made = make_map(*view, slot, ports.clock.wall(), service_->options.encoder);
+  const MapForm form = service_->options.map_forms.of(*view->peer(slot)->peer);
+  MadeMap made = make_map(*view, slot, ports.clock.wall(), service_->options.encoder, form);
   const Instant done = ports.clock.now();
   // Calculation and encoding are one: what upstream counts apart is counted together.
   ports.metrics.calc_map_ms.observe(ms(begin, done));
@@ -130,6 +131,7 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
                                  ? std::string{}
                                  : ports.configs.initial(ports.clock.wall(), metrics_push);
   std::string checks = made.map.checks();
+  const bool in_components = made.map.network.has_value();
   const std::string plain = std::move(made.map).message(view->serial(), config);
   if (plain.size() > kOversizeBytes) {
     ports.metrics.maps_oversize.add();
@@ -138,6 +140,7 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
   }
   std::string sealed = channel_->seal(plain, ports.random);
   ports.metrics.maps_sent.add();
+  if (in_components) ports.metrics.maps_in_components.add();
   ports.metrics.map_bytes.add(sealed.size());
   loop_.loop.post([self = shared_from_this(), sealed = std::move(sealed), done,
                    changes_at = made.changes_at, checks = std::move(checks)]() mutable {
