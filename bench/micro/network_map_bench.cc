@@ -189,6 +189,25 @@ void BM_OneMap(benchmark::State& state) {
 }
 BENCHMARK(BM_OneMap)->Apply(sizes)->Unit(benchmark::kMicrosecond);
 
+/// The same for agents that calculate their maps themselves.
+void BM_OneComponentMap(benchmark::State& state) {
+  const auto view = view_of(account_of(state));
+  const auto peers = static_cast<PeerIndex>(state.range(0));
+  const auto form = grpc::MapForm::kComponents;
+  PeerIndex slot = 0;
+  std::size_t bytes = 0;
+  benchmark::DoNotOptimize(grpc::make_map(*view, 0, kNow, settings(), form));
+  for (auto _ : state) {
+    const auto made = grpc::make_map(*view, slot, kNow, settings(), form);
+    if (!made.map.network) state.SkipWithError("a legacy map");
+    bytes += made.map.head.size() + made.map.map.size();
+    slot = (slot + 7) % peers;
+  }
+  state.counters["map_bytes"] =
+      benchmark::Counter(static_cast<double>(bytes), benchmark::Counter::kAvgIterations);
+}
+BENCHMARK(BM_OneComponentMap)->Apply(sizes)->Unit(benchmark::kMicrosecond);
+
 /// The plain calculation with its encoder, for comparison.
 void BM_OneMapPlain(benchmark::State& state) {
   const nb::netmap::AccountView view(account_of(state), "netbird.selfhosted");

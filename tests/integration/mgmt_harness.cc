@@ -156,6 +156,7 @@ pb::PeerSystemMeta Agent::meta() const {
   out.set_osversion("12");
   out.set_netbirdversion("0.70.0");
   out.add_capabilities(pb::PeerCapabilitySourcePrefixes);
+  out.set_syncmessageversion(map_version_);
   return out;
 }
 

@@ -70,6 +70,8 @@ class Agent {
   explicit Agent(std::string hostname);
   [[nodiscard]] const std::string& key() const { return key_; }
   [[nodiscard]] const std::string& hostname() const { return hostname_; }
+  /// The newest form of maps that it says it understands, from the next call on.
+  void offer_maps(std::int32_t version) { map_version_ = version; }
 
   /// A call on a connection of its own.
   template <class T>
@@ -101,6 +103,7 @@ class Agent {
  private:
   mutable crypto::SystemRandom random_;
   std::string hostname_;
+  std::int32_t map_version_ = 0;
   crypto::PrivateKey secret_;
   std::string key_;
 };
