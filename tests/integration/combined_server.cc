@@ -1,5 +1,6 @@
 #include "integration/combined_server.h"
 
+#include "support/certificate.h"
 #include "support/paths.h"
 
 #include <fstream>
@@ -16,6 +17,7 @@ CombinedServer::CombinedServer(CombinedOptions options)
       metrics_port_(free_port()),
       health_port_(free_port()),
       stun_port_(free_port()) {
+  if (options_.tls) make_certificate(cert_file(), key_file());
   configure(options_.yaml);
 }
 
@@ -30,6 +32,9 @@ void CombinedServer::configure(const std::string& yaml) const {
                           << "  authSecret: \"combined-secret\"\n"
                           << "  logLevel: debug\n"
                           << "  dataDir: \"" << dir_.path().string() << "\"\n"
+                          << (options_.tls ? "  tls:\n    certFile: \"" + cert_file() +
+                                                 "\"\n    keyFile: \"" + key_file() + "\"\n"
+                                           : "")
                           << yaml;
 }
 

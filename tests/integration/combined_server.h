@@ -16,6 +16,7 @@ struct CombinedOptions {
   /// Lines below "server:", two blanks before each.
   std::string yaml{};
   std::map<std::string, std::string> env{};
+  bool tls = false;  // with a certificate of its own, for localhost and 127.0.0.1
 };
 
 /// Everything on 127.0.0.1, SQLite in a directory of its own.
@@ -30,7 +31,12 @@ class CombinedServer {
   [[nodiscard]] std::uint16_t metrics_port() const { return metrics_port_; }
   [[nodiscard]] std::uint16_t health_port() const { return health_port_; }
   [[nodiscard]] std::uint16_t stun_port() const { return stun_port_; }
-  [[nodiscard]] std::string url() const { return "http://" + target(); }
+  [[nodiscard]] std::string url() const {
+    return (options_.tls ? "https://" : "http://") + target();
+  }
+  /// The certificate, which is its own authority, and its key.
+  [[nodiscard]] std::string cert_file() const { return dir_ / "cert.pem"; }
+  [[nodiscard]] std::string key_file() const { return dir_ / "key.pem"; }
   [[nodiscard]] const TempDir& dir() const { return dir_; }
   [[nodiscard]] std::string config() const { return dir_ / "config.yaml"; }
   Process& process() { return *process_; }

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 RelayServer::RelayServer(RelayServerOptions options)
     : options_(std::move(options)), metrics_port_(free_port()), health_port_(free_port()) {
-  at_.port = free_port();
+  at_.port = options_.port != 0 ? options_.port : free_port();
   const std::string address = "127.0.0.1:" + std::to_string(at_.port);
   at_.url =
       options_.exposed.empty() ? (options_.tls ? "rels://" : "rel://") + address : options_.exposed;

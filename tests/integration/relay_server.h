@@ -21,9 +21,10 @@ struct RelayServerOptions {
   std::map<std::string, std::string> env{};
   bool tls = false;
   bool any_address = false;  // listens on every address of both families, not only 127.0.0.1
-  std::string redis{};  // address; empty: HA is off
+  std::string redis{};       // address; empty: HA is off
   std::string instance = "relay-1";
-  bool wait = true;  // until it is ready
+  std::uint16_t port = 0;  // 0: a free one
+  bool wait = true;        // until it is ready
 };
 
 class RelayServer {
