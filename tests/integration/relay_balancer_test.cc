@@ -60,18 +60,6 @@ class RelaysBehindHaProxy : public ::testing::Test {
   std::unique_ptr<Process> haproxy_;
 };
 
-void expect_packets(RelayUser& a, RelayUser& b, const std::string& url) {
-  const auto at_a = std::make_shared<Inbox>();
-  const auto at_b = std::make_shared<Inbox>();
-  const auto connected = connect(a, b, url, at_a, at_b);
-  ASSERT_TRUE(connected) << connected.error().text;
-  for (int i = 0; i < 50; ++i) {
-    ASSERT_TRUE(a.send(b.key(), "from a " + std::to_string(i)));
-    ASSERT_TRUE(b.send(a.key(), "from b " + std::to_string(i)));
-  }
-  EXPECT_TRUE(at_a->receives(50) && at_b->receives(50));
-}
-
 TEST_F(RelaysBehindHaProxy, PeersAtHomeOnDifferentOnesMeetThroughTheBalancer) {
   RelayUser a("a", {url(kFirst)});
   RelayUser b("b", {url(kSecond)});

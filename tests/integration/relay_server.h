@@ -108,4 +108,7 @@ class RelayUser {
 Result<> connect(RelayUser& a, RelayUser& b, const std::string& url, std::shared_ptr<Inbox> at_a,
                  std::shared_ptr<Inbox> at_b);
 
+/// A new tunnel on `url`, and packets both ways that all arrive.
+void expect_packets(RelayUser& a, RelayUser& b, const std::string& url);
+
 }  // namespace nb::test
