@@ -103,28 +103,34 @@ class EntityTable {
     return it != items_.end() && (*it)->id == id ? it->get() : nullptr;
   }
 
-  /// The table after `changes`; removing what is not there is no error.
+  /// The table after `changes`; removing what is not there is no error, and what comes as well as
+  /// goes stays. Objects in between are not looked at: cost is that of copying their pointers.
   [[nodiscard]] EntityTable with(const EntityChanges<T>& changes) const {
     if (changes.empty()) return *this;
-    auto upserts = changes.upserts;
-    std::stable_sort(upserts.begin(), upserts.end(), before);
-    auto removed = changes.removed;
-    std::sort(removed.begin(), removed.end());
-    EntityTable out;
-    out.items_.reserve(items_.size() + upserts.size());
-    auto add = [&](const Ptr& item) {
-      if (!out.items_.empty() && out.items_.back()->id == item->id)
-        out.items_.back() = item;
-      else
-        out.items_.push_back(item);
+    struct Edit {
+      const Id* id;
+      const Ptr* item;  // null: removed
     };
-    auto fresh = upserts.begin();
-    for (const Ptr& item : items_) {
-      for (; fresh != upserts.end() && (*fresh)->id < item->id; ++fresh) add(*fresh);
-      if (fresh != upserts.end() && (*fresh)->id == item->id) continue;
-      if (!std::binary_search(removed.begin(), removed.end(), item->id)) add(item);
+    std::vector<Edit> edits;
+    for (const Id& id : changes.removed) edits.push_back({&id, nullptr});
+    for (const Ptr& item : changes.upserts) edits.push_back({&item->id, &item});
+    std::stable_sort(edits.begin(), edits.end(),
+                     [](const Edit& a, const Edit& b) { return *a.id < *b.id; });
+    EntityTable out;
+    out.items_.reserve(items_.size() + changes.upserts.size());
+    auto at = items_.begin();
+    for (auto edit = edits.begin(); edit != edits.end(); ++edit) {
+      if (const auto next = std::next(edit); next != edits.end() && *next->id == *edit->id)
+        continue;  // the last one of an id counts
+      const auto place =
+          std::lower_bound(at, items_.end(), *edit->id,
+                           [](const Ptr& item, const Id& wanted) { return item->id < wanted; });
+      out.items_.insert(out.items_.end(), at, place);
+      at = place;
+      if (at != items_.end() && (*at)->id == *edit->id) ++at;
+      if (edit->item != nullptr) out.items_.push_back(*edit->item);
     }
-    for (; fresh != upserts.end(); ++fresh) add(*fresh);
+    out.items_.insert(out.items_.end(), at, items_.end());
     return out;
   }
 

@@ -2,7 +2,6 @@
 
 #include "management/domain/login_rules.h"
 #include "management/grpc/map_messages.h"
-#include "management/grpc/protobuf_bytes.h"
 #include "management/netmap/network_map.h"
 #include "management/netmap/punycode.h"
 #include "management/netmap/wire.h"

@@ -5,7 +5,6 @@
 #include "management/domain/login_rules.h"
 #include "management/grpc/component_encoder.h"
 #include "management/grpc/map_messages.h"
-#include "management/grpc/protobuf_bytes.h"
 #include "management/netmap/map_writer.h"
 #include "management/netmap/wire.h"
 #include "proto/management.pb.h"

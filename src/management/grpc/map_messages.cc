@@ -1,5 +1,10 @@
 #include "management/grpc/map_messages.h"
 
+#include "proto/management.pb.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 namespace nb::management::grpc {
 
 namespace pb = ::management;
@@ -36,6 +41,17 @@ void fill_name_server(pb::NameServer& out, const NameServer& server) {
   out.set_ip(server.ip.to_string());
   out.set_nstype(server.type);
   out.set_port(server.port);
+}
+
+std::string deterministic_bytes(const google::protobuf::MessageLite& message) {
+  std::string out;
+  {
+    google::protobuf::io::StringOutputStream stream(&out);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return out;
 }
 
 }  // namespace nb::management::grpc
