@@ -54,7 +54,7 @@ Core::Core(Parts parts, Options options_in, Vault vault_in)
       hooks(std::move(parts.hooks)),
       vault(std::move(vault_in)),
       store(parts.database, vault, options.lifetimes),
-      keys(store, options.lifetimes, clock, log),
+      keys(store, clock, log),
       throttle(store),
       upstream(std::move(parts.http), clock, options.allow_local_providers, log),
       metrics(parts.registry),

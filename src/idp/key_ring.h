@@ -28,8 +28,8 @@ struct KeySnapshot {
 /// Thread-safe.
 class KeyRing {
  public:
-  KeyRing(Store& store, const Lifetimes& lifetimes, const Clock& clock, Logger log)
-      : store_(store), lifetimes_(lifetimes), clock_(clock), log_(std::move(log)) {}
+  KeyRing(Store& store, const Clock& clock, Logger log)
+      : store_(store), clock_(clock), log_(std::move(log)) {}
 
   /// Adds a successor if it is due, and reads the keys anew. At start and once a minute.
   Task<void> refresh(Instant deadline);
@@ -39,7 +39,6 @@ class KeyRing {
  private:
   Task<std::shared_ptr<const KeySnapshot>> load(Instant deadline);
   Store& store_;
-  const Lifetimes& lifetimes_;
   const Clock& clock_;
   Logger log_;
   std::mutex mutex_;

@@ -199,7 +199,8 @@ class Client final : public HttpClient {
       return fail(Code::kPermissionDenied, "{}: certificate: {}", host,
                   X509_verify_cert_error_string(verified));
     if (error.category() == asio::error::get_ssl_category() &&
-        ERR_GET_REASON(error.value()) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+        ERR_GET_REASON(static_cast<unsigned long>(error.value())) ==
+            SSL_R_CERTIFICATE_VERIFY_FAILED)
       return fail(Code::kPermissionDenied, "{}: certificate is for another name", host);
     return failed(host, "TLS handshake", error);
   }

@@ -159,7 +159,7 @@ class ServerLoop final : public Mortal, private ConnectionOwner {
   ServerLoop(ServerContext context, SharedLimits& shared, TlsContext* tls)
       : context_(std::move(context)), shared_(shared), tls_(tls), spare_(dup(STDERR_FILENO)) {}
   ~ServerLoop() override {
-    connections_.each([this](Connection& connection) { connection.shut(); });
+    connections_.each([](Connection& connection) { connection.shut(); });
   }
 
   void add_listener(Descriptor fd, bool tls) {

@@ -61,7 +61,6 @@ class Housekeeper {
   bool purge_wanted_ = true;
   Instant purged_{};
   Instant beat_due_{};
-  bool beating_ = false;
   TaskGroup tasks_;
 };
 

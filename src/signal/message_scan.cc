@@ -153,7 +153,8 @@ Result<MessageView> scan_message(std::string_view bytes) {
     const auto tag = reader.tag();
     if (!tag) return malformed("invalid field tag");
     const bool known =
-        tag->wire == Wire::kBytes && tag->field >= kFieldKey && tag->field <= kFieldBody;
+        tag->wire == Wire::kBytes &&
+        (tag->field == kFieldKey || tag->field == kFieldRemoteKey || tag->field == kFieldBody);
     if (!known) {
       if (!reader.skip(*tag)) return malformed("invalid wire data");
       continue;
