@@ -117,6 +117,18 @@ std::string Health::json() const {
   return boost::json::serialize(out);
 }
 
+std::string Health::trouble() const {
+  const std::lock_guard lock(state_->mutex);
+  std::string out;
+  for (const auto& part : state_->parts) {
+    if (part.state == HealthState::kOk) continue;
+    if (!out.empty()) out += "; ";
+    out +=
+        part.name + ": " + (part.detail.empty() ? std::string(name_of(part.state)) : part.detail);
+  }
+  return out;
+}
+
 void Health::on_change(std::function<void(bool ready)> callback) {
   const std::lock_guard lock(state_->mutex);
   state_->callbacks.push_back(std::move(callback));

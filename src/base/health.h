@@ -51,6 +51,8 @@ class Health {
   /// {"status":"ok|degraded|down|draining","ready":…,"dependencies":{"redis":{"status":…,
   /// "detail":…,"since":RFC 3339}}}
   [[nodiscard]] std::string json() const;
+  /// "redis: not connected; store: …" of what is not well; empty: all is. For operators.
+  [[nodiscard]] std::string trouble() const;
   /// Called with ready() whenever it changes, on the thread that caused it and without any lock.
   void on_change(std::function<void(bool ready)> callback);
 

@@ -23,6 +23,16 @@ TEST(Health, NotReadyUntilEveryDependencyIsUp) {
   EXPECT_FALSE(health.ready());
 }
 
+TEST(Health, TroubleNamesWhatIsNotWell) {
+  const SystemClock clock;
+  Health health(clock);
+  const auto store = health.add("store", HealthState::kOk);
+  health.add("redis", HealthState::kDegraded, "not connected");
+  EXPECT_EQ(health.trouble(), "redis: not connected");
+  store.set(HealthState::kDown);
+  EXPECT_EQ(health.trouble(), "store: down; redis: not connected");
+}
+
 TEST(Health, DrainingIsFinal) {
   SystemClock clock;
   Health health(clock);

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <future>
 #include <mutex>
@@ -25,6 +26,7 @@ struct Program::Impl {
     std::mutex mutex;
     std::condition_variable changed;
     bool stop = false;
+    bool drain = false;
   };
 
   void request_stop() {
@@ -34,9 +36,36 @@ struct Program::Impl {
     }
     waiter.changed.notify_all();
   }
+  void request_drain() {
+    {
+      const std::lock_guard lock(waiter.mutex);
+      waiter.drain = true;
+    }
+    waiter.changed.notify_all();
+  }
   void wait_for_stop() {
     std::unique_lock lock(waiter.mutex);
     waiter.changed.wait(lock, [this] { return waiter.stop; });
+  }
+  /// False: to drain and stay.
+  bool wait_for_end() {
+    std::unique_lock lock(waiter.mutex);
+    waiter.changed.wait(lock, [this] { return waiter.stop || waiter.drain; });
+    return waiter.stop;
+  }
+  void begin_draining() {
+    log.info("draining", {log::f("delayMs", limits.drain_delay.count())});
+    health.start_draining();
+    std::this_thread::sleep_for(limits.drain_delay);
+  }
+  void drain_and_stay() {
+    begin_draining();
+    const auto total = std::chrono::steady_clock::now() + limits.stop_total;
+    for (auto part = parts.rbegin(); part != parts.rend(); ++part)
+      run_by(part->drain, *part, total);
+    drained = true;
+    log.info("drained: nobody is connected any more; waiting for SIGTERM");
+    wait_for_stop();
   }
 
   void run_reload() {
@@ -49,13 +78,14 @@ struct Program::Impl {
   }
 
   /// False: past its deadline. Its thread is left behind; the process is about to end anyway.
-  bool stop_one(const Part& part, std::chrono::steady_clock::time_point total) const {
-    if (!part.stop) return true;
+  bool run_by(const std::function<void()>& work, const Part& part,
+              std::chrono::steady_clock::time_point total) const {
+    if (!work) return true;
     const auto deadline = std::min(total, std::chrono::steady_clock::now() + part.stop_limit);
     std::promise<void> promise;
     auto done = promise.get_future();
-    std::thread([stop = part.stop, promise = std::move(promise)]() mutable {
-      stop();
+    std::thread([work, promise = std::move(promise)]() mutable {
+      work();
       promise.set_value();
     }).detach();
     if (done.wait_until(deadline) == std::future_status::ready) return true;
@@ -66,7 +96,7 @@ struct Program::Impl {
   bool stop_all(std::size_t started) const {
     const auto total = std::chrono::steady_clock::now() + limits.stop_total;
     bool clean = true;
-    for (std::size_t i = started; i-- > 0;) clean &= stop_one(parts[i], total);
+    for (std::size_t i = started; i-- > 0;) clean &= run_by(parts[i].stop, parts[i], total);
     return clean;
   }
 
@@ -75,6 +105,7 @@ struct Program::Impl {
   ProgramLimits limits;
   std::vector<Part> parts;
   Waiter waiter;
+  std::atomic<bool> drained{false};
   std::function<void()> reload;  // guarded by waiter.mutex
   Signals signals;               // last: its thread uses the others
 };
@@ -93,6 +124,12 @@ void Program::on_reload(std::function<void()> reload) {
 void Program::request_stop() {
   impl_->request_stop();
 }
+void Program::request_drain() {
+  impl_->request_drain();
+}
+bool Program::drained() const {
+  return impl_->drained;
+}
 
 int Program::run() {
   std::size_t started = 0;
@@ -107,10 +144,10 @@ int Program::run() {
     ++started;
   }
   impl_->log.info("started");
-  impl_->wait_for_stop();
-  impl_->log.info("draining", {log::f("delayMs", impl_->limits.drain_delay.count())});
-  impl_->health.start_draining();
-  std::this_thread::sleep_for(impl_->limits.drain_delay);
+  if (impl_->wait_for_end())
+    impl_->begin_draining();
+  else
+    impl_->drain_and_stay();
   const bool clean = impl_->stop_all(started);
   impl_->log.info("stopped", {log::f("clean", clean)});
   if (impl_->log.sink()) impl_->log.sink()->flush();

@@ -32,6 +32,9 @@ class Program {
     /// Blocks until stopped. Past the deadline it is left behind and the exit status is 1.
     std::function<void()> stop{};
     std::chrono::milliseconds stop_limit{10'000};
+    /// What request_drain() ends: the part sheds its users, the process stays. Blocks, at most
+    /// stop_limit; `stop` is still called at the end.
+    std::function<void()> drain{};
   };
   void add(Part part);
   /// On SIGHUP, on the signals' thread.
@@ -42,6 +45,12 @@ class Program {
   int run();
   /// The same as a signal; from any thread.
   void request_stop();
+  /// As a signal, but the process stays for its operator to end it: health.start_draining(), the
+  /// drain delay, the parts' drain in reverse order. SIGTERM then stops without a delay. From any
+  /// thread.
+  void request_drain();
+  /// The parts' drain is over.
+  [[nodiscard]] bool drained() const;
 
  private:
   struct Impl;

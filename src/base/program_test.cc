@@ -61,6 +61,29 @@ TEST(Program, AFailedStartStopsWhatRan) {
   EXPECT_THAT(world.events, ElementsAre("start a", "stop a"));
 }
 
+TEST(Program, ADrainShedsUsersAndStaysUntilASignal) {
+  World world;
+  world.health.add("x", HealthState::kOk);
+  auto a = world.part("a");
+  auto b = world.part("b");
+  b.drain = [&] {
+    EXPECT_TRUE(world.health.draining());
+    EXPECT_FALSE(world.program.drained());
+    world.events.push_back("drain b");
+  };
+  a.drain = [&] {
+    world.events.push_back("drain a");
+    world.program.request_stop();  // comes while it drains: it ends in order all the same
+  };
+  world.program.add(std::move(a));
+  world.program.add(std::move(b));
+  world.program.request_drain();
+  EXPECT_EQ(world.program.run(), 0);
+  EXPECT_TRUE(world.program.drained());
+  EXPECT_THAT(world.events,
+              ElementsAre("start a", "start b", "drain b", "drain a", "stop b", "stop a"));
+}
+
 TEST(Program, SighupReloads) {
   World world;
   std::promise<void> reloaded;
