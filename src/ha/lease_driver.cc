@@ -257,6 +257,13 @@ asio::awaitable<void> StoreLeases::stop() {
   co_await core_->stop();
 }
 
+std::vector<std::string> StoreLeases::held() const {
+  std::vector<std::string> out;
+  for (const auto& [token, lease] : core_->held)
+    if (lease->holder.held(core_->clock.now())) out.push_back(lease->resource.value());
+  return out;
+}
+
 asio::awaitable<Result<Lease>> StoreLeases::acquire(Resource resource, AcquireOptions options) {
   NB_CO_TRY(check(resource, options));
   const auto core = core_;

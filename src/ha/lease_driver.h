@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace nb::ha {
 
@@ -32,6 +33,8 @@ class StoreLeases final : public Leases {
   ~StoreLeases() override;
   boost::asio::awaitable<Result<Lease>> acquire(Resource resource, AcquireOptions options) override;
   boost::asio::awaitable<void> stop();
+  /// What is held now, by resource.
+  [[nodiscard]] std::vector<std::string> held() const;
 
   struct Core;
 

@@ -6,6 +6,8 @@
 #include "ha/membership.h"
 
 #include <memory>
+#include <string>
+#include <utility>
 
 namespace nb::ha {
 
@@ -32,6 +34,8 @@ class StoreMembership final : public Membership {
   [[nodiscard]] bool fresh() const override;
   [[nodiscard]] bool duplicate() const override { return view_.duplicate(); }
   [[nodiscard]] bool contested() const override { return view_.contested(); }
+  /// What others are shown from the next beat on.
+  void set_metadata(std::string metadata) { view_.set_metadata(std::move(metadata)); }
 
  private:
   std::unique_ptr<MemberStore> store_;

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace nb::ha {
@@ -61,6 +62,7 @@ class MemberView {
   [[nodiscard]] BeatRequest request() const;
   /// Asked and answered at these times of ours.
   Beat on_reply(const BeatReply& reply, Instant asked, Instant now);
+  void set_metadata(std::string metadata) { config_.metadata = std::move(metadata); }
   /// leave() was sent: start over as if never beaten.
   void on_left();
 
