@@ -1,5 +1,6 @@
 #include "cmd/host.h"
 
+#include "base/build_info.h"
 #include "base/log_keys.h"
 #include "net/health.h"
 #include "net/ops.h"
@@ -19,10 +20,30 @@ using namespace std::chrono_literals;
 constexpr auto kCloseMargin = 7'500ms;
 }  // namespace
 
-Host::Host(std::shared_ptr<LogSink> sink_in, std::string_view component,
+Host::Host(std::shared_ptr<LogSink> sink_in, std::string name_in, std::string_view component,
            const ProgramLimits& limits)
-    : sink(std::move(sink_in)), log(sink), health(clock), program(health, log, limits) {
+    : name(std::move(name_in)),
+      sink(std::move(sink_in)),
+      log(sink),
+      health(clock),
+      program(health, log, limits) {
   add_process_metrics(*metrics, component);
+}
+
+ha::InstanceFacts Host::facts() const {
+  ha::InstanceFacts out;
+  out.version = build_version();
+  out.program = name;
+  out.started_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(started.time_since_epoch()).count();
+  out.state = program.drained()   ? ha::kDrained
+              : health.draining() ? ha::kDraining
+              : health.ready()    ? ha::kServing
+                                  : ha::kNotReady;
+  // Its listeners are down because they shall be.
+  if (!health.draining()) out.trouble = health.trouble();
+  out.redis = "off";
+  return out;
 }
 
 Assembly::Assembly(Host& host, std::uint32_t loops)
@@ -79,7 +100,8 @@ void Assembly::add_to_program() {
   program.add({.name = "server",
                .start = [this] { return open(); },
                .stop = [this] { close(); },
-               .stop_limit = options_.drain + kCloseMargin});
+               .stop_limit = options_.drain + kCloseMargin,
+               .drain = [this] { close(); }});
 }
 
 Result<> Assembly::open() {
@@ -95,6 +117,7 @@ Result<> Assembly::open() {
 }
 
 void Assembly::close() {
+  if (std::exchange(closed_, true)) return;
   for (const auto& part : parts_) part->listening({});
   std::vector<std::thread> ending;
   ending.reserve(parts_.size());
@@ -111,7 +134,7 @@ int run_host(const HostOptions& options, const std::vector<std::string>& warning
     fmt::print(stderr, "{}: {}\n", options.program, sink.error().text);
     return 1;
   }
-  Host host(std::move(*sink), options.component, options.limits);
+  Host host(std::move(*sink), options.program, options.component, options.limits);
   for (const std::string& warning : warnings) host.log.warn(warning);
   const auto assembly = assemble(host);
   if (!assembly) {

@@ -17,6 +17,7 @@
 #include "base/metrics.h"
 #include "base/program.h"
 #include "base/result.h"
+#include "ha/instance_facts.h"
 #include "net/grpc.h"
 #include "net/http.h"
 #include "net/loop.h"
@@ -34,10 +35,15 @@ namespace nb::cmd {
 
 /// One per process. Built before any thread: it takes over the signals.
 struct Host {
-  Host(std::shared_ptr<LogSink> sink, std::string_view component, const ProgramLimits& limits);
+  Host(std::shared_ptr<LogSink> sink, std::string name, std::string_view component,
+       const ProgramLimits& limits);
+  /// What every part of the process says of itself; peers and the like are the part's to add.
+  [[nodiscard]] ha::InstanceFacts facts() const;
+  const std::string name;  // of the program
   std::shared_ptr<LogSink> sink;
   Logger log;
   SystemClock clock;
+  const WallTime started = clock.wall();
   std::shared_ptr<MetricRegistry> metrics = std::make_shared<MetricRegistry>();
   Health health;
   Program program;
@@ -99,6 +105,7 @@ class Assembly {
  private:
   void add_to_program();
   Result<> open();
+  /// Ends everybody's connections, once.
   void close();
 
   Host& host_;
@@ -108,6 +115,7 @@ class Assembly {
   ListenOptions options_;
   Routes routes_;
   std::unique_ptr<net::Server> server_;
+  bool closed_ = false;               // on the program's thread of the moment
   prometheus::Registry ops_metrics_;  // the operator's own connections are not counted as traffic
   std::unique_ptr<net::Server> ops_;
 };

@@ -96,6 +96,7 @@ struct MgmtApi::Impl {
     services.provider = ports.provider;
     services.events = &events;
     services.event_log = &event_log;
+    services.overview = &ports.overview;
     services.dns_domain = config.dns_domain;
     services.version = build_version();
     services.setup_token_enabled = config.limits.setup_pat_enabled;

@@ -19,8 +19,9 @@
 #include <memory>
 
 namespace nb::management::app {
+class HaOverview;
 class Jobs;
-}
+}  // namespace nb::management::app
 
 namespace nb::cmd {
 
@@ -33,7 +34,8 @@ class MgmtApi {
     boost::asio::any_io_executor home;  // of keys that are refreshed
     management::app::Changes& changes;
     management::IdentityProvider* provider = nullptr;  // the embedded one, if it is on
-    ha::RateLimiter* limiter = nullptr;                // shared; null: of this process
+    management::app::HaOverview& overview;
+    ha::RateLimiter* limiter = nullptr;  // shared; null: of this process
     MetricRegistry& metrics;
     std::function<bool()> announce{};  // SqlStoreOptions::announce
     management::app::AccountCommands::OnIdle on_idle{};

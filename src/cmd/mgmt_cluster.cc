@@ -1,6 +1,7 @@
 #include "cmd/mgmt_cluster.h"
 
 #include "ha/redis/adapters.h"
+#include "ha/redis/instance_board.h"
 #include "ha/redis/rate_limiter.h"
 #include "ha/sealed_bus.h"
 #include "redis/client.h"
@@ -28,14 +29,19 @@ struct MgmtCluster::Impl {
                   {.registry_key = config.ha.peers_registry_key, .peer_ttl = config.ha.peer_ttl}),
         filter(client, config.ha.login_filter_key, {}, [this](const Error&) { errors.add(); }),
         deadlines(client, config.ha.ephemeral_key),
+        signal_directory(client, {.registry_key = config.ha.signal_registry_key}),
+        signal_board(client, "signal"),
+        relay_board(client, "relay"),
         limiter(home, client, "nb:mgmt:limit:", clock) {
     client.set_events({.on_up =
                            [this](std::uint64_t) {
+                             up = true;
                              health.set(HealthState::kOk);
                              if (on_up) on_up();
                            },
                        .on_down =
                            [this](std::uint64_t, const Error& why) {
+                             up = false;
                              // Everything goes on over PostgreSQL: stay in the balancer.
                              health.set(HealthState::kDegraded, why.text);
                            }});
@@ -59,8 +65,12 @@ struct MgmtCluster::Impl {
   ha::RedisDirectory directory;
   ha::RedisLoginFilter filter;
   ha::RedisDeadlines deadlines;
+  ha::RedisDirectory signal_directory;
+  ha::RedisInstanceBoard signal_board;
+  ha::RedisInstanceBoard relay_board;
   ha::RedisRateLimiter limiter;
   std::function<void()> on_up;
+  bool up = false;
 };
 
 MgmtCluster::MgmtCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -90,6 +100,15 @@ ha::Deadlines& MgmtCluster::deadlines() {
 }
 ha::RateLimiter& MgmtCluster::limiter() {
   return impl_->limiter;
+}
+std::vector<management::app::HaBoard> MgmtCluster::boards() {
+  return {{"signal", &impl_->signal_board}, {"relay", &impl_->relay_board}};
+}
+ha::PeerDirectory& MgmtCluster::signal_directory() {
+  return impl_->signal_directory;
+}
+bool MgmtCluster::redis_up() const {
+  return impl_->up;
 }
 void MgmtCluster::on_up(std::function<void()> call) {
   impl_->on_up = std::move(call);

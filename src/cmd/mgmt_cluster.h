@@ -9,6 +9,7 @@
 #include "cmd/mgmt_config.h"
 #include "ha/ha.h"
 #include "ha/rate_limiter.h"
+#include "management/app/ha_report.h"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -16,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace nb::cmd {
 
@@ -36,6 +38,11 @@ class MgmtCluster {
   ha::LoginFilter& filter();
   ha::Deadlines& deadlines();
   ha::RateLimiter& limiter();
+  /// Of all services that keep their membership in Redis.
+  std::vector<management::app::HaBoard> boards();
+  /// The signal servers' registry.
+  ha::PeerDirectory& signal_directory();
+  [[nodiscard]] bool redis_up() const;
   /// Called on home after Redis came (back): what it knew of us may be gone.
   void on_up(std::function<void()> call);
 

@@ -119,6 +119,7 @@ struct MgmtHaConfig {  // keys of the fork's management HA (§6.4); the shared p
   std::string lock_prefix = "nb:mgmt:lock:";
   std::string login_filter_key = "nb:mgmt:loginfilter";
   std::string ephemeral_key = "nb:mgmt:ephemeral";
+  std::string signal_registry_key = "nb:signal:registry";  // the signal servers'
   std::chrono::milliseconds peer_ttl{30'000};
   std::chrono::milliseconds heartbeat_interval{10'000};
   std::chrono::milliseconds lock_ttl{15'000};

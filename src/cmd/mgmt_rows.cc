@@ -205,6 +205,16 @@ constexpr Option<MgmtHaConfig> kHa[] = {
      .help = "how often the serials of accounts are compared with the database"},
 };
 
+// What the signal servers were told; netbird-server has it from there.
+constexpr Option<MgmtHaConfig> kSignalKey[] = {
+    {.flag = "signal-registry-key",
+     .member = &MgmtHaConfig::signal_registry_key,
+     .min = 1,
+     .max = 128,
+     .check = check_key_prefix,
+     .help = "the signal servers' hash of peers, to count them in ha status"},
+};
+
 constexpr Option<MgmtLimits> kLimits[] = {
     {.env = "NB_MAX_CONCURRENT_SYNCS",
      .member = &MgmtLimits::concurrent_syncs_max,
@@ -307,7 +317,7 @@ void add_mgmt_store_rows(config::Table& table, MgmtConfig& config) {
   config.service.log.file = "console";
   config.service.log.level = "error";
   add_ha_rows(table, config.service.ha, Service::kManagement);
-  table.section("HA keys of management").add(kHa, config.ha);
+  table.section("HA keys of management").add(kHa, config.ha).add(kSignalKey, config.ha);
   add_mgmt_file_rows(table, config);
 }
 
@@ -319,6 +329,7 @@ void add_mgmt_service_rows(config::Table& table, MgmtConfig& config, Service ser
   add_log_rows(table, config.service.log, service);
   add_ha_rows(table, config.service.ha, service);
   table.section("HA keys of management").add(kHa, config.ha);
+  if (service == Service::kManagement) table.add(kSignalKey, config.ha);
   table.section("Load").add(kLimits, config.limits);
   table.rule([&config] { return check_heartbeat(config.ha); });
 }

@@ -2,6 +2,7 @@
 
 #include "base/log_keys.h"
 #include "base/task_group.h"
+#include "cmd/mgmt_announcer.h"
 #include "cmd/mgmt_api.h"
 #include "cmd/mgmt_cluster.h"
 #include "cmd/mgmt_core.h"
@@ -13,6 +14,7 @@
 #include "management/app/ephemeral.h"
 #include "management/app/expiry.h"
 #include "management/app/geo_database.h"
+#include "management/app/ha_report.h"
 #include "management/app/instance_keeper.h"
 #include "management/app/jobs.h"
 #include "management/app/map_pool.h"
@@ -46,8 +48,9 @@ constexpr auto kEndStreamsIn = 3'000ms;  // after the drain delay; the process i
 
 class MgmtPart final : public Part {
  public:
-  MgmtPart(MgmtConfig& config_in, Host& host, net::LoopPool& loops_in)
+  MgmtPart(MgmtConfig& config_in, Host& host_in, net::LoopPool& loops_in)
       : config(config_in),
+        host(host_in),
         metrics(host.metrics),
         health(host.health),
         log(host.log),
@@ -87,6 +90,7 @@ class MgmtPart final : public Part {
   }
 
   MgmtConfig& config;
+  Host& host;
   std::shared_ptr<MetricRegistry> metrics;
   Health& health;
   Logger log;
@@ -112,11 +116,14 @@ class MgmtPart final : public Part {
   std::shared_ptr<app::Presence> presence;  // HA on
   std::shared_ptr<app::Ephemeral> ephemeral;
   std::shared_ptr<app::SyncHub> hub;
+  std::unique_ptr<management::InstanceRows> instance_rows;
+  std::unique_ptr<app::HaOverview> overview;
   std::unique_ptr<MgmtApi> api;
   std::unique_ptr<app::PeerSessions> sessions;
   std::shared_ptr<app::Jobs> jobs;
   std::unique_ptr<app::Expiry> expiry;
   std::unique_ptr<app::InstanceKeeper> keeper;
+  std::unique_ptr<MgmtAnnouncer> announcer;
   std::unique_ptr<sql::Listener> listener;
   grpc::ServerKeyRing keys;
   std::optional<grpc::NetbirdConfigs> configs;
@@ -191,12 +198,21 @@ Result<> MgmtPart::build() {
             .interval = config.ha.heartbeat_interval});
     cluster->on_up([this] { presence->refresh(); });
   }
+  instance_rows = management::make_sql_instance_rows(core->database());
+  overview = std::make_unique<app::HaOverview>(
+      app::HaReportPorts{.rows = instance_rows.get(),
+                         .boards = cluster ? cluster->boards() : std::vector<app::HaBoard>{},
+                         .signal = cluster ? &cluster->signal_directory() : nullptr,
+                         .home = home,
+                         .clock = core->clock()},
+      app::HaReportOptions{.ha = shared, .engine = core->postgres() ? "postgres" : "sqlite"});
   NB_LET(api, MgmtApi::make(config,
                             {.core = *core,
                              .events = upkeep->events(),
                              .home = home,
                              .changes = *hub,
                              .provider = idp ? &idp->provider() : nullptr,
+                             .overview = *overview,
                              .limiter = cluster ? &cluster->limiter() : nullptr,
                              .metrics = *metrics,
                              .announce = [this, shared] { return shared && !bus_carries(); },
@@ -246,6 +262,12 @@ Result<> MgmtPart::build() {
               },
           .on_reaped = [this](const management::ReapedPeer& peer) { tasks->spawn(reaped(peer)); }},
       log);
+  announcer = std::make_unique<MgmtAnnouncer>(MgmtAnnouncer::Ports{.host = host,
+                                                                   .rows = *instance_rows,
+                                                                   .hub = *hub,
+                                                                   .keeper = *keeper,
+                                                                   .cluster = cluster.get()},
+                                              management::InstanceId(id), started);
   if (core->postgres() && shared)
     listener = std::make_unique<sql::Listener>(
         core->database().dsn(),
@@ -371,6 +393,7 @@ void MgmtPart::start_tasks() {
     tasks->spawn(watch_keys());
     upkeep->start(*tasks);
     tasks->spawn(keeper->run());
+    tasks->spawn(announcer->run());
     tasks->spawn(expiry->run());
     if (listener) tasks->spawn(listener->run());
     if (idp) tasks->spawn(idp->provider().run());

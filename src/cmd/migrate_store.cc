@@ -10,7 +10,7 @@
 #include "idp/vault.h"
 #include "management/store/agent_store.h"
 #include "management/store/event_log.h"
-#include "management/store/maintenance.h"
+#include "management/store/instance_rows.h"
 #include "management/store/migrations.h"
 #include "sql/transfer.h"
 
@@ -109,12 +109,15 @@ Result<> carry(sql::Database& from, sql::Database& to, const std::string& compon
 
 /// Nobody may write while, or after, the rows are read.
 Result<> nobody_runs(MgmtCore& core) {
-  NB_LET(const auto alive, management::live_instances(core.database(), call_deadline(kStep)));
-  if (alive.empty()) return {};
-  return fail(Code::kFailedPrecondition,
-              "the server {} still runs on this database, or was killed less than a minute ago: "
-              "stop it first",
-              alive.front());
+  const auto rows = management::make_sql_instance_rows(core.database());
+  NB_LET(const management::InstanceList list, MgmtCore::wait(rows->list(call_deadline(kStep))));
+  for (const management::ListedInstance& instance : list.instances)
+    if (instance.alive())
+      return fail(Code::kFailedPrecondition,
+                  "the server {} still runs on this database, or was killed less than a minute "
+                  "ago: stop it first",
+                  instance.id);
+  return {};
 }
 
 Result<> carry_main(MgmtCore& core, sql::Database& to, const VerbCall& call) {

@@ -1,9 +1,10 @@
 #include "cmd/relay_cluster.h"
 
-#include "base/build_info.h"
 #include "base/log_keys.h"
 #include "base/task_group.h"
+#include "ha/announcer.h"
 #include "ha/redis/adapters.h"
+#include "ha/redis/instance_board.h"
 #include "redis/client.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -24,30 +25,34 @@ constexpr std::chrono::milliseconds kTtl{30'000};
 constexpr std::chrono::milliseconds kBeat{10'000};
 constexpr std::chrono::milliseconds kRetry{500};
 constexpr std::chrono::seconds kStopMax{4};
-constexpr std::string_view kAddressMark = " address=";
-
-std::string metadata_of(const std::string& url) {
-  return fmt::format("version={}{}{}", build_version(), kAddressMark, url);
-}
 }  // namespace
 
 struct RelayCluster::Impl {
   Impl(const HaConfig& config, std::string own_url, redis::Options options, net::LoopPool& loops,
-       MetricRegistry& registry, Health& health, Clock& time, const Logger& lines,
-       const std::string& prefix)
+       const relay::Service& service_in, Host& host_in, const std::string& prefix)
       : url(std::move(own_url)),
         loop(loops.at(0)),
-        clock(time),
-        log(lines),
-        redis_part(health.add(prefix + "redis", HealthState::kDegraded, "connecting")),
-        address_part(health.add(prefix + "exposed_address", HealthState::kOk)),
-        redis_metrics(registry),
+        service(service_in),
+        host(host_in),
+        clock(host.clock),
+        log(host.log),
+        redis_part(host.health.add(prefix + "redis", HealthState::kDegraded, "connecting")),
+        address_part(host.health.add(prefix + "exposed_address", HealthState::kOk)),
+        redis_metrics(*host.metrics),
         client(loop.executor(), std::move(options), redis_metrics, log),
-        membership(
-            std::make_unique<ha::RedisMemberStore>(client, "relay"), clock,
-            ha::InstanceId(config.instance_id),
-            ha::make_incarnation(clock.wall(), ha::system_random()()),
-            {.service = "relay", .ttl = kTtl, .interval = kBeat, .metadata = metadata_of(url)}),
+        membership(std::make_unique<ha::RedisMemberStore>(client, "relay"), clock,
+                   ha::InstanceId(config.instance_id),
+                   ha::make_incarnation(clock.wall(), ha::system_random()()),
+                   {.service = "relay", .ttl = kTtl, .interval = kBeat, .metadata = {}}),
+        board(client, "relay"),
+        announcer({.facts = [this] { return facts(); },
+                   .tell = [this](ha::FactsTeller::Told now) { return tell(std::move(now)); },
+                   .drain_ordered =
+                       [this] {
+                         return board.drain_ordered(membership.self(), membership.incarnation());
+                       },
+                   .drain = [this] { host.program.request_drain(); }},
+                  clock),
         tasks(loop.executor()) {
     client.set_events({.on_up = [this](std::uint64_t) { on_redis(true); },
                        .on_down = [this](std::uint64_t, const Error&) { on_redis(false); }});
@@ -55,7 +60,9 @@ struct RelayCluster::Impl {
 
   void start() {
     client.start();
+    membership.set_metadata(announcer.now().text);
     tasks.spawn(beat_for_ever());
+    tasks.spawn(announcer.run());
   }
   asio::awaitable<void> stop() {
     co_await tasks.stop();
@@ -65,12 +72,29 @@ struct RelayCluster::Impl {
   }
   asio::awaitable<void> beat_for_ever() {
     for (;;) {
+      beat_wanted = false;
       const auto beaten = co_await membership.beat();
       if (beaten) judge();
-      co_await clock.sleep_for(beaten ? kBeat : kRetry);
+      const Instant due = clock.now() + (beaten ? kBeat : kRetry);
+      do {
+        co_await clock.sleep_for(kRetry);
+      } while (!beat_wanted && clock.now() < due);
     }
   }
+  ha::InstanceFacts facts() const {
+    ha::InstanceFacts out = host.facts();
+    out.redis = redis_up ? "up" : "down";
+    out.peers = service.peers();
+    out.address = url;
+    return out;
+  }
+  asio::awaitable<void> tell(ha::FactsTeller::Told now) {
+    membership.set_metadata(std::move(now.text));
+    beat_wanted |= now.news;
+    co_return;
+  }
   void on_redis(bool up) {
+    redis_up = up;
     redis_part.set(up ? HealthState::kOk : HealthState::kDegraded,
                    up ? "" : "not connected; peers are served");
   }
@@ -82,9 +106,7 @@ struct RelayCluster::Impl {
     for (const ha::Member& member : membership.members()) {
       if (member.id == membership.self() || !(member.incarnation < membership.incarnation()))
         continue;
-      const auto at = member.metadata.find(kAddressMark);
-      if (at == std::string::npos || member.metadata.substr(at + kAddressMark.size()) != url)
-        continue;
+      if (ha::parse_facts(member.metadata).address != url) continue;
       why = fmt::format("relay '{}' has the same exposed address", member.id.value());
     }
     if (why == told) return;
@@ -97,6 +119,8 @@ struct RelayCluster::Impl {
 
   const std::string url;
   net::Loop& loop;
+  const relay::Service& service;
+  Host& host;
   Clock& clock;
   Logger log;
   Health::Part redis_part;
@@ -104,21 +128,23 @@ struct RelayCluster::Impl {
   redis::Metrics redis_metrics;
   redis::Client client;
   ha::StoreMembership membership;
+  ha::RedisInstanceBoard board;
+  ha::Announcer announcer;
   TaskGroup tasks;
+  bool redis_up = false;
+  bool beat_wanted = false;
   std::string told;
 };
 
 Result<std::unique_ptr<RelayCluster>> RelayCluster::make(const HaConfig& config, std::string url,
                                                          net::LoopPool& loops,
-                                                         MetricRegistry& registry, Health& health,
-                                                         Clock& clock, const Logger& log,
+                                                         const relay::Service& service, Host& host,
                                                          const std::string& health_prefix) {
   if (!config.enabled) return std::unique_ptr<RelayCluster>();
   NB_LET(redis::Options options,
          redis_options(config.redis, "netbird-relay " + config.instance_id));
-  return std::unique_ptr<RelayCluster>(
-      new RelayCluster(std::make_unique<Impl>(config, std::move(url), std::move(options), loops,
-                                              registry, health, clock, log, health_prefix)));
+  return std::unique_ptr<RelayCluster>(new RelayCluster(std::make_unique<Impl>(
+      config, std::move(url), std::move(options), loops, service, host, health_prefix)));
 }
 
 RelayCluster::RelayCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

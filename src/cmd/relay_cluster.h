@@ -2,12 +2,11 @@
 // and no two may have one exposed address (contract/signal-relay-ops.md §3.5).
 #pragma once
 
-#include "base/clock.h"
-#include "base/health.h"
-#include "base/log.h"
-#include "base/metrics.h"
+#include "base/result.h"
 #include "cmd/common_config.h"
+#include "cmd/host.h"
 #include "net/loop.h"
+#include "relay/service.h"
 
 #include <memory>
 #include <string>
@@ -19,8 +18,8 @@ class RelayCluster {
  public:
   /// Null when HA is off. `health_prefix`: of its names in /readyz.
   static Result<std::unique_ptr<RelayCluster>> make(const HaConfig& config, std::string url,
-                                                    net::LoopPool& loops, MetricRegistry& registry,
-                                                    Health& health, Clock& clock, const Logger& log,
+                                                    net::LoopPool& loops,
+                                                    const relay::Service& service, Host& host,
                                                     const std::string& health_prefix = {});
   ~RelayCluster();
   RelayCluster(const RelayCluster&) = delete;

@@ -50,6 +50,8 @@ class RelayPart final : public Part {
     bound_port_ = ports.empty() ? std::uint16_t{0} : ports.front();
   }
 
+  [[nodiscard]] const relay::Service& service() const { return service_; }
+
   std::unique_ptr<RelayCluster> cluster;  // HA on
 
  private:
@@ -82,8 +84,8 @@ Result<std::unique_ptr<Part>> make_relay_part(const RelayServerConfig& config, H
                                               net::LoopPool& loops,
                                               const RelayPartOptions& options) {
   auto part = std::make_unique<RelayPart>(config, host, loops);
-  auto cluster = RelayCluster::make(config.ha, config.relay.instance_url, loops, *host.metrics,
-                                    host.health, host.clock, host.log, options.health_prefix);
+  auto cluster = RelayCluster::make(config.ha, config.relay.instance_url, loops, part->service(),
+                                    host, options.health_prefix);
   if (!cluster) return fail(cluster.error().code, "cannot use Redis: {}", cluster.error().text);
   part->cluster = *std::move(cluster);
   return part;

@@ -167,6 +167,7 @@ Result<> read_file_lists(ServerConfig& config, const Node& file) {
 /// One process: what the whole of it has, every part has.
 void share(ServerConfig& config) {
   config.signal.service = config.mgmt.service;
+  config.mgmt.ha.signal_registry_key = config.signal.registry_key;
   RelayServerConfig& relay = config.relay;
   relay.log = config.mgmt.service.log;
   relay.ha = config.mgmt.service.ha;

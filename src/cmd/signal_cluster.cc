@@ -1,7 +1,10 @@
 #include "cmd/signal_cluster.h"
 
 #include "base/log_keys.h"
+#include "base/task_group.h"
+#include "ha/announcer.h"
 #include "ha/redis/adapters.h"
+#include "ha/redis/instance_board.h"
 #include "redis/client.h"
 #include "signal/exchange.h"
 #include "signal/housekeeper.h"
@@ -75,16 +78,19 @@ class LocalStreams final : public signal::ExchangeHost {
 /// Everything on loop 0, built in order, stopped in reverse.
 struct SignalCluster::Impl {
   Impl(const SignalConfig& config, redis::Options options, net::LoopPool& loops,
-       signal::Service& service_in, MetricRegistry& registry, signal::SignalMetrics& metrics,
-       Health& health, Clock& clock_in, const Logger& log_in, const std::string& prefix)
+       signal::Service& service_in, signal::SignalMetrics& signal_metrics, Host& host_in,
+       const std::string& prefix)
       : loop(loops.at(0)),
-        clock(clock_in),
-        log(log_in),
-        redis_part(health.add(prefix + "redis", HealthState::kDegraded, "connecting")),
-        id_part(health.add(prefix + "instance", HealthState::kOk)),
-        redis_metrics(registry),
-        refused(registry.counter("nb_signal_bus_refused_total",
-                                 "bus messages without a valid envelope")),
+        host(host_in),
+        service(service_in),
+        metrics(signal_metrics),
+        clock(host.clock),
+        log(host.log),
+        redis_part(host.health.add(prefix + "redis", HealthState::kDegraded, "connecting")),
+        id_part(host.health.add(prefix + "instance", HealthState::kOk)),
+        redis_metrics(*host.metrics),
+        refused(host.metrics->counter("nb_signal_bus_refused_total",
+                                      "bus messages without a valid envelope")),
         client(loop.executor(), options, redis_metrics, log),
         bus(client, options, redis_metrics, log),
         membership(std::make_unique<ha::RedisMemberStore>(client, "signal"), clock,
@@ -104,13 +110,24 @@ struct SignalCluster::Impl {
         streams(service_in),
         exchange(loop.executor(), {membership, directory, signed_bus}, {}, router_options(config),
                  random_word() >> 16U, metrics, clock, log),
-        housekeeper(
-            loop.executor(), membership, directory, &leases, clock,
-            {.beat_interval = config.heartbeat_interval},
-            {.on_store_lost = [this] { exchange.store_back(); },
-             .on_beat = [this](bool up) { on_beat(up); },
-             .on_purged = [&metrics](std::size_t entries) { metrics.repairs.add(entries); }},
-            log) {
+        housekeeper(loop.executor(), membership, directory, &leases, clock,
+                    {.beat_interval = config.heartbeat_interval},
+                    {.on_store_lost = [this] { exchange.store_back(); },
+                     .on_beat = [this](bool up) { on_beat(up); },
+                     .on_purged = [this](std::size_t entries) { metrics.repairs.add(entries); }},
+                    log),
+        board(client, "signal"),
+        probe(bus, clock, "nb:signal:probe:" + membership.self().value()),
+        announcer({.facts = [this] { return facts(); },
+                   .tell = [this](ha::FactsTeller::Told told) { return tell(std::move(told)); },
+                   .drain_ordered =
+                       [this] {
+                         return board.drain_ordered(membership.self(), membership.incarnation());
+                       },
+                   .drain = [this] { host.program.request_drain(); },
+                   .probe = &probe},
+                  clock),
+        tasks(loop.executor()) {
     client.set_events({.on_up = [this](std::uint64_t) { on_redis(true); },
                        .on_down = [this](std::uint64_t, const Error&) { on_redis(false); }});
     service_in.use_home(
@@ -121,9 +138,12 @@ struct SignalCluster::Impl {
     client.start();
     bus.start();
     exchange.start(streams);
+    membership.set_metadata(announcer.now().text);
     housekeeper.start();
+    tasks.spawn(announcer.run());
   }
   asio::awaitable<void> stop() {
+    co_await tasks.stop();
     co_await housekeeper.stop();
     co_await exchange.stop();
     const auto left = co_await membership.leave();
@@ -132,7 +152,21 @@ struct SignalCluster::Impl {
     co_await bus.stop();
     co_await client.stop();
   }
+  ha::InstanceFacts facts() const {
+    ha::InstanceFacts out = host.facts();
+    out.redis = redis_up ? "up" : "down";
+    out.peers = service.context().registry.size();
+    out.reclaimed = metrics.repairs.value();
+    out.leases = leases.held();
+    return out;
+  }
+  asio::awaitable<void> tell(ha::FactsTeller::Told told) {
+    membership.set_metadata(std::move(told.text));
+    if (told.news) housekeeper.beat_soon();
+    co_return;
+  }
   void on_redis(bool up) {
+    redis_up = up;
     if (up) {
       redis_part.set(HealthState::kOk);
       housekeeper.beat_soon();
@@ -157,6 +191,9 @@ struct SignalCluster::Impl {
   }
 
   net::Loop& loop;
+  Host& host;
+  signal::Service& service;
+  signal::SignalMetrics& metrics;
   Clock& clock;
   Logger log;
   Health::Part redis_part;
@@ -172,19 +209,22 @@ struct SignalCluster::Impl {
   LocalStreams streams;
   signal::Exchange exchange;
   signal::Housekeeper housekeeper;
+  ha::RedisInstanceBoard board;
+  ha::BusProbe probe;
+  ha::Announcer announcer;
+  TaskGroup tasks;
   bool duplicate = false;
+  bool redis_up = false;
 };
 
 Result<std::unique_ptr<SignalCluster>> SignalCluster::make(
     const SignalConfig& config, net::LoopPool& loops, signal::Service& service,
-    MetricRegistry& registry, signal::SignalMetrics& metrics, Health& health, Clock& clock,
-    const Logger& log, const std::string& health_prefix) {
+    signal::SignalMetrics& metrics, Host& host, const std::string& health_prefix) {
   const HaConfig& ha = config.service.ha;
   if (!ha.enabled) return std::unique_ptr<SignalCluster>();
   NB_LET(redis::Options options, redis_options(ha.redis, "netbird-signal " + ha.instance_id));
-  return std::unique_ptr<SignalCluster>(
-      new SignalCluster(std::make_unique<Impl>(config, std::move(options), loops, service, registry,
-                                               metrics, health, clock, log, health_prefix)));
+  return std::unique_ptr<SignalCluster>(new SignalCluster(std::make_unique<Impl>(
+      config, std::move(options), loops, service, metrics, host, health_prefix)));
 }
 
 SignalCluster::SignalCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -1,11 +1,8 @@
 // Everything netbird-signal needs to share its load with other instances.
 #pragma once
 
-#include "base/clock.h"
-#include "base/health.h"
-#include "base/log.h"
-#include "base/metrics.h"
 #include "base/result.h"
+#include "cmd/host.h"
 #include "cmd/signal_config.h"
 #include "net/loop.h"
 #include "signal/metrics.h"
@@ -23,9 +20,7 @@ class SignalCluster {
   /// Errors   kInvalidArgument: settings that cannot work. Redis being away is none.
   static Result<std::unique_ptr<SignalCluster>> make(const SignalConfig& config,
                                                      net::LoopPool& loops, signal::Service& service,
-                                                     MetricRegistry& registry,
-                                                     signal::SignalMetrics& metrics, Health& health,
-                                                     Clock& clock, const Logger& log,
+                                                     signal::SignalMetrics& metrics, Host& host,
                                                      const std::string& health_prefix = {});
   ~SignalCluster();
   SignalCluster(const SignalCluster&) = delete;

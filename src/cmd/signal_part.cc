@@ -59,8 +59,8 @@ Result<std::unique_ptr<Part>> make_signal_part(const SignalConfig& config, Host&
                                                net::LoopPool& loops,
                                                const SignalPartOptions& options) {
   auto part = std::make_unique<SignalPart>(config, host, loops, options);
-  auto cluster = SignalCluster::make(config, loops, part->service, *host.metrics, part->metrics,
-                                     host.health, host.clock, host.log, options.health_prefix);
+  auto cluster =
+      SignalCluster::make(config, loops, part->service, part->metrics, host, options.health_prefix);
   if (!cluster) return fail(cluster.error().code, "cannot use Redis: {}", cluster.error().text);
   part->cluster = *std::move(cluster);
   return part;

@@ -43,6 +43,8 @@ class InstanceKeeper {
   boost::asio::awaitable<void> run();
   /// Gives the lease back, so that others need not wait for its end.
   boost::asio::awaitable<void> retire();
+  /// The lease is held, as far as known.
+  [[nodiscard]] bool holds() const { return clock_.now() < held_until_; }
   [[nodiscard]] std::uint64_t reaped() const { return reaped_.load(std::memory_order_relaxed); }
 
  private:

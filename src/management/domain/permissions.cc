@@ -21,7 +21,7 @@ struct Row {
 };
 
 // The owner may do everything, the plain user nothing.
-constexpr std::array<Row, kModuleCount> kTable{{
+constexpr std::array<Row, kModuleCount + 1> kTable{{
     {Module::kAccounts, "accounts", kR, kR, kR},
     {Module::kDns, "dns", kAll, kAll, kR},
     {Module::kEvents, "events", kAll, kR, kR},
@@ -38,6 +38,7 @@ constexpr std::array<Row, kModuleCount> kTable{{
     {Module::kSettings, "settings", kAll, kR, kR},
     {Module::kSetupKeys, "setup_keys", kAll, kR, kR},
     {Module::kUsers, "users", kAll, kR, kR},
+    {Module::kInstances, "instances", 0, 0, 0},
 }};
 
 constexpr std::uint8_t bit(Operation operation) {
@@ -67,7 +68,7 @@ std::string_view module_name(Module module) {
 const std::array<Module, kModuleCount>& all_modules() {
   static const auto kModules = [] {
     std::array<Module, kModuleCount> out{};
-    std::transform(kTable.begin(), kTable.end(), out.begin(),
+    std::transform(kTable.begin(), kTable.begin() + kModuleCount, out.begin(),
                    [](const Row& entry) { return entry.module; });
     return out;
   }();
@@ -112,7 +113,8 @@ Result<> check_permission(const User& user, const AccountId& account, Module mod
     return fail(Code::kPermissionDenied, "{}: {}", kFailed, active.error().text);
   if (user.account_id != account)
     return fail(Code::kPermissionDenied, "{}: user is not part of this account", kFailed);
-  if (user.is_service_user && operation == Operation::kRead) return {};
+  if (user.is_service_user && operation == Operation::kRead && module != Module::kInstances)
+    return {};
   const auto allowed = role_allows(user.role, module, operation);
   if (!allowed)
     return fail(Code::kPermissionDenied, "{}: user role: {} not found", kFailed, user.role);

@@ -35,14 +35,15 @@ enum class Module : std::uint8_t {
   kSettings,
   kSetupKeys,
   kUsers,
+  kInstances,  // ours: servers and their state; not among what clients are told of
 };
-inline constexpr std::size_t kModuleCount = 16;
+inline constexpr std::size_t kModuleCount = 16;  // of upstream's
 
 enum class Operation : std::uint8_t { kRead, kCreate, kUpdate, kDelete };
 
 /// "identity_providers" and the like, as in /api/users/current.
 [[nodiscard]] std::string_view module_name(Module module);
-/// Every module, in the order of their names.
+/// Every module of upstream's, in the order of their names.
 [[nodiscard]] const std::array<Module, kModuleCount>& all_modules();
 
 /// Lower-case name of a role that a request may give, whatever its case; nothing for others.
@@ -55,7 +56,8 @@ enum class Operation : std::uint8_t { kRead, kCreate, kUpdate, kDelete };
 [[nodiscard]] std::optional<bool> role_allows(std::string_view role, Module module,
                                               Operation operation);
 
-/// The whole check: state of the user, account, service users' reading, then the table.
+/// The whole check: state of the user, account, service users' reading of upstream's modules, then
+/// the table.
 /// Errors   kPermissionDenied "permission denied" or "failed to validate user permissions: …".
 [[nodiscard]] Result<> check_permission(const User& user, const AccountId& account, Module module,
                                         Operation operation);

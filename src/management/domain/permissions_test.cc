@@ -41,6 +41,16 @@ TEST(Permissions, RolesFollowTheMatrix) {
   EXPECT_EQ(denial(a_user("user"), Module::kGroups, Operation::kRead), "permission denied");
 }
 
+TEST(Permissions, OnlyOwnersSeeTheServers) {
+  EXPECT_EQ(denial(a_user("owner"), Module::kInstances, Operation::kRead), "");
+  for (const char* role : {"admin", "network_admin", "auditor", "user"}) {
+    User user = a_user(role);
+    EXPECT_EQ(denial(user, Module::kInstances, Operation::kRead), "permission denied");
+    user.is_service_user = true;
+    EXPECT_EQ(denial(user, Module::kInstances, Operation::kRead), "permission denied");
+  }
+}
+
 TEST(Permissions, AServiceUserReadsEverythingAndWritesByRole) {
   User user = a_user("user");
   user.is_service_user = true;

@@ -21,6 +21,7 @@ RouteTable all_routes(const Services& services) {
   RouteTable table;
   add_instance(table, services);
   add_accounts(table, services);
+  add_ha_status(table, services);
   add_users(table, services);
   add_tokens(table, services);
   add_invites(table, services);

@@ -21,8 +21,9 @@ class EventLog;
 class EventReader;
 class Locations;
 namespace app {
+class HaOverview;
 class Jobs;
-}
+}  // namespace app
 }  // namespace nb::management
 
 namespace nb::management::rest {
@@ -38,6 +39,7 @@ struct Services {
   app::Jobs* jobs = nullptr;             // never null in a server
   EventReader* events = nullptr;         // never null in a server
   EventLog* event_log = nullptr;         // never null in a server
+  app::HaOverview* overview = nullptr;   // never null in a server
   Locations* locations = nullptr;        // null: there is no geolocation database
   std::string dns_domain{};              // of accounts without one of their own
   std::string version{};
@@ -49,6 +51,7 @@ void add_accounts(RouteTable& table, const Services& services);
 void add_dns(RouteTable& table, const Services& services);
 void add_events(RouteTable& table, const Services& services);
 void add_groups(RouteTable& table, const Services& services);
+void add_ha_status(RouteTable& table, const Services& services);
 void add_identity_providers(RouteTable& table, const Services& services);
 void add_instance(RouteTable& table, const Services& services);
 void add_invites(RouteTable& table, const Services& services);

@@ -16,23 +16,6 @@ namespace nb::management {
 Result<std::vector<AccountSerial>> raise_serials(sql::Database& database, std::uint64_t step,
                                                  Instant deadline);
 
-/// Ids of servers whose lease on the database has not ended.
-Result<std::vector<std::string>> live_instances(sql::Database& database, Instant deadline);
-
-/// A management server, as its rows tell.
-struct ListedInstance {
-  std::string id;
-  std::int64_t lease_ms = 0;  // until its lease ends; 0 or less: it left, or is dead
-  std::int64_t peers = 0;     // connected to it
-  [[nodiscard]] bool alive() const { return lease_ms > 0; }
-};
-struct InstanceList {
-  std::vector<ListedInstance> instances;  // by id
-  std::int64_t waiting_events = 0;        // of activity, not in their database yet
-};
-/// Reads only.
-Result<InstanceList> list_instances(sql::Database& database, Instant deadline);
-
 struct SchemaState {
   int applied = 0;  // migrations of the main database
   int wanted = 0;

@@ -119,6 +119,13 @@ Result<> triggers(Session& session, MigrationReport& /*report*/) {
       "group_id = OLD.id; END");
 }
 
+/// What instances say of themselves, and orders to them (instance_rows.h).
+Result<> instance_facts(Session& session, MigrationReport& /*report*/) {
+  return session.script(
+      "ALTER TABLE nb_instances ADD COLUMN facts text;"
+      "ALTER TABLE nb_instances ADD COLUMN drain_incarnation bigint");
+}
+
 Result<> event_tables(Session& session, MigrationReport& report) {
   NB_TRY(schema::complete(session, schema::event_tables(), report));
   // An event that is moved twice after a crash is stored once.
@@ -145,7 +152,8 @@ const sql::MigrationSet& main_migrations() {
        {12, "one peer per address", unique("idx_account_ip")},
        {13, "one peer per name", unique("idx_account_dnslabel")},
        {14, "one group per name in tokens", unique("nb_groups_jwt")},
-       {15, "triggers", triggers}}};
+       {15, "triggers", triggers},
+       {16, "instance facts", instance_facts}}};
   return kSet;
 }
 

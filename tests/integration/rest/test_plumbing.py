@@ -3,8 +3,9 @@
 import gzip
 import http.client
 import json
+import time
 
-from case import Case, name
+from case import Case, engine, name
 from client import Client
 from tokens import new_token
 
@@ -144,8 +145,32 @@ class Routing(Case):
                      "/api/users/current", "/api/users/invites", "/api/setup-keys",
                      "/api/accounts", "/api/events/audit", "/api/posture-checks",
                      "/api/identity-providers", "/api/locations/countries",
-                     "/api/instance/version"):
+                     "/api/instance/version", "/api/ha/status"):
             self.anonymous.get(path, status=401, message="no valid authentication provided")
+
+    def test_owners_see_the_servers(self):
+        """The same as `ha status --json`; on SQLite one server with HA off reports itself."""
+        self.anonymous.get("/api/ha/status", status=401)
+        for role in ("admin", "auditor", "user"):
+            self.member(role)[0].get("/api/ha/status", status=403, message="permission denied")
+        self.service_user("auditor")[0].get("/api/ha/status", status=403)
+        deadline = time.time() + 30
+        while True:
+            report = self.owner.get("/api/ha/status").json
+            servers = [one for one in report["instances"] if one["service"] == "management"]
+            if all(one["state"] == "serving" for one in servers) or time.time() > deadline:
+                break
+            time.sleep(0.2)
+        shared = engine() == "postgres"
+        self.assertEqual(report["ha"], shared)
+        self.assertEqual(report["database"], {"engine": engine(), "status": "ok"})
+        self.assertEqual(report["redis"], {"status": "ok" if shared else "off"})
+        self.assertEqual(len(servers), 2 if shared else 1)
+        for one in servers:
+            self.assertTrue(one["alive"] and one["ready"], one)
+            self.assertEqual(one["program"], "netbird-mgmt")
+            self.assertGreater(one["alive_ms"], 0)
+            self.assertGreaterEqual(one["uptime_s"], 0)
 
 
 class Bodies(Case):
