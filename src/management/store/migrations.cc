@@ -126,6 +126,21 @@ Result<> instance_facts(Session& session, MigrationReport& /*report*/) {
       "ALTER TABLE nb_instances ADD COLUMN drain_incarnation bigint");
 }
 
+/// Component maps name objects by them (network-map.md §1.1: rows lacking one get one at the next
+/// start). No damage, so none is reported: upstream makes the group All and the first policy
+/// without. What an upstream server beside us makes later goes by its own id.
+Result<> public_ids(Session& session, MigrationReport& /*report*/) {
+  const std::string_view fresh = session.postgres()
+                                     ? "substr(replace(gen_random_uuid()::text, '-', ''), 1, 20)"
+                                     : "lower(hex(randomblob(10)))";
+  for (const std::string_view table :
+       {"groups", "policies", "routes", "name_server_groups", "posture_checks", "networks",
+        "network_routers", "network_resources"})
+    NB_TRY(session.exec(fmt::format(
+        "UPDATE {} SET public_id = {} WHERE COALESCE(public_id, '') = ''", table, fresh)));
+  return {};
+}
+
 Result<> event_tables(Session& session, MigrationReport& report) {
   NB_TRY(schema::complete(session, schema::event_tables(), report));
   // An event that is moved twice after a crash is stored once.
@@ -153,7 +168,8 @@ const sql::MigrationSet& main_migrations() {
        {13, "one peer per name", unique("idx_account_dnslabel")},
        {14, "one group per name in tokens", unique("nb_groups_jwt")},
        {15, "triggers", triggers},
-       {16, "instance facts", instance_facts}}};
+       {16, "instance facts", instance_facts},
+       {17, "public ids", public_ids}}};
   return kSet;
 }
 

@@ -241,6 +241,25 @@ TEST_P(UpstreamTest, DirtyRowsAreRepairedOrReadAsEmptyAndTheAccountServes) {
   EXPECT_TRUE(get(instance.store->register_peer(soon(), registration(key))));
 }
 
+TEST_P(UpstreamTest, RowsWithoutAPublicIdGetOneOfTheirOwn) {
+  const sql::test::TestDatabase fixture(GetParam());
+  load_example(fixture);
+  const Instance instance(fixture);
+  const std::string kept = instance.value("SELECT max(public_id) FROM policies");
+  instance.sql("UPDATE groups SET public_id = ''; UPDATE networks SET public_id = NULL");
+  ASSERT_TRUE(instance.prepare());
+  for (const std::string table :
+       {"groups", "policies", "routes", "name_server_groups", "posture_checks", "networks",
+        "network_routers", "network_resources"}) {
+    EXPECT_EQ(instance.value("SELECT count(*) FROM " + table),
+              instance.value("SELECT count(DISTINCT public_id) FROM " + table +
+                             " WHERE length(public_id) = 20"))
+        << table;
+  }
+  EXPECT_EQ(instance.value("SELECT max(public_id) FROM policies WHERE public_id = '" + kept + "'"),
+            kept);
+}
+
 TEST_P(UpstreamTest, MigratingAgainChangesNothing) {
   const sql::test::TestDatabase fixture(GetParam());
   load_example(fixture);
