@@ -77,6 +77,7 @@ const Client* Core::client(std::string_view id) const {
 }
 
 bool Core::start_allowed(std::string_view ip) {
+  if (full.load()) return false;
   const std::lock_guard lock(mutex_);
   return starts_.take(address_group(ip), clock.now());
 }

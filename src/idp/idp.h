@@ -63,6 +63,9 @@ class Provider final : public management::IdentityProvider {
   void add_routes(net::HttpRouter& router);
   /// Rotation and purge; until cancelled.
   boost::asio::awaitable<void> run();
+  /// Deletes what has expired; too much that has not holds up new logins until the next time (T22).
+  /// Done by run() too.
+  boost::asio::awaitable<void> purge();
   /// For tests: adds to the database's clock.
   void shift_clock(std::chrono::milliseconds by);
 

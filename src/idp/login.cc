@@ -80,7 +80,7 @@ Task<std::optional<LoginSession>> current_session(Core& core, const HttpRequest&
 }
 
 Answer begin_login(Core& core, HttpRequest request, AuthRequest login) {
-  if (core.full.load() || !core.start_allowed(request.client.ip))
+  if (!core.start_allowed(request.client.ip))
     co_return failure_page(core, request,
                            fail(Code::kResourceExhausted, "too many logins under way"));
   const std::string flow = core.new_token();

@@ -56,6 +56,8 @@ struct Options {
   bool remember_default = false;
   Lifetimes lifetimes{};
   /// A failed login answers no earlier than this, so that its time tells nothing.
+  /// Logins and device codes under way at which new ones are refused.
+  std::int64_t logins_max = 50'000;
   std::chrono::milliseconds failure_floor{600};
   /// Loopback and link-local providers, and http to them (development, tests).
   bool allow_local_providers = false;

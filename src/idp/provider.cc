@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 constexpr auto kStart = 60s;
 constexpr auto kRotateEvery = 60s;
 constexpr int kPurgeEvery = 5;  // rotations
-constexpr std::int64_t kLoginsMax = 50'000;
 
 // Runs a task to its end on this thread, for start-up.
 template <class T>
@@ -153,14 +152,16 @@ boost::asio::awaitable<void> Provider::run() {
       core_->log.warn(
           "signing keys of the identity provider cannot be read; known ones stay in use",
           {log::f(log::kError, rotated.error().text)});
-    if (round % kPurgeEvery == 0) {
-      const auto pending = co_await core_->store.purge(core_->clock.now() + 30s);
-      if (pending) core_->full.store(*pending > kLoginsMax);
-    }
+    if (round % kPurgeEvery == 0) co_await purge();
     co_await core_->clock.sleep_for(kRotateEvery);
     const auto state = co_await boost::asio::this_coro::cancellation_state;
     if (state.cancelled() != boost::asio::cancellation_type::none) co_return;
   }
+}
+
+boost::asio::awaitable<void> Provider::purge() {
+  const auto pending = co_await core_->store.purge(core_->clock.now() + 30s);
+  if (pending) core_->full.store(*pending > core_->options.logins_max);
 }
 
 void Provider::shift_clock(std::chrono::milliseconds by) {

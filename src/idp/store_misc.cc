@@ -243,7 +243,8 @@ Task<std::int64_t> Store::purge(Instant deadline) {
     NB_TRY(session.exec("DELETE FROM nb_idp_code WHERE expires_at < $1", {hour_ago}));
     NB_TRY(session.exec("DELETE FROM nb_idp_throttle WHERE since < $1 AND until < $2",
                         {now - 24 * 60 * 60 * 1000, now}));
-    NB_LET(const sql::Rows rows, session.query("SELECT count(*) FROM nb_idp_request"));
+    NB_LET(const sql::Rows rows, session.query("SELECT (SELECT count(*) FROM nb_idp_request) + "
+                                               "(SELECT count(*) FROM nb_idp_device)"));
     return rows[0].integer(0);
   });
 }
