@@ -14,6 +14,7 @@ import { errors } from './errors.mjs';
 import { markup } from './markup.mjs';
 import { keyboard } from './keyboard.mjs';
 import { pages } from './pages.mjs';
+import { leaks } from './leaks.mjs';
 import { throttle } from './throttle.mjs';
 
 const { chromium } = load('playwright-core');
@@ -37,5 +38,5 @@ after(async () => {
 });
 
 for (const part of [setup, login, device, secondFactor, logout, errors, markup, keyboard, pages,
-                    throttle])
+                    throttle, leaks])
   part(site);

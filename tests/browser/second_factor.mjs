@@ -1,7 +1,7 @@
 // TOTP: enrolment with picture and key, codes once, recovery codes, wrong codes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loginUrl, redeem, totp } from './support/oauth.mjs';
+import { loginUrl, redeem, secrets, totp } from './support/oauth.mjs';
 import { audit, checkHeaders } from './support/audit.mjs';
 import { visit } from './support/visitor.mjs';
 
@@ -44,6 +44,7 @@ export function secondFactor(site) {
       assert.equal(await visitor.heading(), 'Your recovery codes');
       recovery = await visitor.page.getByRole('listitem').allTextContents();
       assert.equal(new Set(recovery).size, 8);
+      for (const one of [secret, ...recovery]) secrets.add(one);
       await visitor.page.getByRole('link').click();
       const answer = await visitor.atApplication();
       assert.equal((await redeem(site, answer.get('code'))).status, 200);

@@ -1,6 +1,9 @@
 // What a program does at the provider: begin a login, redeem its code, compute TOTP codes.
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 
+/** What must never be read in a log; the helpers below add to it. */
+export const secrets = new Set();
+
 export const verifier = randomBytes(48).toString('base64url');
 const challenge = createHash('sha256').update(verifier).digest('base64url');
 
@@ -17,24 +20,33 @@ export function loginUrl(site, more = {}) {
   });
 }
 
+/** Remembers what the answer holds. */
+async function noting(answer) {
+  const { json } = await answer;
+  for (const name of ['access_token', 'id_token', 'refresh_token', 'device_code'])
+    if (json[name]) secrets.add(json[name]);
+  return answer;
+}
+
 export function redeem(site, code) {
-  return site.server.form('/token', {
+  secrets.add(code).add(verifier);
+  return noting(site.server.form('/token', {
     grant_type: 'authorization_code',
     client_id: 'netbird-dashboard',
     redirect_uri: site.application.callback,
     code,
     code_verifier: verifier,
-  });
+  }));
 }
 
 export const startDevice = (site) =>
-  site.server.form('/device/code', { client_id: 'netbird-cli', scope: 'openid email' });
+  noting(site.server.form('/device/code', { client_id: 'netbird-cli', scope: 'openid email' }));
 
-export const pollDevice = (site, device) => site.server.form('/device/token', {
+export const pollDevice = (site, device) => noting(site.server.form('/device/token', {
   grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
   client_id: 'netbird-cli',
   device_code: device,
-});
+}));
 
 function base32(text) {
   let bits = '';

@@ -1,5 +1,6 @@
 // A person with a browser: one context, its pages, and what went wrong in them.
 import assert from 'node:assert/strict';
+import { secrets } from './oauth.mjs';
 
 export class Visitor {
   /** `options` are Playwright's of a context. Scripts are off unless javaScriptEnabled says so. */
@@ -22,6 +23,7 @@ export class Visitor {
   }
 
   async leave() {
+    for (const { value } of await this.context.cookies()) secrets.add(value);
     await this.context.close();
     assert.deepEqual(this.complaints, [], 'what the browser complained of');
   }
@@ -51,6 +53,7 @@ export class Visitor {
   }
 
   async fillLogin(email, password) {
+    secrets.add(password);
     await this.page.getByLabel('Email').fill(email);
     await this.page.getByLabel('Password').fill(password);
   }

@@ -92,6 +92,11 @@ class Setup(unittest.TestCase):
         self.anonymous.post("/api/setup", self.body(), status=412,
                             message="setup already completed")
 
+    def test_25_few_tries_at_set_up_per_address(self):
+        stranger = self.anonymous.at(self.site.servers[-1].port, "127.0.0.70")
+        statuses = {stranger.raw("POST", "/api/setup", self.body()).status for _ in range(60)}
+        self.assertEqual(statuses, {412, 429})
+
     def invite(self, **more):
         body = {"email": name("in") + "@example.org", "name": "Invited", "role": "auditor",
                 "auto_groups": [], **more}
