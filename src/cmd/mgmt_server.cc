@@ -21,6 +21,7 @@
 #include "management/app/peer_sessions.h"
 #include "management/app/presence.h"
 #include "management/app/sync_hub.h"
+#include "management/auth/counted_provider.h"
 #include "management/grpc/service.h"
 #include "net/ops.h"
 #include "sql/listener.h"
@@ -45,6 +46,10 @@ constexpr auto kStorePingDeadline = 3s;
 constexpr int kKeyReloadPolls = 15;      // a rotated server key is known everywhere after so many
 constexpr auto kQuestion = 30s;          // to the database, in the background
 constexpr auto kEndStreamsIn = 3'000ms;  // after the drain delay; the process is gone after 10 s
+
+double milliseconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration<double, std::milli>(time).count();
+}
 
 class MgmtPart final : public Part {
  public:
@@ -98,10 +103,12 @@ class MgmtPart final : public Part {
   Health::Part store_health;
   Health::Part instance_health;
 
+  std::unique_ptr<grpc::MgmtMetrics> grpc_metrics;
   std::unique_ptr<MgmtCore> core;
   std::unique_ptr<app::GeoDatabase> geo;  // null: none
   std::unique_ptr<MgmtUpkeep> upkeep;
-  std::unique_ptr<MgmtIdp> idp;                  // EmbeddedIdP on
+  std::unique_ptr<MgmtIdp> idp;                                 // EmbeddedIdP on
+  std::unique_ptr<management::auth::CountedProvider> provider;  // the same, counted
   std::atomic<app::SyncHub*> hub_seen{nullptr};  // asked by the store's worker threads
   std::unique_ptr<net::LoopPool> control;        // one thread: hub, leases, everything of HA
   asio::any_io_executor home;
@@ -127,7 +134,6 @@ class MgmtPart final : public Part {
   std::unique_ptr<sql::Listener> listener;
   grpc::ServerKeyRing keys;
   std::optional<grpc::NetbirdConfigs> configs;
-  std::unique_ptr<grpc::MgmtMetrics> grpc_metrics;
   std::unique_ptr<grpc::Service> service;
   std::vector<MetricRegistry::Watch> watches;
 };
@@ -145,6 +151,7 @@ asio::awaitable<Result<bool>> MgmtPart::mfa_required(Instant deadline) {
 }
 
 Result<> MgmtPart::build() {
+  grpc_metrics = std::make_unique<grpc::MgmtMetrics>(*metrics);
   NB_TRY(apply_embedded_idp(config));
   NB_LET(grpc::NetbirdConfigs made, netbird_configs(config));
   const bool shared = config.service.ha.enabled;
@@ -160,6 +167,7 @@ Result<> MgmtPart::build() {
     NB_LET(idp, MgmtIdp::open(config, *core,
                               {.mfa_required = [this](Instant by) { return mfa_required(by); }},
                               kDatabaseWait, *metrics, log));
+    provider = std::make_unique<management::auth::CountedProvider>(idp->provider(), *metrics);
   }
   control = std::make_unique<net::LoopPool>(1);
   home = control->at(0).executor();
@@ -182,9 +190,13 @@ Result<> MgmtPart::build() {
   NB_LET(const std::int64_t started,
          MgmtCore::wait(core->agents().next_incarnation(core->clock().now() + kQuestion,
                                                         management::InstanceId(id), now)));
-  hub = std::make_shared<app::SyncHub>(
-      home, core->store(), cluster ? &cluster->bus() : nullptr, *maps, core->clock(),
-      hub_options(config, fmt::format("{}/{}", id, started), core->postgres()), log);
+  app::SyncHubOptions hub_settings =
+      hub_options(config, fmt::format("{}/{}", id, started), core->postgres());
+  hub_settings.on_update = [this](std::chrono::nanoseconds took) {
+    grpc_metrics->update_account_ms.observe(milliseconds(took));
+  };
+  hub = std::make_shared<app::SyncHub>(home, core->store(), cluster ? &cluster->bus() : nullptr,
+                                       *maps, core->clock(), std::move(hub_settings), log);
   hub_seen.store(hub.get(), std::memory_order_release);
   ephemeral = std::make_shared<app::Ephemeral>(
       home, cluster ? cluster->deadlines() : *local_deadlines, core->store(), *hub, core->clock(),
@@ -211,7 +223,7 @@ Result<> MgmtPart::build() {
                              .events = upkeep->events(),
                              .home = home,
                              .changes = *hub,
-                             .provider = idp ? &idp->provider() : nullptr,
+                             .provider = provider.get(),
                              .overview = *overview,
                              .limiter = cluster ? &cluster->limiter() : nullptr,
                              .metrics = *metrics,
@@ -224,6 +236,11 @@ Result<> MgmtPart::build() {
   app::PeerSessionsOptions options;
   options.on_ephemeral_idle = [this](const app::SessionPeer& peer) { ephemeral->idle(peer); };
   options.on_ephemeral_busy = [this](const app::SessionPeer& peer) { ephemeral->busy(peer); };
+  options.on_status_time = [this](bool connected, std::chrono::nanoseconds took) {
+    auto& times = connected ? grpc_metrics->status_update_connect_ms
+                            : grpc_metrics->status_update_disconnect_ms;
+    times.observe(milliseconds(took));
+  };
   options.instance = management::InstanceId(id);
   options.incarnation = started;
   options.block_same_peers = config.limits.block_same_peers;
@@ -301,7 +318,6 @@ void MgmtPart::open_geo_database() {
 
 void MgmtPart::build_service(grpc::NetbirdConfigs configs_in) {
   configs.emplace(std::move(configs_in));
-  grpc_metrics = std::make_unique<grpc::MgmtMetrics>(*metrics);
   watches = grpc::watch_app(*metrics, {.hub = *hub,
                                        .sessions = *sessions,
                                        .maps = *maps,

@@ -8,6 +8,7 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <chrono>
 #include <memory>
 
 namespace nb::sql {
@@ -29,6 +30,18 @@ struct SqlMetrics {
   prometheus::Counter& connects_total;  // netbird_sql_connects_total      connections made
   prometheus::Histogram&
       run_seconds;  // netbird_sql_run_seconds         on the worker, retries included
+
+  /// A unit of work is over. Writes are counted under the names that dashboards of upstream know
+  /// too (contract/signal-relay-ops.md §8.2): there is no global lock here, so its place has the
+  /// wait for a connection.
+  void ran(std::chrono::nanoseconds waited, std::chrono::nanoseconds took, bool wrote);
+
+ private:
+  prometheus::Histogram* lock_ms_ = nullptr;  // null: nobody looks
+  prometheus::Histogram* lock_us_ = nullptr;
+  prometheus::Histogram* persistence_ms_ = nullptr;
+  prometheus::Histogram* persistence_us_ = nullptr;
+  prometheus::Histogram* transaction_ms_ = nullptr;
 };
 
 }  // namespace nb::sql

@@ -69,8 +69,8 @@ Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics) {
     metrics.retries_total.Increment();
     std::this_thread::sleep_for(delay);
   }
-  metrics.run_seconds.Observe(
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  metrics.ran(start - job.asked, std::chrono::steady_clock::now() - start,
+              result && !job.options.read_only);
   return result;
 }
 

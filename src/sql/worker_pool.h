@@ -18,6 +18,7 @@ namespace nb::sql {
 /// One unit of work on its way through the pool. `finish` is called exactly once, from any thread.
 struct Job {
   Instant deadline{};
+  Instant asked = std::chrono::steady_clock::now();
   RunOptions options;
   std::function<Result<>(Session&)> work;
   std::function<void(Result<>)> finish;

@@ -2,6 +2,9 @@
 // contract/signal-relay-ops.md §7.4 in their stronger form, and the faults of §7.6.
 #include "integration/mgmt_cluster.h"
 
+#include "support/golden.h"
+#include "support/metric_families.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -111,6 +114,55 @@ TEST_F(MgmtCluster, HaStatusWritesNothing) {
   EXPECT_EQ(done.status, 0) << done.output;
   for (const std::string& name : mine) EXPECT_EQ(redis.cli({"TYPE", name}), "list") << name;
   EXPECT_THAT(done.output, testing::HasSubstr("management\tmgmt-1\t"));
+}
+
+TEST_F(MgmtCluster, MetricsOfTheContractAreFed) {  // contract/signal-relay-ops.md §8.2
+  const auto a = agent("a", one);
+  {
+    SyncStream stream(*a, one.target());
+    ASSERT_TRUE(stream.wait_first());
+    const auto b = agent("b", one);
+    EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 5s));
+  }
+  EXPECT_EQ(http_get(one.port(), "/api/groups").status, 401);
+  for (const char* const name :
+       {"management_account_get_peer_network_map_duration_ms_milliseconds_count",
+        "management_account_network_map_object_count_objects_count",
+        "management_account_peer_status_update_counter_total",
+        "management_account_peer_status_update_duration_ms_milliseconds_count",
+        "management_account_update_account_peers_counter_total",
+        "management_account_update_account_peers_duration_ms_milliseconds_count",
+        "management_grpc_key_request_counter_total",
+        "management_grpc_login_request_counter_total",
+        "management_grpc_login_request_duration_ms_milliseconds_count",
+        "management_grpc_sync_request_counter_total",
+        "management_grpc_sync_request_duration_ms_milliseconds_count",
+        "management_grpc_updatechannel_queue_length_count",
+        "management_http_request_counter_total",
+        "management_http_request_duration_ms_milliseconds_count",
+        "management_http_request_duration_ms_total_milliseconds_count",
+        "management_http_response_counter_code_total",
+        "management_http_response_counter_total",
+        "management_network_map_counter_total",
+        "management_store_global_lock_acquisition_duration_micro_microseconds_count",
+        "management_store_global_lock_acquisition_duration_ms_milliseconds_count",
+        "management_store_persistence_duration_micro_microseconds_count",
+        "management_store_persistence_duration_ms_milliseconds_count",
+        "management_store_transaction_duration_ms_milliseconds_count",
+        "management_updatechannel_calc_networkmap_duration_ms_milliseconds_count",
+        "management_updatechannel_calc_posturechecks_duration_micro_microseconds_count",
+        "management_updatechannel_close_one_duration_micro_microseconds_count",
+        "management_updatechannel_create_duration_micro_microseconds_count",
+        "management_updatechannel_send_duration_micro_microseconds_count",
+        "management_updatechannel_tosyncresponse_duration_micro_microseconds_count"})
+    EXPECT_TRUE(eventually([&] { return one.metric(name) > 0; }))
+        << name << " " << one.metric(name);
+  const std::string page = http_get(one.metrics_port(), "/metrics").body;
+  EXPECT_GT(one.metric("management_network_map_counter_total"), 0);
+  EXPECT_THAT(
+      page.substr(page.find(R"(_network_map_counter_total{resource="peer",operation="create"})")),
+      testing::ContainsRegex("^[^ ]+ [1-9]"));
+  expect_golden("tests/data/metrics-management-running.txt", metric_families(page));
 }
 
 TEST_F(MgmtCluster, FiftyFirstLoginsWithAOneOffKeyGiveOnePeer) {  // 10

@@ -221,8 +221,10 @@ Task<SyncStarted> PeerSessions::start(SyncCommand command) {
   }
   const Peer& peer = stored->view.peer;
   NB_CO_TRY(judge(verdict, key, counters_.sync_blocked, !peer.added_with_sso()));
+  const Instant asked = clock_.now();
   auto session =
       co_await store_.connect(deadline, peer.id, options_.instance, options_.incarnation);
+  if (options_.on_status_time) options_.on_status_time(true, clock_.now() - asked);
   if (!session) {
     counters_.connect_errors.fetch_add(1, std::memory_order_relaxed);
     if (session.error().code == Code::kNotFound)
@@ -272,7 +274,9 @@ asio::awaitable<void> PeerSessions::stopped(SessionPeer peer, std::int64_t epoch
   Backoff backoff({.first = 200ms, .most = 5s, .factor = 2.0, .jitter = 0.5},
                   static_cast<std::uint64_t>(epoch));
   for (;;) {
-    const auto was = co_await store_.disconnect(clock_.now() + kDisconnectDeadline, peer.id, epoch);
+    const Instant asked = clock_.now();
+    const auto was = co_await store_.disconnect(asked + kDisconnectDeadline, peer.id, epoch);
+    if (options_.on_status_time) options_.on_status_time(false, clock_.now() - asked);
     if (was) {
       auto& counter = *was ? counters_.disconnects : counters_.disconnects_stale;
       counter.fetch_add(1, std::memory_order_relaxed);

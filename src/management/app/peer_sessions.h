@@ -82,6 +82,8 @@ struct PeerSessionsOptions {
   /// Told about ephemeral peers that are not connected; may be empty.
   std::function<void(const SessionPeer&)> on_ephemeral_idle{};
   std::function<void(const SessionPeer&)> on_ephemeral_busy{};
+  /// How long marking a peer connected, or not, took; may be empty.
+  std::function<void(bool connected, std::chrono::nanoseconds took)> on_status_time{};
 };
 
 /// Read by metrics.

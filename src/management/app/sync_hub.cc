@@ -277,7 +277,10 @@ Task<AccountSnapshotPtr> SyncHub::read(AccountId account, AccountSnapshotPtr bef
     auto delta = co_await store_.changes(clock_.now() + options_.load_deadline, account,
                                          before->account.serial);
     if (!delta) co_return std::move(delta).error();
-    if (*delta) co_return applied(*before, **delta);
+    if (*delta) {
+      counters_.updates.count(*before, **delta);
+      co_return applied(*before, **delta);
+    }
   }
   counters_.loads_whole.fetch_add(1, std::memory_order_relaxed);
   const auto state = accounts_.find(account.value());
@@ -288,6 +291,7 @@ Task<AccountSnapshotPtr> SyncHub::read(AccountId account, AccountSnapshotPtr bef
 asio::awaitable<void> SyncHub::load_task(std::string account) {
   const auto self = shared_from_this();
   counters_.loads.fetch_add(1, std::memory_order_relaxed);
+  const Instant began = clock_.now();
   AccountSnapshotPtr before;
   netmap::MapViewPtr view;
   const auto state = accounts_.find(account);
@@ -303,18 +307,19 @@ asio::awaitable<void> SyncHub::load_task(std::string account) {
     step();
     co_return;
   }
-  maps_.post([self, account = std::move(account), before = std::move(view),
+  maps_.post([self, began, account = std::move(account), before = std::move(view),
               snapshot = std::move(*snapshot)]() mutable {
     netmap::ViewUpdate update =
         netmap::MapView::update(before, std::move(snapshot), self->options_.view);
     FanOut::Affected affected;
     if (!update.everyone) affected = peer_ids(*update.view, update.affected);
-    self->post([hub = self.get(), account = std::move(account), view = std::move(update.view),
-                affected = std::move(affected)] {
+    self->post([hub = self.get(), began, account = std::move(account),
+                view = std::move(update.view), affected = std::move(affected)] {
       const auto present = hub->accounts_.find(account);
       if (present == hub->accounts_.end()) return;  // the last stream left meanwhile
       present->second.view = view;  // one load at a time: nobody replaced the one before
       hub->fan_out_.loaded(account, view->serial(), affected, hub->clock_.now());
+      if (hub->options_.on_update) hub->options_.on_update(hub->clock_.now() - began);
       hub->step();
     });
   });

@@ -10,6 +10,7 @@
 #include "management/app/fan_out.h"
 #include "management/app/map_pool.h"
 #include "management/app/sync_sink.h"
+#include "management/app/update_counters.h"
 #include "management/store/store.h"
 
 #include <boost/asio/any_io_executor.hpp>
@@ -40,6 +41,8 @@ struct SyncHubOptions {
   /// Not everything that changes an account raises its serial: now and then it is read whole.
   std::chrono::milliseconds whole_interval{600'000};
   netmap::MapViewOptions view;
+  /// From a change being noticed to its streams being known; may be empty. On home.
+  std::function<void(std::chrono::nanoseconds took)> on_update{};
 };
 
 /// What the hub did; read by metrics.
@@ -53,6 +56,7 @@ struct SyncHubCounters {
   std::atomic<std::uint64_t> received{0};
   std::atomic<std::uint64_t> refused{0};  // not understood
   std::atomic<std::uint64_t> repairs{0};  // accounts a poll found behind
+  UpdateCounters updates;                 // accounts brought up to date, by what changed
 };
 
 /// Shared because work queued on other threads may outlive its owner's interest in it.

@@ -10,6 +10,8 @@ constexpr std::array<double, 12> kPeerMapBuckets = {0.1, 0.5, 1,   5 / 2.0, 5,  
                                                     25,  50,  100, 250,     500, 1000};
 constexpr std::array<double, 11> kStatusBuckets = {1,   5,   15,   25,   50,  100,
                                                    250, 500, 1000, 2000, 5000};
+constexpr std::array<double, 15> kUpdateBuckets = {0.5, 1,   2.5,  5,    10,   25,    50,   100,
+                                                   250, 500, 1000, 2500, 5000, 10000, 30000};
 
 double as_double(const std::atomic<std::uint64_t>& value) {
   return static_cast<double>(value.load(std::memory_order_relaxed));
@@ -55,6 +57,26 @@ MgmtMetrics::MgmtMetrics(MetricRegistry& r)
           r.histogram("management_account_peer_status_update_duration_ms_milliseconds",
                       "marking a peer connected or disconnected", kStatusBuckets,
                       {{"operation", "disconnect"}})),
+      sync_p95(r.histogram("management_grpc_sync_request_duration_p95_by_account_ms_milliseconds",
+                           "the slowest twentieth of each account, once a minute", kOtelBuckets)),
+      login_p95(r.histogram("management_grpc_login_request_duration_p95_by_account_ms_milliseconds",
+                            "the slowest twentieth of each account, once a minute", kOtelBuckets)),
+      create_us(r.histogram("management_updatechannel_create_duration_micro_microseconds",
+                            "putting a stream into the fan-out", kOtelBuckets,
+                            {{"closed", "false"}})),
+      close_one_us(r.histogram("management_updatechannel_close_one_duration_micro_microseconds",
+                               "taking a stream out of the fan-out", kOtelBuckets)),
+      close_multiple_us(
+          r.histogram("management_updatechannel_close_multiple_duration_micro_microseconds",
+                      "ending all streams: drain, or a lost lease", kOtelBuckets)),
+      close_multiple(r.histogram("management_updatechannel_close_multiple_channels",
+                                 "streams ended then", kOtelBuckets)),
+      posture_checks_us(
+          r.histogram("management_updatechannel_calc_posturechecks_duration_micro_microseconds",
+                      "posture checks of one map", kOtelBuckets)),
+      update_account_ms(
+          r.histogram("management_account_update_account_peers_duration_ms_milliseconds",
+                      "from a change to the streams that it concerns", kUpdateBuckets)),
       maps_sent(r.counter("netbird_management_maps_sent_total", "maps written to streams")),
       maps_in_components(r.counter("netbird_management_maps_in_components_total",
                                    "of the maps written, those that agents calculate themselves")),
@@ -66,7 +88,15 @@ MgmtMetrics::MgmtMetrics(MetricRegistry& r)
       syncs_refused(r.counter("netbird_management_syncs_refused_total",
                               "Sync calls above NB_MAX_CONCURRENT_SYNCS")),
       addresses_limited(r.counter("netbird_management_address_limited_total",
-                                  "calls refused because their address makes too many")) {}
+                                  "calls refused because their address makes too many")) {
+  // Ours does none of these; dashboards ask for them (docs/decisions/0111-metrics-of-upstream.md).
+  for (const char* const name :
+       {"management_updatechannel_get_all_duration_micro_microseconds",
+        "management_updatechannel_get_all_peers",
+        "management_updatechannel_haschannel_duration_micro_microseconds",
+        "management_updatechannel_merge_networkmap_duration_micro_microseconds"})
+    r.histogram(name, "always empty: there is no such step", kOtelBuckets);
+}
 
 std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const AppParts& app) {
   const app::SyncHub& hub = app.hub;
@@ -94,6 +124,17 @@ std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const AppParts& 
           h.received);
   counter("netbird_management_bus_refused_total", "account messages not understood", h.refused);
   counter("netbird_management_repairs_total", "accounts that polling found behind", h.repairs);
+  for (std::size_t i = 0; i < app::UpdateCounters::kResources.size(); ++i) {
+    for (std::size_t j = 0; j < app::UpdateCounters::kOperations.size(); ++j) {
+      const MetricRegistry::Labels labels = {
+          {"resource", std::string(app::UpdateCounters::kResources[i])},
+          {"operation", std::string(app::UpdateCounters::kOperations[j])}};
+      counter("management_account_update_account_peers_counter_total",
+              "accounts brought up to date, by what changed", h.updates.at(i, j), labels);
+      counter("management_network_map_counter_total", "rounds of network maps, by what changed",
+              h.updates.at(i, j), labels);
+    }
+  }
   const auto& s = app.sessions.counters();
   constexpr std::string_view kStatus = "management_account_peer_status_update_counter_total";
   constexpr std::string_view kStatusHelp = "peers marked connected or disconnected";

@@ -8,6 +8,7 @@
 #include "management/app/map_pool.h"
 #include "management/app/peer_sessions.h"
 #include "management/app/sync_hub.h"
+#include "management/grpc/account_p95.h"
 
 #include <cstdint>
 #include <string_view>
@@ -36,6 +37,14 @@ struct MgmtMetrics {
   FastHistogram& peer_map_ms;
   FastHistogram& status_update_connect_ms;
   FastHistogram& status_update_disconnect_ms;
+  AccountP95 sync_p95;
+  AccountP95 login_p95;
+  FastHistogram& create_us;
+  FastHistogram& close_one_us;
+  FastHistogram& close_multiple_us;
+  FastHistogram& close_multiple;
+  FastHistogram& posture_checks_us;
+  FastHistogram& update_account_ms;
   // ours
   FastCounter& maps_sent;           // netbird_management_maps_sent_total
   FastCounter& maps_in_components;  // netbird_management_maps_in_components_total

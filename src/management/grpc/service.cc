@@ -41,6 +41,7 @@ asio::awaitable<void> end_streams(std::shared_ptr<ServiceState> service, LoopSta
   for (SyncSession* const session : loop->syncs) syncs.push_back(session->weak_from_this());
   for (JobSession* const session : loop->jobs) jobs.push_back(session->weak_from_this());
   const net::GrpcStatus status{Code::kUnavailable, "server is shutting down"};
+  const Instant began = service->ports.clock.now();
   const auto steps = std::max<std::size_t>(
       1, static_cast<std::size_t>(service->options.drain_spread / kDrainStep));
   const std::size_t per_step = syncs.size() / steps + 1;
@@ -50,6 +51,10 @@ asio::awaitable<void> end_streams(std::shared_ptr<ServiceState> service, LoopSta
   }
   for (const auto& weak : jobs)
     if (const auto session = weak.lock()) session->finish(status);
+  auto& metrics = service->ports.metrics;
+  const auto took = service->ports.clock.now() - began;
+  metrics.close_multiple.observe(static_cast<double>(syncs.size()));
+  metrics.close_multiple_us.observe(std::chrono::duration<double, std::micro>(took).count());
 }
 
 }  // namespace

@@ -18,6 +18,36 @@ constexpr std::size_t kOversizeBytes = 3'670'016;  // 3.5 MiB; agents of 2026-04
 constexpr auto kStartDeadline = 10s;
 constexpr std::uint32_t kNetbirdConfigTag = (1U << 3) | 2U;
 
+/// Messages at the top of an encoded message: peers, routes and rules of a network map.
+std::size_t count_messages(std::string_view bytes) {
+  std::size_t count = 0;
+  const auto varint = [&bytes] {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; !bytes.empty() && shift < 64; shift += 7) {
+      const auto byte = static_cast<unsigned char>(bytes.front());
+      bytes.remove_prefix(1);
+      value |= std::uint64_t{byte & 0x7FU} << shift;
+      if (byte < 0x80) break;
+    }
+    return value;
+  };
+  constexpr std::uint64_t kVarint = 0;
+  constexpr std::uint64_t kBytes = 2;
+  while (!bytes.empty()) {
+    const std::uint64_t type = varint() & 7U;
+    if (type == kVarint) {
+      varint();
+    } else if (type == kBytes) {
+      const std::uint64_t size = varint();
+      bytes.remove_prefix(std::min<std::uint64_t>(size, bytes.size()));
+      ++count;
+    } else {
+      break;  // we write no others
+    }
+  }
+  return count;
+}
+
 double ms(Instant from, Instant to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -100,6 +130,7 @@ void SyncSession::open(app::SyncStarted started) {
   ports.metrics.streams_plain.add();
   turn_due_ = next_refresh(ports.configs.turn_refresh_after());
   relay_due_ = next_refresh(ports.configs.relay_refresh_after());
+  const Instant opening = ports.clock.now();
   ports.hub.open({.stream = number_,
                   .account = peer_.account.value(),
                   .peer = peer_.id.value(),
@@ -107,6 +138,7 @@ void SyncSession::open(app::SyncStarted started) {
                   .serial = started.view.serial,
                   .replaces_remote = started.replaces_remote},
                  shared_from_this());
+  ports.metrics.create_us.observe(ms(opening, ports.clock.now()) * 1'000);
   if (ports.presence.opened) ports.presence.opened(peer_.key.value(), epoch_);
 }
 
@@ -130,8 +162,12 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
   const std::string config = std::exchange(sent_, true)
                                  ? std::string{}
                                  : ports.configs.initial(ports.clock.wall(), metrics_push);
+  const Instant asked = ports.clock.now();
   std::string checks = made.map.checks();
+  ports.metrics.posture_checks_us.observe(ms(asked, ports.clock.now()) * 1'000);
   const bool in_components = made.map.network.has_value();
+  if (!in_components)
+    ports.metrics.map_objects.observe(static_cast<double>(count_messages(made.map.map)));
   const std::string plain = std::move(made.map).message(view->serial(), config);
   if (plain.size() > kOversizeBytes) {
     ports.metrics.maps_oversize.add();
@@ -142,6 +178,7 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
   ports.metrics.maps_sent.add();
   if (in_components) ports.metrics.maps_in_components.add();
   ports.metrics.map_bytes.add(sealed.size());
+  ports.metrics.to_sync_response_us.observe(ms(done, ports.clock.now()) * 1'000);
   loop_.loop.post([self = shared_from_this(), sealed = std::move(sealed), done,
                    changes_at = made.changes_at, checks = std::move(checks)]() mutable {
     self->checks_ = std::move(checks);
@@ -154,8 +191,13 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
 void SyncSession::deliver(const std::string& sealed, std::optional<WallTime> changes_at) {
   net::GrpcCall* const call = call_.get();
   if (call == nullptr || finishing_ || ended_) return;
-  if (has_slot_)
-    service_->ports.metrics.sync_duration_ms.observe(ms(began_, service_->ports.clock.now()));
+  auto& metrics = service_->ports.metrics;
+  if (has_slot_) {
+    const Instant now = service_->ports.clock.now();
+    metrics.sync_duration_ms.observe(ms(began_, now));
+    metrics.sync_p95.observe(peer_.account.value(), ms(began_, now), now);
+  }
+  metrics.queue_length.observe(1);  // never more than the newest
   release_slot();
   call->write(sealed);
   changes_at_ = changes_at;
@@ -248,7 +290,9 @@ void SyncSession::on_end() {
   auto& ports = service_->ports;
   ports.metrics.streams.sub();
   ports.metrics.streams_plain.sub();
+  const Instant closing = ports.clock.now();
   ports.hub.close(number_);
+  ports.metrics.close_one_us.observe(ms(closing, ports.clock.now()) * 1'000);
   if (ports.presence.closed) ports.presence.closed(peer_.key.value(), epoch_);
   loop_.tasks.spawn(ports.sessions.stopped(peer_, epoch_));
 }

@@ -135,6 +135,9 @@ asio::awaitable<Answer> login(State service, net::GrpcRequest request) {
   if (!done) co_return std::move(done).error();
   const auto took = ports.clock.now() - began;
   ports.metrics.login_duration_ms.observe(std::chrono::duration<double, std::milli>(took).count());
+  ports.metrics.login_p95.observe(done->peer.account_id.value(),
+                                  std::chrono::duration<double, std::milli>(took).count(),
+                                  ports.clock.now());
   if (took > kSlowLogin) ports.metrics.login_slow.add();
   std::string account = done->peer.account_id.value();
   const auto view = co_await ports.hub.view(std::move(account));
