@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace nb {
 
@@ -38,20 +39,9 @@ std::size_t utf8_length(std::string_view text) {
   return length;
 }
 
-Result<std::string> percent_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out.push_back(text[i]);
-      continue;
-    }
-    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
-    if (high < 0 || low < 0) return fail(Code::kInvalidArgument, "bad percent-encoding");
-    out.push_back(static_cast<char>(high * 16 + low));
-    i += 2;
-  }
-  return out;
+Result<std::string> decoded_user_info(std::string_view text) {
+  if (auto out = percent_decode(text)) return std::move(*out);
+  return fail(Code::kInvalidArgument, "bad percent-encoding");
 }
 
 Result<std::uint16_t> parse_port(std::string_view text) {
@@ -84,6 +74,32 @@ Result<std::string> from_hex(std::string_view text) {
     const int low = hex_digit(text[i + 1]);
     if (high < 0 || low < 0) return fail(Code::kInvalidArgument, "not a hex digit");
     out.push_back(static_cast<char>(high * 16 + low));
+  }
+  return out;
+}
+
+std::optional<std::string> percent_decode(std::string_view text, PercentRules rules) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '+' && rules.plus_is_blank) {
+      out.push_back(' ');
+      continue;
+    }
+    if (text[i] != '%') {
+      out.push_back(text[i]);
+      continue;
+    }
+    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+    const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+    if (high >= 0 && low >= 0) {
+      out.push_back(static_cast<char>(high * 16 + low));
+      i += 2;
+    } else if (rules.keep_broken) {
+      out.push_back('%');
+    } else {
+      return std::nullopt;
+    }
   }
   return out;
 }
@@ -184,9 +200,9 @@ Result<Url> parse_url(std::string_view text) {
     const std::string_view info = authority.substr(0, at);
     authority.remove_prefix(at + 1);
     const auto colon = info.find(':');
-    NB_LET(url.user, percent_decode(info.substr(0, colon)));
+    NB_LET(url.user, decoded_user_info(info.substr(0, colon)));
     if (colon != std::string_view::npos) {
-      NB_LET(url.password, percent_decode(info.substr(colon + 1)));
+      NB_LET(url.password, decoded_user_info(info.substr(colon + 1)));
     }
   }
   const bool bracket = authority.starts_with('[');

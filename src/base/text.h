@@ -4,6 +4,7 @@
 #include "base/result.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,15 @@ namespace nb {
 
 [[nodiscard]] std::string to_hex(std::string_view bytes);
 Result<std::string> from_hex(std::string_view text);
+
+struct PercentRules {
+  bool plus_is_blank = false;  // forms and queries
+  bool keep_broken = false;    // '%' without two hex digits stays as it is
+};
+/// %XX of URLs, forms and headers, decoded once. Nothing: a broken escape that may not be kept.
+[[nodiscard]] std::optional<std::string> percent_decode(std::string_view text,
+                                                        PercentRules rules = {});
+
 /// ASCII only.
 [[nodiscard]] std::string lower(std::string_view text);
 [[nodiscard]] bool equals_ignore_case(std::string_view a, std::string_view b);

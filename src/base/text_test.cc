@@ -12,6 +12,20 @@ TEST(Text, HexRoundTripsAndRefusesOtherText) {
   EXPECT_FALSE(from_hex("zz"));
 }
 
+TEST(Text, PercentEscapesAreDecodedOnce) {
+  EXPECT_EQ(percent_decode("a%20b+c%2525%c3%A9"), "a b+c%25\xc3\xa9");
+  EXPECT_EQ(percent_decode("%00"), std::string(1, '\0'));
+  EXPECT_EQ(percent_decode("a+b%2B", {.plus_is_blank = true}), "a b+");
+}
+
+TEST(Text, ABrokenPercentEscapeIsRefusedOrKept) {
+  for (const char* broken : {"%", "a%", "%4", "%zz", "%4z", "%%41"}) {
+    EXPECT_EQ(percent_decode(broken), std::nullopt) << broken;
+  }
+  EXPECT_EQ(percent_decode("100%", {.keep_broken = true}), "100%");
+  EXPECT_EQ(percent_decode("%%41%4", {.keep_broken = true}), "%A%4");
+}
+
 TEST(Text, SplitTrimsAndDropsEmptyPieces) {
   EXPECT_EQ(split(" a, b ,,c,", ','), (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_TRUE(split("", ',').empty());

@@ -56,24 +56,8 @@ std::string type_of(std::string_view path) {
 
 /// "%20" and the like; nothing for a broken escape or a NUL.
 std::string decoded(std::string_view path) {
-  std::string out;
-  for (std::size_t i = 0; i < path.size(); ++i) {
-    if (path[i] != '%') {
-      out += path[i];
-      continue;
-    }
-    const auto digit = [](char c) {
-      if (c >= '0' && c <= '9') return c - '0';
-      if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-      return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-    };
-    const int high = i + 1 < path.size() ? digit(path[i + 1]) : -1;
-    const int low = i + 2 < path.size() ? digit(path[i + 2]) : -1;
-    if (high < 0 || low < 0 || high + low == 0) return {};
-    out += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return out;
+  auto out = percent_decode(path);
+  return out && out->find('\0') == std::string::npos ? std::move(*out) : std::string();
 }
 }  // namespace
 

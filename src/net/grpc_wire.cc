@@ -1,6 +1,7 @@
 #include "net/grpc_wire.h"
 
 #include "base/assert.h"
+#include "base/text.h"
 
 #include <zlib.h>
 
@@ -56,13 +57,6 @@ std::string percent_encode(std::string_view message) {
 }
 
 namespace {
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -102,18 +96,7 @@ std::optional<std::string> decode(std::string_view text,
 }  // namespace
 
 std::string percent_decode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 &&
-        hex_value(text[i + 2]) >= 0) {
-      out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
+  return nb::percent_decode(text, {.keep_broken = true}).value_or("");
 }
 
 std::string base64_encode(std::string_view bytes) {

@@ -22,7 +22,7 @@ inline constexpr std::size_t kPrefixBytes = 5;  // compressed flag and big-endia
 
 /// Space to '~' except '%' stay, everything else becomes %XX.
 [[nodiscard]] std::string percent_encode(std::string_view message);
-[[nodiscard]] std::string percent_decode(std::string_view text);
+[[nodiscard]] std::string percent_decode(std::string_view text);  // lenient
 
 /// Values of "-bin" names: base64, sent without padding, accepted with and without.
 [[nodiscard]] std::string base64_encode(std::string_view bytes);

@@ -1,8 +1,11 @@
 #include "redis/options.h"
 
+#include "base/text.h"
+
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <utility>
 
 namespace nb::redis {
 
@@ -63,27 +66,9 @@ Result<Address> parse_address(std::string_view text, std::uint16_t default_port)
   return address;
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-Result<std::string> percent_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
-    if (high < 0 || low < 0) return bad("'%' must be followed by two hexadecimal digits");
-    out += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return out;
+Result<std::string> decoded(std::string_view text) {
+  if (auto out = percent_decode(text)) return std::move(*out);
+  return bad("'%' must be followed by two hexadecimal digits");
 }
 
 Result<> apply_db(Options& options, std::string_view text) {
@@ -95,9 +80,9 @@ Result<> apply_db(Options& options, std::string_view text) {
 
 Result<> apply_user_info(Options& options, std::string_view text) {
   const auto colon = text.find(':');
-  NB_LET(options.user, percent_decode(text.substr(0, colon)));
+  NB_LET(options.user, decoded(text.substr(0, colon)));
   if (colon == std::string_view::npos) return {};
-  NB_LET(std::string password, percent_decode(text.substr(colon + 1)));
+  NB_LET(std::string password, decoded(text.substr(colon + 1)));
   options.password = Secret(std::move(password));
   return {};
 }

@@ -190,8 +190,8 @@ void Api::count(const Route& route, int status, Instant began) {
 
 asio::awaitable<HttpResponse> Api::serve(HttpRequest request) {
   const Instant began = ports_.clock.now();
-  const auto path = request.path.size() <= kPathMax ? percent_decode(request.path, false)
-                                                    : std::optional<std::string>();
+  const auto path =
+      request.path.size() <= kPathMax ? percent_decode(request.path) : std::optional<std::string>();
   HttpResponse response = not_found();
   if (!path) {
     add_cors(request, response);

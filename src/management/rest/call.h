@@ -43,7 +43,4 @@ struct Call {
 
 using Handler = std::function<Task<Reply>(Call call)>;
 
-/// %XX and, in a query, '+'. Nothing for a broken escape.
-[[nodiscard]] std::optional<std::string> percent_decode(std::string_view text, bool plus_is_blank);
-
 }  // namespace nb::management::rest
