@@ -1,8 +1,9 @@
-// Small things about text: hex, splitting, host:port, URLs.
+// Small things about text: hex, UTF-8, splitting, host:port, URLs.
 #pragma once
 
 #include "base/result.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -28,6 +29,10 @@ struct PercentRules {
 [[nodiscard]] std::string_view trim(std::string_view text);
 /// Splits at `separator`, trims the pieces, drops empty ones.
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
+/// Bytes of the UTF-8 character that `text` begins with; 0: none, or a broken one.
+/// Source   RFC 3629 §4: no overlong forms, no surrogates, nothing above U+10FFFF.
+[[nodiscard]] std::size_t utf8_length(std::string_view text);
+[[nodiscard]] bool is_utf8(std::string_view text);
 /// Control characters, DEL and invalid UTF-8 as \n, \t, \x1b…: one line, safe for a terminal.
 [[nodiscard]] std::string escape_control(std::string_view text);
 

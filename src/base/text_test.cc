@@ -31,6 +31,30 @@ TEST(Text, SplitTrimsAndDropsEmptyPieces) {
   EXPECT_TRUE(split("", ',').empty());
 }
 
+TEST(Text, Utf8CharactersAreMeasuredAndBrokenOnesAreNone) {
+  EXPECT_EQ(utf8_length(""), 0U);
+  EXPECT_EQ(utf8_length(std::string_view("\0", 1)), 1U);
+  EXPECT_EQ(utf8_length("\x7F\x80"), 1U);
+  EXPECT_EQ(utf8_length("\xC2\x80!"), 2U);
+  EXPECT_EQ(utf8_length("\xE0\xA0\x80"), 3U);
+  EXPECT_EQ(utf8_length("\xED\x9F\xBF"), 3U);
+  EXPECT_EQ(utf8_length("\xEE\x80\x80"), 3U);
+  EXPECT_EQ(utf8_length("\xF0\x90\x80\x80"), 4U);
+  EXPECT_EQ(utf8_length("\xF4\x8F\xBF\xBF"), 4U);
+  for (const char* broken : {
+           "\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xFF",          // no first byte
+           "\xC2", "\xE2\x82", "\xF0\x9F\x98",                      // cut off
+           "\xC2!", "\xE2!\xAC", "\xE2\x82!", "\xF0\x9F\x98!",      // not continued
+           "\xE0\x9F\xBF", "\xF0\x8F\xBF\xBF",                      // overlong
+           "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",  // surrogate, too large
+       }) {
+    EXPECT_EQ(utf8_length(broken), 0U) << escape_control(broken);
+    EXPECT_FALSE(is_utf8(std::string("a") + broken)) << escape_control(broken);
+  }
+  EXPECT_TRUE(is_utf8(""));
+  EXPECT_TRUE(is_utf8("na\xC3\xAFve \xF0\x9F\x98\x80"));
+}
+
 TEST(Text, ControlCharactersAndBrokenUtf8BecomeVisible) {
   EXPECT_EQ(escape_control("a\nb\r\t\x1b[31m\x7f"), "a\\nb\\r\\t\\x1b[31m\\x7f");
   EXPECT_EQ(escape_control("gr\xC3\xBC\xC3\x9F"), "gr\xC3\xBC\xC3\x9F");

@@ -1,5 +1,7 @@
 #include "signal/message_scan.h"
 
+#include "base/text.h"
+
 #include <cstdint>
 #include <optional>
 
@@ -112,39 +114,6 @@ Error malformed(std::string_view what) {
 }
 
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  for (std::size_t i = 0; i < text.size();) {
-    const std::uint8_t lead = at(i);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    std::size_t more = 0;
-    std::uint8_t low = 0x80;
-    std::uint8_t high = 0xbf;
-    if (lead >= 0xc2 && lead <= 0xdf) {
-      more = 1;
-    } else if (lead >= 0xe0 && lead <= 0xef) {
-      more = 2;
-      if (lead == 0xe0) low = 0xa0;   // overlong
-      if (lead == 0xed) high = 0x9f;  // surrogates
-    } else if (lead >= 0xf0 && lead <= 0xf4) {
-      more = 3;
-      if (lead == 0xf0) low = 0x90;   // overlong
-      if (lead == 0xf4) high = 0x8f;  // above U+10FFFF
-    } else {
-      return false;
-    }
-    if (text.size() - i <= more) return false;
-    if (at(i + 1) < low || at(i + 1) > high) return false;
-    for (std::size_t k = 2; k <= more; ++k)
-      if ((at(i + k) & 0xc0U) != 0x80) return false;
-    i += more + 1;
-  }
-  return true;
-}
 
 Result<MessageView> scan_message(std::string_view bytes) {
   MessageView view;

@@ -22,7 +22,4 @@ struct MessageView {
 ///          invalid wire data, groups nested deeper than 32, text that is not UTF-8.
 [[nodiscard]] Result<MessageView> scan_message(std::string_view bytes);
 
-/// Strict UTF-8 (RFC 3629): no surrogates, no overlong forms.
-[[nodiscard]] bool is_utf8(std::string_view text);
-
 }  // namespace nb::signal

@@ -79,28 +79,6 @@ bool far_time(std::string_view text) {
   return zone.empty() || zone == "Z" || zone == "+00" || zone == "+00:00";
 }
 
-/// Length of the UTF-8 character that `text` begins with; 0: none.
-std::size_t utf8_length(std::string_view text) {
-  const auto at = [text](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const auto follows = [&](std::size_t i) { return (at(i) & 0xC0U) == 0x80U; };
-  const unsigned first = at(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return follows(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    const bool overlong = first == 0xE0 && at(1) < 0xA0;
-    const bool surrogate = first == 0xED && at(1) > 0x9F;
-    return follows(1) && follows(2) && !overlong && !surrogate ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const bool overlong = first == 0xF0 && at(1) < 0x90;
-    const bool beyond = first == 0xF4 && at(1) > 0x8F;
-    return follows(1) && follows(2) && follows(3) && !overlong && !beyond ? 4 : 0;
-  }
-  return 0;
-}
-
 /// PostgreSQL takes neither NUL nor what is not UTF-8: U+FFFD for each such byte.
 std::string storable(std::string_view text) {
   std::string out;

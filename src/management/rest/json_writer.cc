@@ -1,5 +1,7 @@
 #include "management/rest/json_writer.h"
 
+#include "base/text.h"
+
 #include <fmt/format.h>
 
 #include <cstdint>
@@ -7,27 +9,6 @@
 
 namespace nb::management::rest {
 namespace {
-
-/// Length of the UTF-8 sequence that starts here, or 0 if it is broken (RFC 3629).
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto more = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xC0U) == 0x80; };
-  const unsigned char lead = byte(0);
-  if (lead >= 0xC2 && lead <= 0xDF) return more(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    if (!more(1) || !more(2)) return 0;
-    if (lead == 0xE0 && byte(1) < 0xA0) return 0;
-    if (lead == 0xED && byte(1) > 0x9F) return 0;
-    return 3;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    if (!more(1) || !more(2) || !more(3)) return 0;
-    if (lead == 0xF0 && byte(1) < 0x90) return 0;
-    if (lead == 0xF4 && byte(1) > 0x8F) return 0;
-    return 4;
-  }
-  return 0;
-}
 
 bool plain(unsigned char c) {
   return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
@@ -70,7 +51,7 @@ void JsonWriter::text(std::string_view value) {
     std::size_t taken = 1;
     if (c < 0x80) {
       escape(out_, c);  // markup too, should a browser ever take the answer for a page
-    } else if ((taken = sequence_length(value)) != 0) {
+    } else if ((taken = utf8_length(value)) != 0) {
       out_.append(value.substr(0, taken));
     } else {
       out_.append("\\ufffd");
