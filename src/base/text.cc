@@ -103,6 +103,10 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
+void drop_line_ends(std::string& text) {
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+}
+
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> out;
   while (!text.empty()) {

@@ -27,6 +27,8 @@ struct PercentRules {
 [[nodiscard]] std::string lower(std::string_view text);
 [[nodiscard]] bool equals_ignore_case(std::string_view a, std::string_view b);
 [[nodiscard]] std::string_view trim(std::string_view text);
+/// Cuts off all \n and \r at the end: what an editor or `echo` leaves in the file of a secret.
+void drop_line_ends(std::string& text);
 /// Splits at `separator`, trims the pieces, drops empty ones.
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
 /// Bytes of the UTF-8 character that `text` begins with; 0: none, or a broken one.

@@ -26,6 +26,16 @@ TEST(Text, ABrokenPercentEscapeIsRefusedOrKept) {
   EXPECT_EQ(percent_decode("%%41%4", {.keep_broken = true}), "%A%4");
 }
 
+TEST(Text, LineEndsAreDroppedAtTheEndOnly) {
+  const auto dropped = [](std::string text) {
+    drop_line_ends(text);
+    return text;
+  };
+  EXPECT_EQ(dropped("a\nb \r\n\n"), "a\nb ");
+  EXPECT_EQ(dropped("\r\n"), "");
+  EXPECT_EQ(dropped(""), "");
+}
+
 TEST(Text, SplitTrimsAndDropsEmptyPieces) {
   EXPECT_EQ(split(" a, b ,,c,", ','), (std::vector<std::string>{"a", "b", "c"}));
   EXPECT_TRUE(split("", ',').empty());

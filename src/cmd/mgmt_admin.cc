@@ -232,7 +232,7 @@ Result<std::string> read_secret_file(std::string_view flag, const std::string& p
     if (!read) return fail(read.error().code, "{}: {}", flag, read.error().text);
     text = *std::move(read);
   }
-  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  drop_line_ends(text);
   return text;
 }
 

@@ -223,7 +223,7 @@ Result<> ensure_server_key(ServerConfig& config, const std::function<Secret()>& 
   const std::string path = below(mgmt.datadir, kKeyFile);
   auto text = config::read_file(path, 4'096);
   if (text) {
-    while (text->ends_with('\n') || text->ends_with('\r')) text->pop_back();
+    drop_line_ends(*text);
     if (const auto good = config::check_base64_key32(*text); !good)
       return fail(good.error().code, "{}: {}", path, good.error().text);
     mgmt.data_store_encryption_key = Secret(*text);

@@ -1,5 +1,7 @@
 #include "redis/connector.h"
 
+#include "base/text.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -84,7 +86,7 @@ Result<Secret> Connector::password() const {
     return fail(Code::kFailedPrecondition, "password file '{}' cannot be read",
                 options_->password_file);
   }
-  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  drop_line_ends(text);
   return Secret(std::move(text));
 }
 

@@ -14,9 +14,7 @@ constexpr std::size_t kWarningsMax = 50;
 Result<> set_from_file(Setting& setting, const std::string& path, std::string_view given) {
   auto content = read_file(path, kSecretBytesMax);
   if (!content) return fail(content.error().code, "{}: {}", given, content.error().text);
-  while (!content->empty() && (content->back() == '\n' || content->back() == '\r')) {
-    content->pop_back();
-  }
+  drop_line_ends(*content);
   return set_text(setting, *content, given);
 }
 
