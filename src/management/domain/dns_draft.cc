@@ -79,10 +79,6 @@ Result<> check_content(const RecordDraft& draft) {
   return invalid("invalid record type, must be A, AAAA, or CNAME");
 }
 
-bool inside(const std::string& name, const std::string& domain) {
-  return name == domain || name.ends_with("." + domain);
-}
-
 }  // namespace
 
 Result<NameServerGroup> name_server_group_of(const NameServerGroupDraft& draft,
@@ -144,7 +140,7 @@ Result<DnsZoneRecord> record_of(const RecordDraft& draft) {
 }
 
 Result<> check_record_fits(const DnsZone& zone, const DnsZoneRecord& record) {
-  if (!inside(record.name, zone.domain)) return invalid("record name does not belong to zone");
+  if (!is_below(record.name, zone.domain)) return invalid("record name does not belong to zone");
   for (const DnsZoneRecord& other : zone.records) {
     if (other.id == record.id || other.name != record.name) continue;
     if (other.type == record.type && other.content == record.content)

@@ -44,6 +44,12 @@ bool is_domain_name(std::string_view name, Wildcard wildcard) {
   return true;
 }
 
+bool is_below(std::string_view domain, std::string_view parent) {
+  if (domain == parent) return true;
+  return !parent.empty() && domain.size() > parent.size() && domain.ends_with(parent) &&
+         domain[domain.size() - parent.size() - 1] == '.';
+}
+
 Result<std::string> ascii_domain(std::string_view name, const ToAsciiFn& to_ascii) {
   std::string out;
   bool first = true;

@@ -28,6 +28,17 @@ std::string text_of(const Result<T>& result) {
   return error_of(result).text;
 }
 
+// --- names ---------------------------------------------------------------------------------
+
+TEST(DomainName, LiesBelowItselfAndItsParentsOnly) {
+  EXPECT_TRUE(is_below("example.com", "example.com"));
+  EXPECT_TRUE(is_below("a.b.example.com", "example.com"));
+  EXPECT_FALSE(is_below("badexample.com", "example.com"));
+  EXPECT_FALSE(is_below("com", "example.com"));
+  EXPECT_FALSE(is_below(".example.com", ".example.com."));
+  EXPECT_FALSE(is_below("example.", ""));
+}
+
 // --- policies ---------------------------------------------------------------------------------
 
 PolicyDraft a_policy() {

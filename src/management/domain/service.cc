@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "management/domain/address.h"
+#include "management/domain/domain_name.h"
 
 #include <algorithm>
 #include <array>
@@ -260,12 +261,6 @@ Result<> check_service(Service& service) {
   if (service.listen_port < 0 || service.listen_port > kPortMax)
     return invalid("listen_port {} is out of range", service.listen_port);
   return service.layer4() ? check_layer4(service) : check_http(service);
-}
-
-bool is_below(std::string_view domain, std::string_view parent) {
-  if (domain == parent) return true;
-  return !parent.empty() && domain.size() > parent.size() && domain.ends_with(parent) &&
-         domain[domain.size() - parent.size() - 1] == '.';
 }
 
 const ProxyCluster* cluster_of_domain(const std::vector<ProxyCluster>& clusters,

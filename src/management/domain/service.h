@@ -135,7 +135,5 @@ struct ProxyCluster {
 /// The cluster whose address is the domain or its end; the longest one. Null: none.
 [[nodiscard]] const ProxyCluster* cluster_of_domain(const std::vector<ProxyCluster>& clusters,
                                                     std::string_view domain);
-/// `domain` is `parent` or lies below it.
-[[nodiscard]] bool is_below(std::string_view domain, std::string_view parent);
 
 }  // namespace nb::management

@@ -3,6 +3,7 @@
 #include "base/error_kinds.h"
 #include "base/text.h"
 #include "crypto/access_token.h"
+#include "management/domain/domain_name.h"
 #include "management/store/edits/perform.h"
 #include "management/store/edits/services.h"
 #include "management/store/json_read.h"
