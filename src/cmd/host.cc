@@ -144,12 +144,12 @@ int run_host(const HostOptions& options, const std::vector<std::string>& warning
   return host.program.run();
 }
 
-net::ServerConfig ops_server(const std::string& address, std::uint16_t metrics_port,
-                             std::uint16_t health_port) {
+net::ServerConfig ops_server(net::ListenerConfig metrics, net::ListenerConfig health) {
+  const bool apart =
+      health.port != 0 && (health.port != metrics.port || health.address != metrics.address);
   net::ServerConfig server;
-  server.listeners.push_back({.address = address, .port = metrics_port});
-  if (health_port != 0 && health_port != metrics_port)
-    server.listeners.push_back({.address = address, .port = health_port});
+  server.listeners.push_back(std::move(metrics));
+  if (apart) server.listeners.push_back(std::move(health));
   return server;
 }
 

@@ -130,8 +130,8 @@ struct HostOptions {
 int run_host(const HostOptions& options, const std::vector<std::string>& warnings,
              const std::function<Result<std::unique_ptr<Assembly>>(Host&)>& assemble);
 
-/// Metrics and health ports of a server whose ports are all on one address.
-[[nodiscard]] net::ServerConfig ops_server(const std::string& address, std::uint16_t metrics_port,
-                                           std::uint16_t health_port);
+/// Listeners of metrics and health: both are served by each, so one does where they are the same.
+/// Shape    health.port 0: health is where the metrics are.
+[[nodiscard]] net::ServerConfig ops_server(net::ListenerConfig metrics, net::ListenerConfig health);
 
 }  // namespace nb::cmd

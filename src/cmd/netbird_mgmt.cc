@@ -20,7 +20,8 @@ Result<std::unique_ptr<Assembly>> assemble(MgmtConfig& config, Host& host) {
   out->add(std::move(part));
   NB_TRY(out->listen(
       {.main = mgmt_server(config),
-       .ops = ops_server(service.listen_address, service.metrics_port, service.health_port),
+       .ops = ops_server({.address = service.listen_address, .port = service.metrics_port},
+                         {.address = service.listen_address, .port = service.health_port}),
        .sentence = "management server listens",
        .about = log::f(log::kInstance, service.ha.instance_id)}));
   return out;

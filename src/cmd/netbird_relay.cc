@@ -18,15 +18,6 @@ net::ServerConfig main_server(const RelayServerConfig& config) {
   return server;
 }
 
-net::ServerConfig relay_ops(const RelayServerConfig& config) {
-  net::ServerConfig server;
-  server.listeners.push_back({.address = config.listener.address, .port = config.metrics_port});
-  const auto& health = config.health_listener;
-  if (health.port != config.metrics_port || health.address != config.listener.address)
-    server.listeners.push_back(health);
-  return server;
-}
-
 Result<std::unique_ptr<Assembly>> assemble(const RelayServerConfig& config, Host& host) {
   auto out = std::make_unique<Assembly>(host, config.loops);
   NB_LET(auto relay, make_relay_part(config, host, out->loops()));
@@ -34,11 +25,13 @@ Result<std::unique_ptr<Assembly>> assemble(const RelayServerConfig& config, Host
   // Its metrics are there also while it is off.
   auto stun = make_stun_part(config, host, out->loops());
   if (config.enable_stun) out->add(std::move(stun));
-  NB_TRY(out->listen({.main = main_server(config),
-                      .ops = relay_ops(config),
-                      .sentence = "relay listens",
-                      .about = log::f("url", config.relay.instance_url),
-                      .drain = config.relay.drain_time + kRelayGoodbyeMargin}));
+  NB_TRY(out->listen(
+      {.main = main_server(config),
+       .ops = ops_server({.address = config.listener.address, .port = config.metrics_port},
+                         config.health_listener),
+       .sentence = "relay listens",
+       .about = log::f("url", config.relay.instance_url),
+       .drain = config.relay.drain_time + kRelayGoodbyeMargin}));
   return out;
 }
 

@@ -29,15 +29,6 @@ net::ServerConfig main_server(const ServerConfig& config) {
   return server;
 }
 
-net::ServerConfig ops(const ServerConfig& config) {
-  const std::uint16_t metrics = config.mgmt.service.metrics_port;
-  net::ServerConfig server = ops_server(config.listener.address, metrics, 0);
-  const net::ListenerConfig& health = config.health_listener;
-  if (health.port != metrics || health.address != config.listener.address)
-    server.listeners.push_back(health);
-  return server;
-}
-
 /// What the parts do not serve: paths of those that are off, the dashboard, health.
 class SitePart final : public Part {
  public:
@@ -91,7 +82,9 @@ Result<std::unique_ptr<Assembly>> assemble(ServerConfig& config, Host& host) {
   }
   out->add(std::make_unique<SitePart>(config, host));
   ListenOptions options{.main = main_server(config),
-                        .ops = ops(config),
+                        .ops = ops_server({.address = config.listener.address,
+                                           .port = config.mgmt.service.metrics_port},
+                                          config.health_listener),
                         .sentence = "server listens",
                         .about = log::f("url", config.mgmt.embedded_idp.issuer)};
   if (config.run_relay)

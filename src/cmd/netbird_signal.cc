@@ -24,7 +24,8 @@ Result<std::unique_ptr<Assembly>> assemble(const SignalConfig& config, Host& hos
   out->add(std::move(part));
   NB_TRY(out->listen(
       {.main = main_server(config),
-       .ops = ops_server(service.listen_address, service.metrics_port, service.health_port),
+       .ops = ops_server({.address = service.listen_address, .port = service.metrics_port},
+                         {.address = service.listen_address, .port = service.health_port}),
        .sentence = "signal server listens",
        .about = log::f(log::kInstance, service.ha.instance_id)}));
   return out;
