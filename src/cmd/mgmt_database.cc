@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cmd/mgmt_core.h"
+#include "cmd/mgmt_idp.h"
 #include "cmd/mgmt_settings.h"
 #include "cmd/mgmt_upkeep.h"
 #include "management/store/doctor.h"
@@ -26,13 +27,19 @@ Instant in(std::chrono::milliseconds time) {
   return std::chrono::steady_clock::now() + time;
 }
 
+/// Whether nothing is missing.
+bool tell(const std::string& component, const sql::MigrationState& state) {
+  fmt::print("{}: version {}, this program has {}\n", component, state.applied, state.wanted);
+  for (const std::string& name : state.pending) fmt::print("missing: {}: {}\n", component, name);
+  return state.pending.empty();
+}
+
 Result<bool> main_complete(const MgmtConfig& config, const Logger& log) {
   NB_LET(sql::Dsn dsn, main_dsn(config));
-  const std::string where = dsn.describe();
+  fmt::print("{}\n", dsn.describe());
   NB_LET(const auto database, sql::Database::open(std::move(dsn), database_options(config), log));
   NB_LET(const SchemaState state, schema_state(*database, in(kStep)));
-  fmt::print("{}: version {}, this program has {}\n", where, state.applied, state.wanted);
-  for (const std::string& name : state.pending) fmt::print("missing: {}\n", name);
+  for (const ComponentState& one : state.components) tell(one.component, one.migrations);
   for (const std::string& name : state.missing_indexes)
     fmt::print("missing: unique index {}; the verb doctor says why\n", name);
   return state.complete();
@@ -40,18 +47,27 @@ Result<bool> main_complete(const MgmtConfig& config, const Logger& log) {
 
 Result<bool> events_complete(const MgmtConfig& config, const Logger& log) {
   NB_LET(sql::Dsn dsn, events_dsn(config));
-  const std::string where = dsn.describe();
+  fmt::print("{}\n", dsn.describe());
   NB_LET(const auto database, sql::Database::open(std::move(dsn), database_options(config), log));
   NB_LET(const auto state, sql::check_migrations(*database, event_migrations(), in(kStep)));
-  fmt::print("{}: events version {}, this program has {}\n", where, state.applied, state.wanted);
-  for (const std::string& name : state.pending) fmt::print("missing: {}\n", name);
-  return state.pending.empty();
+  return tell(event_migrations().component, state);
+}
+
+Result<bool> idp_complete(const MgmtConfig& config, const Logger& log) {
+  if (!config.embedded_idp.enabled) return true;
+  NB_LET(const auto state, idp_schema(config, in(kStep), log));
+  return tell("idp", state);
 }
 
 Result<> bring_up_to_date(MgmtConfig& config, const Logger& log) {
   NB_LET(const auto core, MgmtCore::open(config, {}, kWait, log));
   NB_LET(const auto upkeep, MgmtUpkeep::make(config, *core, log));
-  return EventLog(core->database(), upkeep->events(), log).prepare(in(kStep));
+  NB_TRY(EventLog(core->database(), upkeep->events(), log).prepare(in(kStep)));
+  if (!config.embedded_idp.enabled) return {};
+  NB_TRY(apply_embedded_idp(config));
+  MetricRegistry registry;
+  NB_LET(const auto idp, MgmtIdp::open(config, *core, {}, kWait, registry, log));
+  return {};
 }
 
 }  // namespace
@@ -61,11 +77,13 @@ int migrate_database(const VerbCall& call, bool check_only) {
   const Logger& log = call.log;
   if (!check_only)
     if (const auto done = bring_up_to_date(config, log); !done) return call.complain(done.error());
-  const auto main = main_complete(config, log);
-  if (!main) return call.complain(main.error());
-  const auto events = events_complete(config, log);
-  if (!events) return call.complain(events.error());
-  return *main && *events ? 0 : kFound;
+  bool complete = true;
+  for (const auto check : {main_complete, events_complete, idp_complete}) {
+    const auto done = check(config, log);
+    if (!done) return call.complain(done.error());
+    complete = complete && *done;
+  }
+  return complete ? 0 : kFound;
 }
 
 int examine_database(const VerbCall& call) {

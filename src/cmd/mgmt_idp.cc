@@ -5,6 +5,7 @@
 #include "base/log_keys.h"
 #include "cmd/mgmt_settings.h"
 #include "crypto/encoding.h"
+#include "idp/schema.h"
 #include "net/http_client.h"
 
 #include <fmt/format.h>
@@ -173,6 +174,17 @@ Result<idp::Options> idp_options(const MgmtConfig& config) {
   out.allow_local_providers =
       out.issuer.starts_with("http://127.0.0.1") || out.issuer.starts_with("http://localhost");
   return out;
+}
+
+Result<sql::MigrationState> idp_schema(const MgmtConfig& config, Instant deadline,
+                                       const Logger& log) {
+  NB_LET(sql::Dsn dsn, idp_dsn(config));
+  const std::string where = dsn.describe();
+  NB_LET(const auto database, sql::Database::open(std::move(dsn), database_options(config), log));
+  auto state = idp::check_schema(*database, deadline);
+  if (!state)
+    return fail(state.error().code, "identity provider ({}): {}", where, state.error().text);
+  return state;
 }
 
 Result<std::unique_ptr<MgmtIdp>> MgmtIdp::open(const MgmtConfig& config, MgmtCore& core,

@@ -20,6 +20,10 @@ Result<> apply_embedded_idp(MgmtConfig& config);
 /// Errors   kInvalidArgument: a setting of EmbeddedIdP that means nothing.
 Result<idp::Options> idp_options(const MgmtConfig& config);
 
+/// What the database of the provider lacks; reads only.
+Result<sql::MigrationState> idp_schema(const MgmtConfig& config, Instant deadline,
+                                       const Logger& log);
+
 /// The provider with its database. Members in the order of their dependence.
 class MgmtIdp {
  public:

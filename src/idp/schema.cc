@@ -168,9 +168,8 @@ CREATE TABLE nb_idp_meta (
 );
 )sql";
 
-}  // namespace
-
-sql::MigrationSet migrations(const Vault& vault) {
+/// Without a vault: a list to compare with, not to apply.
+sql::MigrationSet migration_set(const Vault* vault) {
   return {.component = "idp",
           .migrations = {
               {.version = 1,
@@ -181,10 +180,20 @@ sql::MigrationSet migrations(const Vault& vault) {
               {.version = 2,
                .name = "import of Dex",
                .apply =
-                   [&vault](sql::Session& session, sql::MigrationReport& report) {
-                     return import_dex(session, vault, report);
+                   [vault](sql::Session& session, sql::MigrationReport& report) {
+                     return import_dex(session, *vault, report);
                    }},
           }};
+}
+
+}  // namespace
+
+sql::MigrationSet migrations(const Vault& vault) {
+  return migration_set(&vault);
+}
+
+Result<sql::MigrationState> check_schema(sql::Database& database, Instant deadline) {
+  return sql::check_migrations(database, migration_set(nullptr), deadline);
 }
 
 }  // namespace nb::idp

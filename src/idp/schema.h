@@ -10,5 +10,7 @@ namespace nb::idp {
 /// can be started again on the same database.
 /// `vault` must outlive the set.
 [[nodiscard]] sql::MigrationSet migrations(const Vault& vault);
+/// What is missing; needs no key and writes nothing.
+Result<sql::MigrationState> check_schema(sql::Database& database, Instant deadline);
 
 }  // namespace nb::idp

@@ -126,6 +126,26 @@ TEST(IdpServer, LoginSurvivesTheDeathOfTheInstanceItBeganAt) {
   EXPECT_EQ(b.metric("netbird_idp_tokens_total"), 1);
 }
 
+TEST(IdpServer, OperatorsMigrateItsTablesWithTheOthers) {
+  PostgresServer postgres;
+  postgres.create_database("idp");
+  const MgmtServer server({.postgres_dsn = postgres.dsn("netbird"),
+                           .json = idp_json(R"({"Type":"postgres","Config":{"DSN":")" +
+                                            postgres.dsn("idp") + R"("}})")});
+  const Finished before = server.verb({"migrate", "--check"});
+  EXPECT_EQ(before.status, 3) << before.output;
+  EXPECT_THAT(before.output, HasSubstr("missing: agents: one pending job\n"));
+  EXPECT_THAT(before.output, HasSubstr("missing: idp: tables\n"));
+  const std::string count = "select count(*) from pg_tables where tablename like 'nb_idp_%'";
+  EXPECT_EQ(postgres.psql(count, "idp"), "0");
+  const Finished migrated = server.verb({"migrate"});
+  EXPECT_EQ(migrated.status, 0) << migrated.output;
+  EXPECT_NE(postgres.psql(count, "idp"), "0");
+  const Finished after = server.verb({"migrate", "--check"});
+  EXPECT_EQ(after.status, 0) << after.output;
+  EXPECT_THAT(after.output, ::testing::Not(HasSubstr("missing")));
+}
+
 TEST(IdpServer, OneServerOnSqliteTellsAgentsItsOwnFlows) {
   MgmtServer server({.json = idp_json(R"({"Type":"sqlite3"})")});
   server.start();

@@ -22,9 +22,20 @@ Result<std::vector<AccountSerial>> raise_serials(sql::Database& database, std::u
   });
 }
 
+std::vector<std::string> SchemaState::pending() const {
+  std::vector<std::string> out;
+  for (const ComponentState& one : components)
+    for (const std::string& name : one.migrations.pending)
+      out.push_back(fmt::format("{}: {}", one.component, name));
+  return out;
+}
+
 Result<SchemaState> schema_state(sql::Database& database, Instant deadline) {
-  NB_LET(auto state, sql::check_migrations(database, main_migrations(), deadline));
-  SchemaState out{state.applied, state.wanted, std::move(state.pending), {}};
+  SchemaState out;
+  for (const sql::MigrationSet* set : {&main_migrations(), &agent_migrations()}) {
+    NB_LET(auto state, sql::check_migrations(database, *set, deadline));
+    out.components.push_back({set->component, std::move(state)});
+  }
   NB_LET(out.missing_indexes, database.run_blocking<std::vector<std::string>>(
                                   deadline, {.read_only = true}, [](sql::Session& session) {
                                     return constraints::missing(session);

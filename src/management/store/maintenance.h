@@ -3,6 +3,7 @@
 
 #include "management/domain/account.h"
 #include "sql/database.h"
+#include "sql/migration.h"
 
 #include <cstdint>
 #include <string>
@@ -16,15 +17,19 @@ namespace nb::management {
 Result<std::vector<AccountSerial>> raise_serials(sql::Database& database, std::uint64_t step,
                                                  Instant deadline);
 
+struct ComponentState {
+  std::string component;  // as in sql::MigrationSet
+  sql::MigrationState migrations;
+};
 struct SchemaState {
-  int applied = 0;  // migrations of the main database
-  int wanted = 0;
-  std::vector<std::string> pending;          // names of migrations
-  std::vector<std::string> missing_indexes;  // unique ones that hold invariants
-  [[nodiscard]] bool complete() const { return pending.empty() && missing_indexes.empty(); }
+  std::vector<ComponentState> components;
+  std::vector<std::string> missing_indexes;                // unique ones that hold invariants
+  [[nodiscard]] std::vector<std::string> pending() const;  // "main: upstream's tables"
+  [[nodiscard]] bool complete() const { return pending().empty() && missing_indexes.empty(); }
 };
 
-/// Reads only; a database that was never migrated lacks everything.
+/// What the main database lacks of the servers' and the agents' tables. Reads only; a database that
+/// was never migrated lacks everything.
 Result<SchemaState> schema_state(sql::Database& database, Instant deadline);
 
 }  // namespace nb::management

@@ -1,6 +1,7 @@
 // Migrations beside a serving instance, repairs, the doctor, and what an operator does by hand.
 #include "management/store/maintenance.h"
 
+#include "management/store/agent_store.h"
 #include "management/store/doctor.h"
 #include "management/store/event_log.h"
 #include "management/store/migrations.h"
@@ -20,6 +21,7 @@ class MaintenanceTest : public testing::TestWithParam<sql::Engine> {
   void start() {
     const auto report = instance_.prepare();
     ASSERT_TRUE(report) << report.error().text;
+    ASSERT_TRUE(prepare_agent_tables(instance_.parts, soon()));
     const auto made = get(instance_.store->ensure_account(soon(), fresh_account()));
     ASSERT_TRUE(made) << made.error().text;
     account_ = made->first;
@@ -119,7 +121,7 @@ TEST_P(MaintenanceTest, AMissingUniqueIndexIsFoundWithItsRowsAndMadeWhenTheyAreR
   }
   const auto state = schema_state(*instance_.database, soon());
   ASSERT_TRUE(state) << state.error().text;
-  EXPECT_TRUE(state->pending.empty());
+  EXPECT_TRUE(state->pending().empty());
   EXPECT_EQ(state->missing_indexes, std::vector<std::string>{"nb_accounts_primary"});
   EXPECT_TRUE(says(examined(), "accounts", "a2", "more than once"));
   const auto report = instance_.prepare();
@@ -161,9 +163,20 @@ TEST_P(MaintenanceTest, PeersThatShareAKeyAddressOrNameArePutRight) {
 TEST_P(MaintenanceTest, ADatabaseThatWasNeverMigratedLacksEverything) {
   const auto state = schema_state(*instance_.database, soon());
   ASSERT_TRUE(state) << state.error().text;
-  EXPECT_EQ(state->applied, 0);
-  EXPECT_EQ(state->pending.size(), main_migrations().migrations.size());
+  for (const ComponentState& one : state->components) EXPECT_EQ(one.migrations.applied, 0);
+  EXPECT_EQ(state->pending().size(),
+            main_migrations().migrations.size() + agent_migrations().migrations.size());
   EXPECT_FALSE(state->complete());
+}
+
+TEST_P(MaintenanceTest, ADatabaseWithoutTheTablesForAgentsIsNotComplete) {
+  ASSERT_TRUE(prepare_main_database(instance_.parts, soon()));
+  const auto before = schema_state(*instance_.database, soon());
+  ASSERT_TRUE(before) << before.error().text;
+  EXPECT_FALSE(before->complete());
+  EXPECT_EQ(before->pending().size(), agent_migrations().migrations.size());
+  ASSERT_TRUE(prepare_agent_tables(instance_.parts, soon()));
+  EXPECT_TRUE(schema_state(*instance_.database, soon())->complete());
 }
 
 TEST_P(MaintenanceTest, RaisedSerialsSendEverybodyToAWholeSnapshot) {
@@ -208,6 +221,7 @@ TEST_P(MaintenanceTest, MigrationsRunWhileAnotherInstanceServes) {
   serving.join();
   ASSERT_TRUE(report) << report.error().text;
   EXPECT_TRUE(report->empty());
+  ASSERT_TRUE(prepare_agent_tables(fresh.parts, soon()));
   EXPECT_TRUE(schema_state(*fresh.database, soon())->complete());
   EXPECT_EQ(get(fresh.store->account(soon(), account_.id))->serial,
             static_cast<std::uint64_t>(served));

@@ -1,6 +1,6 @@
 #include "management/store/agent_work.h"
 #include "management/store/guarded.h"
-#include "sql/migration.h"
+#include "management/store/migrations.h"
 
 #include <utility>
 
@@ -35,12 +35,6 @@ Result<> one_pending_job(Session& session, sql::MigrationReport& report) {
   if (failed > 0) report.push_back(fmt::format("second pending jobs of a peer failed: {}", failed));
   return session.script(
       "CREATE UNIQUE INDEX nb_jobs_pending ON jobs (peer_id) WHERE status = 'pending'");
-}
-
-const sql::MigrationSet& agent_migrations() {
-  static const sql::MigrationSet kSet{
-      "agents", {{1, "own tables", own_tables}, {2, "one pending job", one_pending_job}}};
-  return kSet;
 }
 
 class SqlAgentStore final : public AgentStore {
@@ -160,6 +154,12 @@ class SqlAgentStore final : public AgentStore {
 };
 
 }  // namespace
+
+const sql::MigrationSet& agent_migrations() {
+  static const sql::MigrationSet kSet{
+      "agents", {{1, "own tables", own_tables}, {2, "one pending job", one_pending_job}}};
+  return kSet;
+}
 
 Result<sql::MigrationReport> prepare_agent_tables(const SqlStoreParts& parts, Instant deadline) {
   return sql::migrate(parts.database, agent_migrations(), deadline, parts.log);
