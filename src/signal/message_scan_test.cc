@@ -37,21 +37,24 @@ TEST(MessageScan, EmptyMessageHasEmptyFields) {
 
 TEST(MessageScan, UnknownFieldsAndGroupsAreSkipped) {
   // field 1 varint, field 9 fixed64, field 10 fixed32, group 1 with a nested group 3, then key "k"
-  const auto view = scan_message(
+  const std::string bytes =
       "\x08\x96\x01\x49\x01\x02\x03\x04\x05\x06\x07\x08\x55\x01\x02\x03\x04"
-      "\x0b\x1b\x1c\x0c\x12\x01k"s);
+      "\x0b\x1b\x1c\x0c\x12\x01k"s;
+  const auto view = scan_message(bytes);
   ASSERT_TRUE(view);
   EXPECT_EQ(view->key, "k");
 }
 
 TEST(MessageScan, KnownFieldOfAnotherWireTypeIsUnknown) {
-  const auto view = scan_message("\x10\x05\x12\x01k"s);
+  const std::string bytes = "\x10\x05\x12\x01k"s;
+  const auto view = scan_message(bytes);
   ASSERT_TRUE(view);
   EXPECT_EQ(view->key, "k");
 }
 
 TEST(MessageScan, LastOfRepeatedFieldsCounts) {
-  const auto view = scan_message("\x1a\x01x\x1a\x01y"s);
+  const std::string bytes = "\x1a\x01x\x1a\x01y"s;
+  const auto view = scan_message(bytes);
   ASSERT_TRUE(view);
   EXPECT_EQ(view->remote_key, "y");
 }
