@@ -1,5 +1,6 @@
 """Servers of the REST tests: PostgreSQL, Redis, HAProxy and netbird-mgmt on free loopback ports."""
 
+import ctypes
 import glob
 import json
 import os
@@ -40,19 +41,26 @@ def accepts(port):
         return False
 
 
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
+
+
 class Process:
+    """Ends with the interpreter at the latest, should that be killed."""
+
     def __init__(self, argv, env=None, user=None, log=None):
         def become():
             if user:
                 entry = pwd.getpwnam(user)
                 os.setgid(entry.pw_gid)
                 os.setuid(entry.pw_uid)
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user takes it back
 
         self.log = log
         self.out = open(log, "ab") if log else subprocess.DEVNULL
         self.child = subprocess.Popen(argv, env={**os.environ, **(env or {})}, stdout=self.out,
                                       stderr=subprocess.STDOUT, cwd="/",
-                                      preexec_fn=become if user else None)
+                                      preexec_fn=become)
 
     def running(self):
         return self.child.poll() is None
@@ -75,17 +83,23 @@ class Process:
 
 class Postgres:
     def __init__(self, folder):
+        self.folder = folder
         self.port = free_port()
+        self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        self.process = None
+
+    def start(self):
+        folder = self.folder
         root = os.getuid() == 0
         user = "postgres" if root else None
-        self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
         os.makedirs(folder)
         os.chmod(folder, 0o777)
         data = os.path.join(folder, "data")
-        made = Process([f"{self.bin}/initdb", "-D", data, "-U", "postgres", "-A", "trust",
-                        "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"], user=user,
-                       log=os.path.join(folder, "initdb.log"))
-        assert made.child.wait() == 0, made.output()
+        self.process = Process(
+            [f"{self.bin}/initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync", "-E",
+             "UTF8", "--locale=C.UTF-8"], user=user, log=os.path.join(folder, "initdb.log"))
+        assert self.process.child.wait() == 0, self.process.output()
+        self.process.stop()
         self.process = Process(
             [f"{self.bin}/postgres", "-D", data, "-p", str(self.port), "-c",
              "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c",
@@ -107,7 +121,8 @@ class Postgres:
         return done.stdout.strip()
 
     def stop(self):
-        self.process.stop(signal.SIGQUIT)
+        if self.process:
+            self.process.stop(signal.SIGQUIT)
 
 
 class Sqlite:
@@ -191,6 +206,8 @@ class Balancer:
             out.write(text)
         self.process = Process(["haproxy", "-db", "-f", file],
                                log=os.path.join(folder, "haproxy.log"))
+
+    def wait_ready(self):
         assert eventually(lambda: accepts(self.port)), self.process.output()
 
     def stop(self):
@@ -208,12 +225,21 @@ class Deployment:
         self.folder = tempfile.mkdtemp(prefix="nb-rest-")
         os.chmod(self.folder, 0o711)  # PostgreSQL has a user of its own where root runs it
         self.parts = []
+        try:
+            self.start(binaries, settings, env, prepare, log_level)
+        except BaseException:  # nobody has it yet who could stop it
+            self.stop()
+            raise
+
+    def start(self, binaries, settings, env, prepare, log_level):
+        engine = self.engine
         binary = os.path.join(binaries, "netbird-mgmt")
         env = dict(env or {})
         settings = settings or {}
         if engine == "postgres":
             self.database = Postgres(os.path.join(self.folder, "pg"))
             self.parts.append(self.database)
+            self.database.start()
             redis_port = free_port()
             redis = Process(["redis-server", "--port", str(redis_port), "--bind", "127.0.0.1",
                              "--save", "", "--dir", self.folder],
@@ -235,15 +261,16 @@ class Deployment:
         if engine == "sqlite":
             self.database = Sqlite(os.path.join(self.folder, "m1", "store.db"))
         for server in self.servers:
+            self.parts.append(server)
             if prepare:
                 prepare(server.folder)
             server.start()
-        self.parts += self.servers
         for server in self.servers:
             server.wait_ready()
         if engine == "postgres":
             balancer = Balancer(self.folder, self.servers)
             self.parts.append(balancer)
+            balancer.wait_ready()
             self.port = balancer.port
         else:
             self.port = self.servers[0].port
