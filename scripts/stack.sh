@@ -46,12 +46,11 @@ addresses() { # addresses PREFIX HOST PORT…
   echo "[$list]"
 }
 
-management_json() { # management_json ENGINE SIGNAL_ADDRESS HOST RELAY_COUNT URL [SHARED_RELAY TURN_URI]
+management_json() { # management_json ENGINE SIGNAL_ADDRESS HOST RELAY_COUNT URL [TURN_URI]
   local stuns="" port idp_store=postgres turn=null relays
   relays=$(addresses rel:// "$3" "${relay_ports[@]:0:$4}")
-  [ -z "${6:-}" ] || relays="[\"$6\", ${relays#[}"
-  [ -z "${7:-}" ] || turn="{ \"TimeBasedCredentials\": true, \"CredentialsTTL\": \"12h\", \"Secret\": \"$(secret turn.secret)\",
-        \"Turns\": [{ \"Proto\": \"udp\", \"URI\": \"$7\" }] }"
+  [ -z "${6:-}" ] || turn="{ \"TimeBasedCredentials\": true, \"CredentialsTTL\": \"12h\", \"Secret\": \"$(secret turn.secret)\",
+        \"Turns\": [{ \"Proto\": \"udp\", \"URI\": \"$6\" }] }"
   [ "$1" = sqlite ] && idp_store=sqlite3
   for port in "${stun_ports[@]:0:$4}"; do
     stuns+="${stuns:+, }{ \"Proto\": \"udp\", \"URI\": \"stun:$3:$port\" }"
@@ -375,9 +374,9 @@ up_ha() {
   start_postgres
   start_redis
   secret relay.secret >/dev/null
-  # The shared name first; each relay by itself as well, for when HAProxy is away.
+  # Each relay by itself, though HAProxy would take them to one as well: tunnels must not end with it.
   management_json postgres "$public:$web_port" "$public" 2 "http://$public:$web_port" \
-    "rel://$public:$web_port" "turn:$public:$turn_port?transport=udp"
+    "turn:$public:$turn_port?transport=udp"
   mapfile -t environment < <(ha_environment signal-1)
   start_signal nb-signal-1 10000 9093 "${environment[@]}"
   mapfile -t environment < <(ha_environment signal-2)
