@@ -1,6 +1,7 @@
 // Two netbird-mgmt with everything broken that can break between them: after each fault no update
 // is lost, no serial falls, nobody is wrongly marked and nothing is registered twice.
 #include "integration/mgmt_cluster.h"
+#include "support/paths.h"
 
 #include <gmock/gmock.h>
 
