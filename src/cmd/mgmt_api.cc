@@ -7,6 +7,7 @@
 #include "management/app/jobs.h"
 #include "management/app/people.h"
 #include "management/auth/auth.h"
+#include "management/auth/proxy_sign_in.h"
 #include "management/rest/handlers.h"
 #include "management/rest/rest.h"
 #include "management/store/catalog.h"
@@ -118,12 +119,14 @@ struct MgmtApi::Impl {
   std::unique_ptr<auth::KeyCache> keys;
   std::unique_ptr<Locations> locations;
   std::optional<auth::Authority> authority;
+  std::optional<auth::ProxySignIn> sign_in;
   std::optional<rest::Api> api;
   MgmtCore* core = nullptr;
   MetricRegistry* metrics = nullptr;
   rest::ApiOptions options;
 
   Result<> open_keys(const MgmtConfig& config, const Ports& ports);
+  Result<> open_sign_in(const MgmtConfig& config, const Ports& ports);
 };
 
 /// The embedded provider's keys are one query away; others are fetched over HTTP.
@@ -151,6 +154,28 @@ Result<> MgmtApi::Impl::open_keys(const MgmtConfig& config, const Ports& ports) 
   return {};
 }
 
+/// Visitors of reverse proxies sign in where users do, as a client of the dashboard's name.
+Result<> MgmtApi::Impl::open_sign_in(const MgmtConfig& config, const Ports& ports) {
+  const HttpAuthConfig& http = config.http;
+  if (!keys || http.auth_client_id.empty() || http.auth_callback_url.empty()) return {};
+  if (!client) {
+    NB_LET(client, net::HttpClient::create({.user_agent = "netbird-mgmt"}));
+  }
+  auth::ClaimRules rules = claim_rules(config, ports.provider);
+  rules.audiences = {http.auth_client_id};
+  sign_in.emplace(auth::SignInPorts{.store = ports.proxies,
+                                    .seals = ports.seals,
+                                    .keys = *keys,
+                                    .client = client,
+                                    .clock = ports.core.clock(),
+                                    .log = log},
+                  auth::SignInOptions{.client_id = http.auth_client_id,
+                                      .callback_url = http.auth_callback_url,
+                                      .rules = std::move(rules)});
+  services.sign_in = &*sign_in;
+  return {};
+}
+
 MgmtApi::MgmtApi(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 MgmtApi::~MgmtApi() = default;
 
@@ -160,6 +185,7 @@ Result<std::unique_ptr<MgmtApi>> MgmtApi::make(const MgmtConfig& config, Ports p
   impl->metrics = &ports.metrics;
   impl->options = api_options(config);
   NB_TRY(impl->open_keys(config, ports));
+  NB_TRY(impl->open_sign_in(config, ports));
   if (!config.limits.disable_geolocation) {
     NB_LET(impl->locations, open_locations(config.datadir, log));
     impl->services.locations = impl->locations.get();
@@ -176,6 +202,14 @@ Result<std::unique_ptr<MgmtApi>> MgmtApi::make(const MgmtConfig& config, Ports p
 
 app::TokenValidator* MgmtApi::tokens() {
   return impl_->keys ? &*impl_->authority : nullptr;
+}
+
+auth::ProxySignIn* MgmtApi::sign_in() {
+  return impl_->sign_in ? &*impl_->sign_in : nullptr;
+}
+
+ha::RateLimiter& MgmtApi::limiter() {
+  return impl_->services.limiter;
 }
 
 void MgmtApi::add_to(net::HttpRouter& router, app::Jobs& jobs) {

@@ -18,10 +18,17 @@
 #include <functional>
 #include <memory>
 
-namespace nb::management::app {
+namespace nb::management {
+class ProxyStore;
+namespace app {
 class HaOverview;
 class Jobs;
-}  // namespace nb::management::app
+class ProxySeals;
+}  // namespace app
+namespace auth {
+class ProxySignIn;
+}
+}  // namespace nb::management
 
 namespace nb::cmd {
 
@@ -37,6 +44,8 @@ class MgmtApi {
     management::app::HaOverview& overview;
     ha::RateLimiter* limiter = nullptr;  // shared; null: of this process
     MetricRegistry& metrics;
+    management::ProxyStore& proxies;
+    management::app::ProxySeals& seals;
     std::function<bool()> announce{};  // SqlStoreOptions::announce
     management::app::AccountCommands::OnIdle on_idle{};
   };
@@ -48,6 +57,10 @@ class MgmtApi {
 
   /// For agents' logins; null when no identity provider is configured.
   [[nodiscard]] management::app::TokenValidator* tokens();
+  /// For visitors of reverse proxies; null when no identity provider is configured for them.
+  [[nodiscard]] management::auth::ProxySignIn* sign_in();
+  /// The limiter that requests are counted by.
+  [[nodiscard]] ha::RateLimiter& limiter();
   /// Adds /api; after that the API must outlive the server.
   void add_to(net::HttpRouter& router, management::app::Jobs& jobs);
 

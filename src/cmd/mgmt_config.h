@@ -168,6 +168,7 @@ struct MgmtConfig {
   std::vector<std::string> trusted_http_proxies;
   std::vector<std::string> trusted_peers;
   std::uint32_t trusted_http_proxies_count = 0;
+  std::int32_t access_log_days = 0;  // how long accesses of reverse proxies are kept
   std::optional<std::int32_t> sync_message_version_max;
   std::vector<std::pair<std::string, std::int32_t>> sync_message_version_per_account;
 

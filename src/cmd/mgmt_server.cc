@@ -20,9 +20,14 @@
 #include "management/app/map_pool.h"
 #include "management/app/peer_sessions.h"
 #include "management/app/presence.h"
+#include "management/app/proxy_notices.h"
+#include "management/app/proxy_seals.h"
 #include "management/app/sync_hub.h"
 #include "management/auth/counted_provider.h"
+#include "management/auth/proxy_sign_in.h"
+#include "management/grpc/proxy_service.h"
 #include "management/grpc/service.h"
+#include "management/store/proxy_store.h"
 #include "net/ops.h"
 #include "sql/listener.h"
 
@@ -46,6 +51,10 @@ constexpr auto kStorePingDeadline = 3s;
 constexpr int kKeyReloadPolls = 15;      // a rotated server key is known everywhere after so many
 constexpr auto kQuestion = 30s;          // to the database, in the background
 constexpr auto kEndStreamsIn = 3'000ms;  // after the drain delay; the process is gone after 10 s
+constexpr const char* kProxyChannel = "nb:mgmt:proxies";
+constexpr auto kPruneProxiesEvery = 5min;
+constexpr auto kPruneProxiesIn = 60s;
+constexpr auto kProxySilence = 1h;  // then nobody lists a proxy any more, not even as offline
 
 double milliseconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double, std::milli>(time).count();
@@ -76,16 +85,22 @@ class MgmtPart final : public Part {
     return {};
   }
   void stop() override { stop_tasks(); }
-  void end_streams() override { service->drain(kEndStreamsIn); }
+  void end_streams() override {
+    proxies->drain();
+    service->drain(kEndStreamsIn);
+  }
 
  private:
   void open_geo_database();
   asio::awaitable<Result<bool>> mfa_required(Instant deadline);
   void build_service(grpc::NetbirdConfigs configs_in);
+  void build_proxy_parts();
+  void build_proxy_service();
   void start_tasks();
   void stop_tasks();
   asio::awaitable<void> watch_store();
   asio::awaitable<void> watch_keys();
+  asio::awaitable<void> prune_proxies();
   asio::awaitable<void> reaped(management::ReapedPeer peer);
   grpc::PresenceHandlers presence_handlers();
   [[nodiscard]] bool bus_carries() const;
@@ -125,6 +140,10 @@ class MgmtPart final : public Part {
   std::shared_ptr<app::SyncHub> hub;
   std::unique_ptr<management::InstanceRows> instance_rows;
   std::unique_ptr<app::HaOverview> overview;
+  std::unique_ptr<management::ProxyStore> proxy_store;
+  std::unique_ptr<app::ProxySeals> seals;
+  std::unique_ptr<app::ProxyNotices> notices;
+  app::Hasher hasher;  // of visitors' secrets
   std::unique_ptr<MgmtApi> api;
   std::unique_ptr<app::PeerSessions> sessions;
   std::shared_ptr<app::Jobs> jobs;
@@ -135,6 +154,7 @@ class MgmtPart final : public Part {
   grpc::ServerKeyRing keys;
   std::optional<grpc::NetbirdConfigs> configs;
   std::unique_ptr<grpc::Service> service;
+  std::unique_ptr<grpc::ProxyService> proxies;
   std::vector<MetricRegistry::Watch> watches;
 };
 
@@ -218,15 +238,18 @@ Result<> MgmtPart::build() {
                          .home = home,
                          .clock = core->clock()},
       app::HaReportOptions{.ha = shared, .engine = core->postgres() ? "postgres" : "sqlite"});
+  build_proxy_parts();
   NB_LET(api, MgmtApi::make(config,
                             {.core = *core,
                              .events = upkeep->events(),
                              .home = home,
-                             .changes = *hub,
+                             .changes = *notices,
                              .provider = provider.get(),
                              .overview = *overview,
                              .limiter = cluster ? &cluster->limiter() : nullptr,
                              .metrics = *metrics,
+                             .proxies = *proxy_store,
+                             .seals = *seals,
                              .announce = [this, shared] { return shared && !bus_carries(); },
                              .on_idle =
                                  [this](const management::Peer& peer) {
@@ -295,8 +318,13 @@ Result<> MgmtPart::build() {
                                         hub->on_payload(payload);
                                       else
                                         hub->on_database_notice(payload);
+                                      notices->news();
                                     },
-                                .on_gap = [this] { hub->resync(); }},
+                                .on_gap =
+                                    [this] {
+                                      hub->resync();
+                                      notices->news();
+                                    }},
         log);
   build_service(std::move(made));
   return {};
@@ -336,6 +364,51 @@ void MgmtPart::build_service(grpc::NetbirdConfigs configs_in) {
                          .presence = presence_handlers(),
                          .healthy = [this] { return health.ready(); }},
       loops, service_options(config), log);
+  build_proxy_service();
+}
+
+void MgmtPart::build_proxy_parts() {
+  const bool shared = config.service.ha.enabled;
+  proxy_store = management::make_sql_proxy_store(
+      {.database = core->database(),
+       .cipher = core->cipher(),
+       .random = core->random(),
+       .clock = core->clock(),
+       .log = log},
+      {.announce = [this, shared] { return shared && !bus_carries(); },
+       .dns_domain = config.dns_domain});
+  // What all instances share in secret: the keys that agents know them by.
+  seals = std::make_unique<app::ProxySeals>(
+      [this] {
+        std::vector<Secret> out;
+        for (const auto& key : *keys.keys()) out.push_back(key.secret.base64());
+        return out;
+      },
+      core->random());
+  notices = std::make_unique<app::ProxyNotices>(home, *hub, cluster ? &cluster->bus() : nullptr,
+                                                kProxyChannel, [this] {
+                                                  if (proxies) proxies->news();
+                                                });
+}
+
+void MgmtPart::build_proxy_service() {
+  grpc::ProxyPorts ports{.store = *proxy_store,
+                         .changes = *notices,
+                         .seals = *seals,
+                         .hasher = hasher,
+                         .limiter = api->limiter(),
+                         .random = core->random(),
+                         .clock = core->clock(),
+                         .geo = geo.get(),
+                         .on_idle = [this](const management::Peer& peer) {
+                           ephemeral->idle(app::session_peer(peer));
+                         }};
+  if (management::auth::ProxySignIn* const sign_in = api->sign_in())
+    ports.sign_in_url = [sign_in](Instant deadline, std::string url) {
+      return sign_in->begin(deadline, std::move(url));
+    };
+  proxies = std::make_unique<grpc::ProxyService>(
+      std::move(ports), loops, grpc::ProxyOptions{.poll = config.ha.anti_entropy_interval}, log);
 }
 
 grpc::PresenceHandlers MgmtPart::presence_handlers() {
@@ -359,6 +432,8 @@ asio::awaitable<void> MgmtPart::reaped(management::ReapedPeer peer) {
 Result<> MgmtPart::add_to(Routes& routes) {
   service->add_to(*routes.grpc);
   routes.services.emplace_back("management.ManagementService");
+  proxies->add_to(*routes.grpc);
+  routes.services.emplace_back("management.ProxyService");
   api->add_to(*routes.http, *jobs);
   net::add_health_routes(*routes.http, {.metrics = {}, .alive = {}, .ready = [this] {
                                           return net::Readiness{.ready = health.ready(),
@@ -398,15 +473,29 @@ asio::awaitable<void> MgmtPart::watch_keys() {
   }
 }
 
+asio::awaitable<void> MgmtPart::prune_proxies() {
+  // contract/rest-api.md §7.13: a week of accesses, unless the file says otherwise.
+  const std::int64_t days =
+      config.access_log_days == 0 ? 7 : std::max<std::int64_t>(config.access_log_days, 0);
+  for (;;) {
+    co_await core->clock().sleep_for(kPruneProxiesEvery);
+    const auto done = co_await proxy_store->prune(core->clock().now() + kPruneProxiesIn,
+                                                  kProxySilence, std::chrono::hours(24 * days));
+    if (!done) log.debug("proxies not pruned", {log::f(log::kError, done.error().text)});
+  }
+}
+
 void MgmtPart::start_tasks() {
   hub->start();
   jobs->start();
   asio::post(home, [this] {
     if (cluster) cluster->start();
     if (presence) presence->start();
+    notices->start();
     ephemeral->start();
     tasks->spawn(watch_store());
     tasks->spawn(watch_keys());
+    tasks->spawn(prune_proxies());
     upkeep->start(*tasks);
     tasks->spawn(keeper->run());
     tasks->spawn(announcer->run());
@@ -418,6 +507,8 @@ void MgmtPart::start_tasks() {
 
 void MgmtPart::stop_tasks() {
   service->stop();
+  proxies->stop();
+  on_home(notices->stop());
   on_home(tasks->stop());
   on_home(jobs->stop());
   on_home(hub->stop());

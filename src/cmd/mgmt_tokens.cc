@@ -4,6 +4,7 @@
 #include "cmd/mgmt_admin.h"
 #include "cmd/mgmt_core.h"
 #include "crypto/access_token.h"
+#include "management/store/proxy_store.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -79,38 +80,26 @@ Result<> create_token(MgmtCore& core, const TokenFlags& flags) {
     return fail(Code::kInvalidArgument, "--name: 1 to {} bytes", kNameMax);
   NB_LET(const auto life, life_time(flags.expires_in));
   const Secret token = crypto::generate_token(crypto::TokenKind::kProxy, core.random());
-  const std::string id = core.ids().next();
-  const WallTime now = core.clock().wall();
-  std::optional<WallTime> until;
-  if (life) until = now + *life;
-  NB_TRY(core.database().run_blocking<std::int64_t>(
-      core.clock().now() + kStep, {},
-      [id, now, until, name = flags.name,
-       hash = crypto::hash_token(token.reveal())](sql::Session& session) {
-        return session.exec(
-            "INSERT INTO proxy_access_tokens (id, name, hashed_token, account_id, expires_at, "
-            "created_by, created_at, revoked) VALUES ($1, $2, $3, NULL, $4, $5, $6, $7)",
-            {id, name, hash, until, kCreator, now, false});
-      }));
-  fmt::print("Token: {}\nToken ID: {}\n", token.reveal(), id);
+  management::ProxyToken made;
+  made.id = management::ProxyTokenId(core.ids().next());
+  made.name = flags.name;
+  made.created_at = core.clock().wall();
+  if (life) made.expires_at = *made.created_at + *life;
+  NB_TRY(management::add_proxy_token(core.database(), made, crypto::hash_token(token.reveal()),
+                                     kCreator, core.clock().now() + kStep));
+  fmt::print("Token: {}\nToken ID: {}\n", token.reveal(), made.id.value());
   return {};
 }
 
 Result<> list_tokens(MgmtCore& core) {
-  NB_LET(const sql::Rows rows,
-         core.database().run_blocking<sql::Rows>(
-             core.clock().now() + kStep, {.read_only = true, .single_statement = true},
-             [](sql::Session& session) {
-               return session.query(
-                   "SELECT id, name, created_at, expires_at, last_used, revoked FROM "
-                   "proxy_access_tokens ORDER BY created_at, id");
-             }));
+  NB_LET(const auto tokens,
+         management::all_proxy_tokens(core.database(), core.clock().now() + kStep));
   fmt::print("ID\tNAME\tCREATED\tEXPIRES\tLAST USED\tREVOKED\n");
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    fmt::print("{}\t{}\t{}\t{}\t{}\t{}\n", escape_control(rows[i].text(0)),
-               escape_control(rows[i].text(1)), when(rows[i].time(2), "-"),
-               when(rows[i].time(3), "never"), when(rows[i].time(4), "never"),
-               rows[i].boolean(5) ? "yes" : "no");
+  for (const management::ProxyToken& token : tokens)
+    fmt::print("{}\t{}\t{}\t{}\t{}\t{}\n", escape_control(token.id.value()),
+               escape_control(token.name), when(token.created_at, "-"),
+               when(token.expires_at, "never"), when(token.last_used, "never"),
+               token.revoked ? "yes" : "no");
   return {};
 }
 
@@ -118,13 +107,11 @@ Result<> revoke_token(MgmtCore& core, const VerbCall& call) {
   if (call.invocation.arguments.empty())
     return fail(Code::kInvalidArgument, "token revoke: which one? Give its id");
   const std::string id = call.invocation.arguments.front();
-  NB_LET(const std::int64_t found,
-         core.database().run_blocking<std::int64_t>(
-             core.clock().now() + kStep, {}, [id](sql::Session& session) {
-               return session.exec("UPDATE proxy_access_tokens SET revoked = $2 WHERE id = $1",
-                                   {id, true});
-             }));
-  if (found == 0) return fail(Code::kNotFound, "token {} does not exist", escape_control(id));
+  const auto done = management::revoke_proxy_token(core.database(), management::ProxyTokenId(id),
+                                                   core.clock().now() + kStep);
+  if (!done && done.error().code == Code::kNotFound)
+    return fail(Code::kNotFound, "token {} does not exist", escape_control(id));
+  NB_TRY(done);
   fmt::print("Token {} revoked\n", escape_control(id));
   return {};
 }
@@ -137,31 +124,19 @@ bool confirmed() {
 }
 
 Result<> disconnect_proxies(MgmtCore& core, const ProxyFlags& flags) {
-  NB_LET(const sql::Rows rows,
-         core.database().run_blocking<sql::Rows>(
-             core.clock().now() + kStep, {.read_only = true, .single_statement = true},
-             [](sql::Session& session) {
-               return session.query(
-                   "SELECT id, cluster_address, ip_address FROM proxies WHERE status = "
-                   "'connected' ORDER BY id");
-             }));
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    fmt::print("{}\t{}\t{}\n", escape_control(rows[i].text(0)), escape_control(rows[i].text(1)),
-               escape_control(rows[i].text(2)));
+  NB_LET(const auto proxies,
+         management::connected_proxies(core.database(), core.clock().now() + kStep));
+  for (const management::ConnectedProxy& proxy : proxies)
+    fmt::print("{}\t{}\t{}\n", escape_control(proxy.id), escape_control(proxy.address),
+               escape_control(proxy.ip));
   if (flags.dry_run) {
-    fmt::print("{} proxies are connected; nothing was changed\n", rows.size());
+    fmt::print("{} proxies are connected; nothing was changed\n", proxies.size());
     return {};
   }
   if (!flags.force && !confirmed()) return fail(Code::kCancelled, "nothing was changed");
-  const WallTime now = core.clock().wall();
   NB_LET(const std::int64_t count,
-         core.database().run_blocking<std::int64_t>(
-             core.clock().now() + kStep, {}, [now](sql::Session& session) {
-               return session.exec(
-                   "UPDATE proxies SET status = 'disconnected', disconnected_at = $1 WHERE status "
-                   "= 'connected'",
-                   {now});
-             }));
+         management::disconnect_proxies(core.database(), core.clock().wall(),
+                                        core.clock().now() + kStep));
   fmt::print("{} proxies marked as disconnected\n", count);
   return {};
 }

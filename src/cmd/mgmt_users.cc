@@ -8,6 +8,7 @@
 #include "management/app/identity_provider.h"
 #include "management/store/edits/accounts.h"
 #include "management/store/edits/sql_edits.h"
+#include "management/store/maintenance.h"
 
 #include <fmt/format.h>
 
@@ -50,12 +51,16 @@ constexpr Option<PasswordFlags> kPassword[] = {
      .help = "file with the new password; - reads it from standard input"},
 };
 
+Result<> need_embedded_idp(const VerbCall& call) {
+  if (call.config.embedded_idp.enabled) return {};
+  return fail(Code::kFailedPrecondition,
+              "users are kept by another identity provider (EmbeddedIdP is off)");
+}
+
 /// A verb on the provider of the embedded accounts.
 using IdpWork = std::function<Result<>(MgmtCore&, MgmtIdp&)>;
 Result<> with_idp(MgmtCore& core, const VerbCall& call, const IdpWork& work) {
-  if (!call.config.embedded_idp.enabled)
-    return fail(Code::kFailedPrecondition,
-                "users are kept by another identity provider (EmbeddedIdP is off)");
+  NB_TRY(need_embedded_idp(call));
   NB_TRY(apply_embedded_idp(call.config));
   MetricRegistry registry;
   NB_LET(const auto idp, MgmtIdp::open(call.config, core, {}, kWait, registry, call.log));
@@ -99,21 +104,15 @@ Result<> change_password(MgmtCore& core, MgmtIdp& idp, const UserFlags& who,
   return {};
 }
 
-Result<> reset_mfa(MgmtCore& core, MgmtIdp& idp, const UserFlags& who) {
-  NB_LET(const IdpUser user, find_user(core, idp, who));
+Result<> reset_mfa(MgmtCore& core, MgmtIdp& own, const UserFlags& who) {
+  NB_LET(const IdpUser user, find_user(core, own, who));
   const auto subject = decode_subject(user.id.value());
   const std::string raw = subject ? subject->user_id : user.id.value();
-  NB_LET(const std::int64_t enrolled,
-         idp.database().run_blocking<std::int64_t>(
-             core.clock().now() + kStep, {.read_only = true, .single_statement = true},
-             [raw](sql::Session& session) -> Result<std::int64_t> {
-               NB_LET(const sql::Rows rows,
-                      session.query("SELECT COUNT(*) FROM nb_idp_mfa WHERE user_id = $1", {raw}));
-               return rows[0].integer(0);
-             }));
-  NB_TRY(MgmtCore::wait(idp.provider().reset_mfa(core.clock().now() + kStep, user.id)));
+  NB_LET(const bool enrolled,
+         idp::has_second_factor(own.database(), raw, core.clock().now() + kStep));
+  NB_TRY(MgmtCore::wait(own.provider().reset_mfa(core.clock().now() + kStep, user.id)));
   const std::string name = fmt::format("user {} ({})", escape_control(user.email), user.id.value());
-  if (enrolled == 0)
+  if (!enrolled)
     fmt::print("Nothing was enrolled for {}\n", name);
   else
     fmt::print("MFA reset for {}\n", name);
@@ -122,22 +121,14 @@ Result<> reset_mfa(MgmtCore& core, MgmtIdp& idp, const UserFlags& who) {
 
 /// Second factors are a setting of the account; with several accounts nobody could say whose.
 Result<Account> only_account(MgmtCore& core) {
-  NB_LET(const std::int64_t count,
-         core.database().run_blocking<std::int64_t>(
-             core.clock().now() + kStep, {.read_only = true, .single_statement = true},
-             [](sql::Session& session) -> Result<std::int64_t> {
-               NB_LET(const sql::Rows rows, session.query("SELECT COUNT(*) FROM accounts"));
-               return rows[0].integer(0);
-             }));
+  NB_LET(const std::int64_t count, count_accounts(core.database(), core.clock().now() + kStep));
   if (count != 1)
     return fail(Code::kFailedPrecondition, "exactly one account is needed, there are {}", count);
   return MgmtCore::wait(core.store().first_account(core.clock().now() + kStep));
 }
 
 Result<> set_mfa(MgmtCore& core, const VerbCall& call, bool on) {
-  if (!call.config.embedded_idp.enabled)
-    return fail(Code::kFailedPrecondition,
-                "users are kept by another identity provider (EmbeddedIdP is off)");
+  NB_TRY(need_embedded_idp(call));
   NB_LET(const Account account, only_account(core));
   const SqlStoreParts parts{.database = core.database(),
                             .cipher = core.cipher(),

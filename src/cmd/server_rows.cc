@@ -215,6 +215,11 @@ constexpr Option<MgmtConfig> kProxies[] = {
      .member = &MgmtConfig::trusted_http_proxies_count,
      .max = 32,
      .help = "or their number"},
+    {.key = "server.reverseProxy.accessLogRetentionDays",
+     .member = &MgmtConfig::access_log_days,
+     .min = -1,
+     .max = 36'500,
+     .help = "days that accesses of reverse proxies are kept; 0: 7 days, -1: for ever"},
     {.key = "server.reverseProxy.trustedPeers",
      .member = &MgmtConfig::trusted_peers,
      .check = config::check_cidr,
@@ -231,8 +236,7 @@ constexpr Option<HostConfig> kStun[] = {
 };
 constexpr std::pair<std::string_view, std::string_view> kAccepted[] = {
     {"server.auth.storage.file", "not used: authStore.file decides"},
-    {"server.reverseProxy.accessLogRetentionDays", "kept for the reverse proxy"},
-    {"server.reverseProxy.accessLogCleanupIntervalHours", "kept for the reverse proxy"},
+    {"server.reverseProxy.accessLogCleanupIntervalHours", "not used: every few minutes"},
     {"server.agentNetwork.pricingDefaultsFile", "not used"},
     {"server.perAccountSupportedSyncMessageVersions.*",
      "account id: newest form of maps, in place of the above"},

@@ -3,7 +3,6 @@
 
 #include "base/rate_limit.h"
 #include "idp/forms.h"
-#include "idp/hasher.h"
 #include "idp/idp.h"
 #include "idp/key_ring.h"
 #include "idp/metrics.h"
@@ -11,6 +10,7 @@
 #include "idp/store.h"
 #include "idp/throttle.h"
 #include "idp/upstream.h"
+#include "management/app/hasher.h"
 #include "net/http.h"
 
 #include <atomic>
@@ -48,7 +48,7 @@ struct Core {
   Vault vault;
   Store store;
   KeyRing keys;
-  Hasher hasher;
+  management::app::Hasher hasher;
   Throttle throttle;
   Upstream upstream;
   IdpMetrics metrics;

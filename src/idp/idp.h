@@ -103,4 +103,7 @@ class Provider final : public management::IdentityProvider {
   std::unique_ptr<struct Core> core_;
 };
 
+/// Whether a local user (raw id) has enrolled one; for verbs.
+Result<bool> has_second_factor(sql::Database& database, const std::string& user, Instant deadline);
+
 }  // namespace nb::idp

@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "idp/idp.h"
 #include "idp/store.h"
 
 namespace nb::idp {
@@ -123,6 +124,16 @@ Task<void> Store::reset_mfa(Instant deadline, std::string user) {
     NB_TRY(session.exec("DELETE FROM nb_idp_mfa WHERE user_id = $1", {user}));
     return {};
   });
+}
+
+Result<bool> has_second_factor(sql::Database& database, const std::string& user, Instant deadline) {
+  return database.run_blocking<bool>(
+      deadline, {.read_only = true, .single_statement = true},
+      [user](sql::Session& session) -> Result<bool> {
+        NB_LET(const sql::Rows rows,
+               session.query("SELECT 1 FROM nb_idp_mfa WHERE user_id = $1", {user}));
+        return !rows.empty();
+      });
 }
 
 }  // namespace nb::idp

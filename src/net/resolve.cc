@@ -1,5 +1,7 @@
 #include "net/resolve.h"
 
+#include "base/text.h"
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -24,21 +26,21 @@ struct Lookup {
   asio::steady_timer wake;
   bool done = false;
   error_code error;
-  std::vector<tcp::endpoint> endpoints;
+  tcp::resolver::results_type found;
 };
-}  // namespace
 
-asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(std::string host, std::string port,
-                                                            Instant deadline) {
+asio::awaitable<Result<tcp::resolver::results_type>> look_up(std::string host, std::string port,
+                                                             tcp::resolver::flags flags,
+                                                             Instant deadline) {
   const auto home = co_await asio::this_coro::executor;
   const auto lookup = std::make_shared<Lookup>(home);
   lookup->wake.expires_at(deadline);
   lookup->resolver.async_resolve(
-      host, port, tcp::resolver::numeric_service,
+      host, port, flags,
       [lookup](const error_code& error, const tcp::resolver::results_type& results) {
         lookup->done = true;
         lookup->error = error;
-        for (const auto& entry : results) lookup->endpoints.push_back(entry.endpoint());
+        lookup->found = results;
         lookup->wake.cancel();
       });
   const auto [ended] = co_await lookup->wake.async_wait(kAwait);
@@ -49,7 +51,29 @@ asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(std::string host, st
   }
   if (lookup->error)
     co_return fail(Code::kUnavailable, "{}: name look-up: {}", host, lookup->error.message());
-  co_return std::move(lookup->endpoints);
+  co_return std::move(lookup->found);
+}
+}  // namespace
+
+asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(std::string host, std::string port,
+                                                            Instant deadline) {
+  const auto found =
+      co_await look_up(std::move(host), std::move(port), tcp::resolver::numeric_service, deadline);
+  if (!found) co_return found.error();
+  std::vector<tcp::endpoint> out;
+  for (const auto& entry : *found) out.push_back(entry.endpoint());
+  co_return out;
+}
+
+asio::awaitable<Result<std::string>> canonical_name(std::string host, Instant deadline) {
+  std::string no_port;
+  const auto found =
+      co_await look_up(host, std::move(no_port), tcp::resolver::canonical_name, deadline);
+  if (!found) co_return found.error();
+  if (found->empty()) co_return fail(Code::kUnavailable, "{}: has no address", host);
+  std::string name = lower(found->begin()->host_name());
+  if (name.ends_with('.')) name.pop_back();
+  co_return name;
 }
 
 }  // namespace nb::net

@@ -17,4 +17,8 @@ namespace nb::net {
 boost::asio::awaitable<Result<std::vector<boost::asio::ip::tcp::endpoint>>> resolve(
     std::string host, std::string port, Instant deadline);
 
+/// What the name is an alias of, in lower case without a dot at its end; the name itself if it is
+/// none. Otherwise as resolve().
+boost::asio::awaitable<Result<std::string>> canonical_name(std::string host, Instant deadline);
+
 }  // namespace nb::net

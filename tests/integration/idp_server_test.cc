@@ -2,14 +2,10 @@
 // PostgreSQL, with one of them killed in the middle of a login.
 #include "crypto/encoding.h"
 #include "crypto/hash.h"
-#include "integration/mgmt_harness.h"
-#include "net/http_client.h"
-#include "support/home_loop.h"
+#include "integration/web.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <map>
 
 namespace nb::test {
 namespace {
@@ -24,46 +20,6 @@ std::string idp_json(const std::string& storage) {
   return std::string(R"("EmbeddedIdP":{"Enabled":true,"Issuer":")") + kIssuer + R"(","Storage":)" +
          storage + R"(,"DashboardRedirectURIs":[")" + kReturn +
          R"("],"Owner":{"Email":"owner@example.org","Hash":"Passw0rd!"}},)";
-}
-
-/// Requests with a cookie jar; the server is chosen at each.
-class Web {
- public:
-  net::HttpClientResponse send(const MgmtServer& server, const std::string& method,
-                               const std::string& path, const std::string& body = {},
-                               const std::string& authorization = {}) {
-    net::HttpClientRequest request;
-    request.method = method;
-    request.url = "http://" + server.target() + path;
-    request.body = body;
-    request.timeout = 20s;
-    if (method == "POST")
-      request.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
-    if (!authorization.empty()) request.headers.emplace_back("Authorization", authorization);
-    std::string jar;
-    for (const auto& [name, value] : cookies_) jar += name + "=" + value + "; ";
-    if (!jar.empty()) request.headers.emplace_back("Cookie", jar);
-    auto response = home_.await([&] { return client_->send(std::move(request)); });
-    if (!response) throw std::runtime_error(response.error().text);
-    for (const auto& [name, value] : response->headers) {
-      if (name != "set-cookie") continue;
-      const auto equals = value.find('=');
-      cookies_[value.substr(0, equals)] = value.substr(equals + 1, value.find(';') - equals - 1);
-    }
-    return *std::move(response);
-  }
-
- private:
-  HomeLoop home_;
-  std::shared_ptr<net::HttpClient> client_ = *net::HttpClient::create();
-  std::map<std::string, std::string> cookies_;
-};
-
-std::string after(const std::string& text, const std::string& mark) {
-  const auto at = text.find(mark);
-  if (at == std::string::npos) return {};
-  const auto begin = at + mark.size();
-  return text.substr(begin, text.find_first_of("&\"", begin) - begin);
 }
 
 std::string authorize_path() {

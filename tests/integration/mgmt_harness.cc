@@ -30,7 +30,9 @@ auto call(const std::string& target, Call make) {
 }  // namespace
 
 MgmtServer::MgmtServer(MgmtOptions options)
-    : options_(std::move(options)), port_(free_port()), metrics_port_(free_port()) {
+    : options_(std::move(options)),
+      port_(options_.port != 0 ? options_.port : free_port()),
+      metrics_port_(free_port()) {
   std::ofstream(dir_ / "management.json") << "{" << options_.json << R"(
     "Stuns": [{"Proto": "udp", "URI": "stun:127.0.0.1:3478"}],
     "Signal": {"Proto": "http", "URI": ")" << options_.signal

@@ -86,6 +86,8 @@ inline constexpr std::string_view kSourcePermanent = "permanent";
 
 struct Service {
   ServiceId id{};
+  AccountId account_id{};            // as stored
+  std::string session_public_key{};  // as stored: of the tokens that its visitors get
   std::string name{};
   std::string domain{};
   std::string proxy_cluster{};

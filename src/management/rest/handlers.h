@@ -5,6 +5,7 @@
 #include "management/app/account_commands.h"
 #include "management/app/identity_provider.h"
 #include "management/app/people.h"
+#include "management/auth/proxy_sign_in.h"
 #include "management/domain/account_snapshot.h"
 #include "management/rest/json_writer.h"
 #include "management/rest/routes.h"
@@ -40,6 +41,7 @@ struct Services {
   EventReader* events = nullptr;         // never null in a server
   EventLog* event_log = nullptr;         // never null in a server
   app::HaOverview* overview = nullptr;   // never null in a server
+  auth::ProxySignIn* sign_in = nullptr;  // null: visitors cannot sign in
   Locations* locations = nullptr;        // null: there is no geolocation database
   std::string dns_domain{};              // of accounts without one of their own
   std::string version{};

@@ -2,11 +2,7 @@
 // §7.16.
 #include "base/text.h"
 #include "management/rest/handlers.h"
-
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include "net/resolve.h"
 
 #include <algorithm>
 #include <charconv>
@@ -18,6 +14,8 @@ constexpr auto kModule = Module::kServices;
 constexpr std::int64_t kPageSizeDefault = 50;
 constexpr std::int64_t kPageSizeMax = 100;
 constexpr std::int64_t kPagesMax = 1'000'000'000;
+constexpr std::chrono::seconds kLookUpTime{10};
+constexpr RateLimit kCallbackLimit{.per_second = 10.0 / 60, .burst = 15};
 
 void write_known(JsonWriter& json, std::string_view name, const std::optional<bool>& value) {
   if (value) json.field(name, *value);
@@ -92,20 +90,6 @@ Task<Reply> remove_domain(const Services& services, Call call) {
   co_return Reply{.status = 204};
 }
 
-/// What the name is an alias of, as the system's resolver says; empty: nothing.
-boost::asio::awaitable<std::string> canonical_name(std::string name) {
-  using boost::asio::ip::tcp;
-  const auto executor = co_await boost::asio::this_coro::executor;
-  tcp::resolver resolver(executor);
-  const auto token = boost::asio::as_tuple(boost::asio::use_awaitable);
-  const auto flags = tcp::resolver::canonical_name;
-  auto [error, found] = co_await resolver.async_resolve(name, "", flags, token);
-  if (error || found.empty()) co_return std::string();
-  std::string canonical = lower(found.begin()->host_name());
-  if (canonical.ends_with('.')) canonical.pop_back();
-  co_return canonical;
-}
-
 /// validation.<domain> has to be an alias of the cluster. The answer does not tell the outcome;
 /// clients look at the domain again.
 Task<Reply> validate_domain(const Services& services, Call call) {
@@ -113,8 +97,9 @@ Task<Reply> validate_domain(const Services& services, Call call) {
   auto domain = co_await execute(services, call, std::move(command));
   if (!domain) co_return std::move(domain).error();
   std::string name = "validation." + domain->domain;
-  const std::string canonical = co_await canonical_name(std::move(name));
-  if (!canonical.empty() && canonical == lower(domain->target_cluster)) {
+  const Instant by = std::min(call.deadline, services.clock.now() + kLookUpTime);
+  const auto canonical = co_await net::canonical_name(std::move(name), by);
+  if (canonical && *canonical == lower(domain->target_cluster)) {
     ConfirmProxyDomain confirm{domain->id};
     auto done = co_await execute(services, call, std::move(confirm));
     if (!done) co_return std::move(done).error();
@@ -159,6 +144,31 @@ Task<Reply> revoke_token(const Services& services, Call call) {
   auto done = co_await execute(services, call, std::move(command));
   if (!done) co_return std::move(done).error();
   co_return nothing();
+}
+
+// --- visitors ---------------------------------------------------------------------------------
+
+Reply plain(int status, std::string text) {
+  return {.status = status,
+          .body = std::move(text),
+          .headers = {{"content-type", "text/plain; charset=utf-8"},
+                      {"x-content-type-options", "nosniff"},
+                      {"cache-control", "no-store"}}};
+}
+
+/// A visitor's browser is back from the identity provider.
+Task<Reply> signed_in(const Services& services, Call call) {
+  std::string bucket = "proxy-callback:" + call.client_ip;
+  if (!co_await services.limiter.take(std::move(bucket), kCallbackLimit))
+    co_return plain(429, "Too many requests. Please try again later.\n");
+  if (services.sign_in == nullptr) co_return plain(400, "Invalid state parameter\n");
+  std::string state = call.argument("state").value_or("");
+  std::string code = call.argument("code").value_or("");
+  auto answer = co_await services.sign_in->finish(call.deadline, std::move(state), std::move(code));
+  if (answer.status != 302) co_return plain(answer.status, answer.text + "\n");
+  Reply reply{.status = 302};
+  reply.headers = {{"location", std::move(answer.location)}, {"cache-control", "no-store"}};
+  co_return reply;
 }
 
 // --- accesses ---------------------------------------------------------------------------------
@@ -260,6 +270,7 @@ void add_proxies(RouteTable& table, const Services& services) {
   table.add("GET", base + "/proxy-tokens", {read}, handled(services, list_tokens));
   table.add("POST", base + "/proxy-tokens", {create}, handled(services, create_token));
   table.add("DELETE", base + "/proxy-tokens/{tokenId}", {remove}, handled(services, revoke_token));
+  table.add("GET", "/api/reverse-proxy/callback", Access::kPublic, handled(services, signed_in));
   table.add("GET", "/api/events/proxy", {read}, handled(services, list_accesses));
 }
 

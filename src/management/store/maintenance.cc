@@ -30,6 +30,15 @@ std::vector<std::string> SchemaState::pending() const {
   return out;
 }
 
+Result<std::int64_t> count_accounts(sql::Database& database, Instant deadline) {
+  return database.run_blocking<std::int64_t>(
+      deadline, {.read_only = true, .single_statement = true},
+      [](sql::Session& session) -> Result<std::int64_t> {
+        NB_LET(const sql::Rows rows, session.query("SELECT COUNT(*) FROM accounts"));
+        return rows[0].integer(0);
+      });
+}
+
 Result<SchemaState> schema_state(sql::Database& database, Instant deadline) {
   SchemaState out;
   for (const sql::MigrationSet* set : {&main_migrations(), &agent_migrations()}) {

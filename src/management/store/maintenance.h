@@ -17,6 +17,8 @@ namespace nb::management {
 Result<std::vector<AccountSerial>> raise_serials(sql::Database& database, std::uint64_t step,
                                                  Instant deadline);
 
+Result<std::int64_t> count_accounts(sql::Database& database, Instant deadline);
+
 struct ComponentState {
   std::string component;  // as in sql::MigrationSet
   sql::MigrationState migrations;

@@ -54,6 +54,13 @@ struct Registration {
   std::string ssh_key;
   std::vector<std::string> extra_dns_labels;
   bool temporary = false;  // browser client: ephemeral, no expiry flags, no event
+  /// The peer by which a reverse proxy reaches an account; nobody else vouches for it, and it is in
+  /// no group.
+  struct Proxy {
+    AccountId account;
+    std::string cluster;
+  };
+  std::optional<Proxy> proxy{};
 };
 
 struct Registered {

@@ -54,6 +54,11 @@ Result<Sponsor> sponsor_key(Session& session, const Context& context, const Regi
 
 Result<Sponsor> find_sponsor(Session& session, const Context& context,
                              const Registration& request) {
+  if (request.proxy) {
+    Sponsor out;
+    out.account = request.proxy->account;
+    return out;
+  }
   if (request.user) {
     // Upstream accepts the labels here and then refuses every later login (network-map.md §4.3).
     if (!request.extra_dns_labels.empty())
@@ -85,6 +90,10 @@ Peer new_peer(const Context& context, const Registration& request, const Sponsor
   peer.last_login = now;
   peer.created_at = now;
   peer.ephemeral = request.temporary || (sponsor.key && sponsor.key->ephemeral);
+  if (request.proxy) {
+    peer.proxy_embedded = true;
+    peer.proxy_cluster = request.proxy->cluster;
+  }
   peer.location = request.location;
   peer.extra_dns_labels = request.extra_dns_labels;
   peer.allow_extra_dns_labels = sponsor.key && sponsor.key->allow_extra_dns_labels;
@@ -216,6 +225,7 @@ Result<> use_key(Session& session, const SetupKey& key) {
 
 Result<> book(Session& session, const Context& context, const Sponsor& sponsor) {
   if (sponsor.key) return use_key(session, *sponsor.key);
+  if (!sponsor.user) return {};
   NB_TRY(session.exec("UPDATE users SET last_login = $2 WHERE id = $1",
                       {sponsor.user->id.value(), context.clock.wall()}));
   return {};
@@ -244,9 +254,15 @@ Result<Registered> register_peer(Session& session, const Context& context,
   NB_TRY(check_labels_free(session, sponsor, request));
   NB_LET(const Account owner, account(session, context, sponsor.account));
   Registered out;
-  NB_LET(out.groups, joined_groups(session, sponsor));
+  if (!request.proxy) {
+    NB_LET(out.groups, joined_groups(session, sponsor));
+  }
   out.peer = new_peer(context, request, sponsor, owner.settings);
-  NB_TRY(place_peer(session, context, owner, wants_ipv6(owner, out.groups), out.peer));
+  // In no group, yet services have to reach peers that have IPv6 only.
+  const bool ipv6 =
+      request.proxy ? owner.network.net_v6.is_set() && !owner.settings.ipv6_enabled_groups.empty()
+                    : wants_ipv6(owner, out.groups);
+  NB_TRY(place_peer(session, context, owner, ipv6, out.peer));
   NB_TRY(join_groups(session, out.peer, out.groups));
   if (!request.temporary)
     NB_TRY(add_event(session, context, registration_event(context, sponsor, out.peer, owner)));

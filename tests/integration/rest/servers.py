@@ -235,7 +235,8 @@ class Deployment:
         engine = self.engine
         binary = os.path.join(binaries, "netbird-mgmt")
         env = dict(env or {})
-        settings = settings or {}
+        # Tests write accesses of long ago.
+        settings = {"ReverseProxy": {"AccessLogRetentionDays": -1}, **(settings or {})}
         if engine == "postgres":
             self.database = Postgres(os.path.join(self.folder, "pg"))
             self.parts.append(self.database)

@@ -29,7 +29,8 @@ class Proxies(Case):
 
     def test_clusters(self):
         own = self.connect(supports_custom_ports=True)
-        shared = self.connect(account=False, last_seen="2026-01-01 00:00:00")
+        ago = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() - 600))
+        shared = self.connect(account=False, last_seen=ago)
         found = {c["address"]: c for c in self.owner.get(BASE + "/clusters").json}
         self.assertEqual((found[own]["type"], found[own]["online"],
                           found[own]["connected_proxies"], found[own]["supports_custom_ports"]),
@@ -39,6 +40,13 @@ class Proxies(Case):
         self.owner.delete(f"{BASE}/clusters/{own}")
         self.owner.delete(f"{BASE}/clusters/{own}", status=404, message="cluster not found")
         self.owner.delete(f"{BASE}/clusters/{shared}", status=404)
+
+    def test_a_visitor_without_a_state_of_ours_gets_nowhere(self):
+        path = "/api/reverse-proxy/callback"
+        for query in ("", "?state=a|b|c&code=d", "?state=%00&code=d", "?code=" + "x" * 5000):
+            answer = self.anonymous.raw("GET", path + query)
+            self.assertEqual((answer.status, answer.body), (400, b"Invalid state parameter\n"))
+            self.assertTrue(answer.headers["content-type"].startswith("text/plain"))
 
     def test_tokens_of_proxies(self):
         path = BASE + "/proxy-tokens"

@@ -7,6 +7,7 @@
 #include "management/store/edits/perform.h"
 #include "management/store/edits/services.h"
 #include "management/store/json_read.h"
+#include "management/store/work_proxies.h"
 
 #include <boost/json.hpp>
 
@@ -94,18 +95,6 @@ EventMeta domain_meta(const Domain& domain) {
   return {{"domain", domain.domain},
           {"target_cluster", domain.target_cluster},
           {"validated", domain.validated}};
-}
-
-ProxyToken read_token(const sql::Row& raw) {
-  sql::RowReader row(raw);
-  ProxyToken token;
-  token.id = ProxyTokenId(row.string());
-  token.name = row.string();
-  token.expires_at = row.time();
-  token.created_at = row.time();
-  token.last_used = row.time();
-  token.revoked = row.boolean();
-  return token;
 }
 
 // --- log of accesses --------------------------------------------------------------------------
@@ -388,32 +377,17 @@ Result<NewProxyToken> perform(AccountEdit& edit, const CreateProxyToken& command
   token.created_at = edit.now();
   if (command.expires_in_seconds > 0)
     token.expires_at = *token.created_at + std::chrono::seconds(command.expires_in_seconds);
-  NB_TRY(
-      edit.session().exec("INSERT INTO proxy_access_tokens (id, name, hashed_token, account_id, "
-                          "expires_at, created_by, "
-                          "created_at, revoked) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                          {token.id.value(), token.name, crypto::hash_token(out.plain.reveal()),
-                           edit.account_id().value(), token.expires_at, edit.actor().user.value(),
-                           token.created_at, false}));
+  NB_TRY(insert_proxy_token(edit.session(), token, crypto::hash_token(out.plain.reveal()),
+                            edit.account_id(), edit.actor().user.value()));
   return out;
 }
 
 Result<std::vector<ProxyToken>> perform(AccountEdit& edit, const ListProxyTokens& /*command*/) {
-  NB_LET(const sql::Rows rows,
-         edit.session().query("SELECT id, name, expires_at, created_at, last_used, revoked FROM "
-                              "proxy_access_tokens WHERE account_id = $1 ORDER BY created_at, id",
-                              {edit.account_id().value()}));
-  std::vector<ProxyToken> out;
-  for (std::size_t i = 0; i < rows.size(); ++i) out.push_back(read_token(rows[i]));
-  return out;
+  return proxy_tokens(edit.session(), edit.account_id());
 }
 
 Result<Nothing> perform(AccountEdit& edit, const RevokeProxyToken& command) {
-  NB_LET(const std::int64_t found,
-         edit.session().exec(
-             "UPDATE proxy_access_tokens SET revoked = $3 WHERE account_id = $1 AND id = $2",
-             {edit.account_id().value(), command.id.value(), true}));
-  if (found == 0) return fail(Code::kNotFound, "token not found");
+  NB_TRY(revoke_proxy_token(edit.session(), command.id, edit.account_id()));
   return Nothing{};
 }
 

@@ -2,6 +2,7 @@
 
 #include "crypto/sign_key.h"
 #include "management/store/json_read.h"
+#include "management/store/object_reader.h"
 
 #include <boost/json.hpp>
 
@@ -16,7 +17,7 @@ constexpr std::string_view kService =
     "v.id, v.name, v.domain, v.proxy_cluster, v.enabled, v.terminated, v.pass_host_header, "
     "v.rewrite_redirects, v.auth, v.restrictions, v.meta_created_at, v.meta_certificate_issued_at, "
     "v.meta_status, v.source, v.mode, v.listen_port, v.port_auto_assigned, v.private, "
-    "v.access_groups";
+    "v.access_groups, v.account_id, v.session_public_key";
 constexpr std::string_view kTarget =
     "x.service_id, x.path, x.host, x.port, x.protocol, x.target_id, x.target_type, x.enabled, "
     "x.skip_tls_verify, x.request_timeout, x.session_idle_timeout, x.path_rewrite, "
@@ -120,12 +121,6 @@ AccessRestrictions read_restrictions(std::string_view text, Damage& damage) {
   return out;
 }
 
-std::string headers_text(const std::map<std::string, std::string>& headers) {
-  json::object out;
-  for (const auto& [name, value] : headers) out[name] = value;
-  return json::serialize(out);
-}
-
 std::map<std::string, std::string> read_headers(std::string_view text, Damage& damage) {
   std::map<std::string, std::string> out;
   const json::value value = columns::parsed(text, damage);
@@ -157,6 +152,8 @@ Service read_service(const sql::Row& raw, Damage& damage) {
   v.port_auto_assigned = row.boolean();
   v.is_private = row.boolean();
   v.access_groups = columns::read_ids<GroupId>(row.text(), damage);
+  v.account_id = AccountId(row.string());
+  v.session_public_key = row.string();
   if (v.mode.empty()) v.mode = kModeHttp;
   if (v.status.empty()) v.status = "pending";
   return v;
@@ -198,13 +195,54 @@ Result<> insert_targets(Session& session, const AccountId& account, const Servic
          target.target_id, target.target_type, target.enabled, options.skip_tls_verify,
          static_cast<std::int64_t>(options.request_timeout.count()),
          static_cast<std::int64_t>(options.session_idle_timeout.count()), options.path_rewrite,
-         headers_text(options.custom_headers), options.direct_upstream, options.proxy_protocol,
+         text_map(options.custom_headers), options.direct_upstream, options.proxy_protocol,
          false}));
   }
   return {};
 }
 
+constexpr std::string_view kUnknownHost = "unknown";
+
 }  // namespace
+
+std::string text_map(const std::map<std::string, std::string>& values) {
+  json::object out;
+  for (const auto& [name, value] : values) out[name] = value;
+  return json::serialize(out);
+}
+
+Result<> fill_hosts(Session& session, const Context& context, const AccountId& account,
+                    std::vector<Service>& services) {
+  std::vector<std::string> peer_ids;
+  std::vector<std::string> resource_ids;
+  for (const Service& service : services) {
+    for (const FullTarget& target : service.targets) {
+      if (target.target_type == kResourcePeer) peer_ids.push_back(target.target_id);
+      if (target.target_type == kResourceHost || target.target_type == kResourceDomain)
+        resource_ids.push_back(target.target_id);
+    }
+  }
+  std::map<std::string, std::string> hosts;
+  ObjectReader reader(session, context, account);
+  if (!peer_ids.empty()) {
+    NB_LET(const std::vector<Peer> peers, reader.peers(&peer_ids));
+    for (const Peer& peer : peers) hosts[peer.id.value()] = peer.ip.to_string();
+  }
+  if (!resource_ids.empty()) {
+    NB_LET(const std::vector<NetworkResource> resources, reader.resources(&resource_ids));
+    for (const NetworkResource& resource : resources)
+      hosts[resource.id.value()] =
+          resource.type == kResourceDomain ? resource.domain : resource.prefix.address.to_string();
+  }
+  for (Service& service : services) {
+    for (FullTarget& target : service.targets) {
+      if (target.target_type == kResourceSubnet || target.target_type == "cluster") continue;
+      const auto host = hosts.find(target.target_id);
+      target.host = host == hosts.end() ? std::string(kUnknownHost) : host->second;
+    }
+  }
+  return {};
+}
 
 Result<std::vector<Service>> read_services(Session& session, const ServiceFilter& filter) {
   Damage damage;

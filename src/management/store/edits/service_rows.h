@@ -4,11 +4,15 @@
 #include "management/domain/service.h"
 #include "management/store/store_work.h"
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace nb::management::work {
+
+/// {"name":"value"}
+std::string text_map(const std::map<std::string, std::string>& values);
 
 /// Where a service is read from: a condition on `v` (services), with parameters.
 struct ServiceFilter {
@@ -18,6 +22,9 @@ struct ServiceFilter {
 
 /// With targets; `auth` holds hashes. Oldest first.
 Result<std::vector<Service>> read_services(Session& session, const ServiceFilter& filter);
+/// The hosts of the services' targets as they are now; all of one account.
+Result<> fill_hosts(Session& session, const Context& context, const AccountId& account,
+                    std::vector<Service>& services);
 /// A fresh row with the keys of its sessions, or everything that a caller may change.
 Result<> insert_service(Session& session, const Context& context, const AccountId& account,
                         const Service& service);

@@ -16,7 +16,6 @@ namespace {
 constexpr std::int64_t kPortMin = 10'000;
 constexpr std::int64_t kPortMax = 49'151;
 constexpr int kPortTries = 100;
-constexpr std::string_view kUnknownHost = "unknown";
 
 Result<std::vector<Service>> services_where(AccountEdit& edit, std::string_view more,
                                             std::vector<sql::Param> values) {
@@ -50,34 +49,12 @@ EventMeta service_meta(const Service& service) {
 
 /// What a caller gets: hosts as they are now, no hashes.
 Result<> show(AccountEdit& edit, std::vector<Service>& services) {
-  std::vector<PeerId> peer_ids;
-  std::vector<ResourceId> resource_ids;
-  for (const Service& service : services) {
-    for (const FullTarget& target : service.targets) {
-      if (target.target_type == kResourcePeer) peer_ids.emplace_back(target.target_id);
-      if (target.target_type == kResourceHost || target.target_type == kResourceDomain)
-        resource_ids.emplace_back(target.target_id);
-    }
-  }
-  NB_LET(const std::vector<Peer> peers, edit.get_some<Peer>(peer_ids));
-  NB_LET(const std::vector<NetworkResource> resources,
-         edit.get_some<NetworkResource>(resource_ids));
-  std::map<std::string, std::string> hosts;
-  for (const Peer& peer : peers) hosts[peer.id.value()] = peer.ip.to_string();
-  for (const NetworkResource& resource : resources)
-    hosts[resource.id.value()] =
-        resource.type == kResourceDomain ? resource.domain : resource.prefix.address.to_string();
   for (Service& service : services) {
     if (service.auth.password) service.auth.password->secret.clear();
     if (service.auth.pin) service.auth.pin->secret.clear();
     for (HeaderAuth& header : service.auth.headers) header.secret.clear();
-    for (FullTarget& target : service.targets) {
-      if (target.target_type == kResourceSubnet || target.target_type == "cluster") continue;
-      const auto host = hosts.find(target.target_id);
-      target.host = host == hosts.end() ? std::string(kUnknownHost) : host->second;
-    }
   }
-  return {};
+  return fill_hosts(edit.session(), edit.context(), edit.account_id(), services);
 }
 
 Result<Service> shown(AccountEdit& edit, Service service) {

@@ -15,7 +15,7 @@
 #include <string>
 #include <utility>
 
-namespace nb::idp {
+namespace nb::management::app {
 
 /// Thread-safe. stop() (or the end) waits for what runs.
 class Hasher {
@@ -60,4 +60,4 @@ class Hasher {
   boost::asio::thread_pool pool_;
 };
 
-}  // namespace nb::idp
+}  // namespace nb::management::app

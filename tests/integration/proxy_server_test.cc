@@ -1,0 +1,623 @@
+// Reverse proxies on two netbird-mgmt over one PostgreSQL and one Redis: official gRPC client, the
+// embedded identity provider, REST.
+#include "crypto/box.h"
+#include "crypto/random.h"
+#include "integration/web.h"
+#include "proto/proxy_service.grpc.pb.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace nb::test {
+namespace {
+
+using namespace std::chrono_literals;
+using grpc::StatusCode;
+using testing::HasSubstr;
+
+constexpr const char* kCluster = "edge.example.net";
+constexpr const char* kMail = "owner@example.org";
+constexpr const char* kPassword = "Passw0rd!";
+
+std::unique_ptr<pb::ProxyService::Stub> proxy_stub(const std::string& target) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt("grpc.use_local_subchannel_pool", 1);
+  return pb::ProxyService::NewStub(
+      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
+}
+
+void authorize(grpc::ClientContext& context, const std::string& token) {
+  if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
+}
+
+template <class Request, class Response>
+grpc::Status ask(const std::string& target, const std::string& token,
+                 grpc::Status (pb::ProxyService::Stub::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                 const Request& request, Response& response) {
+  const auto stub = proxy_stub(target);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + 10s);
+  authorize(context, token);
+  return (stub.get()->*method)(&context, request, &response);
+}
+
+/// A connected proxy: what it serves, as its stream told it.
+class Proxy {
+ public:
+  struct Options {
+    std::string id = "proxy-1";
+    std::string address = kCluster;
+    bool acknowledge = true;
+    bool custom_ports = false;
+  };
+  Proxy(const std::string& target, const std::string& token, Options options)
+      : options_(std::move(options)), stub_(proxy_stub(target)) {
+    authorize(context_, token);
+    stream_ = stub_->SyncMappings(&context_);
+    pb::SyncMappingsRequest hello;
+    hello.mutable_init()->set_proxy_id(options_.id);
+    hello.mutable_init()->set_address(options_.address);
+    hello.mutable_init()->set_version("0.1.0");
+    hello.mutable_init()->mutable_capabilities()->set_supports_custom_ports(options_.custom_ports);
+    stream_->Write(hello);
+    thread_ = std::thread([this] { read(); });
+  }
+  Proxy(const std::string& target, const std::string& token) : Proxy(target, token, Options{}) {}
+  ~Proxy() {
+    context_.TryCancel();
+    thread_.join();
+  }
+
+  /// Until the first round is complete.
+  [[nodiscard]] bool wait_synced() const {
+    return wait([&] { return synced_; });
+  }
+  [[nodiscard]] std::optional<pb::ProxyMapping> wait_mapping(
+      const std::string& domain, const std::function<bool(const pb::ProxyMapping&)>& wanted =
+                                     [](const pb::ProxyMapping&) { return true; }) const {
+    std::optional<pb::ProxyMapping> out;
+    const bool found = wait([&] {
+      for (const auto& [id, mapping] : mappings_)
+        if (mapping.domain() == domain && wanted(mapping)) out = mapping;
+      return out.has_value();
+    });
+    return found ? out : std::nullopt;
+  }
+  [[nodiscard]] bool wait_gone(const std::string& id) const {
+    return wait([&] { return !mappings_.contains(id); });
+  }
+  [[nodiscard]] std::optional<grpc::Status> wait_end() const {
+    const bool ended = wait([&] { return end_.has_value(); });
+    return ended ? end_ : std::nullopt;
+  }
+  [[nodiscard]] bool ended() const {
+    const std::lock_guard lock(mutex_);
+    return end_.has_value();
+  }
+
+ private:
+  bool wait(const std::function<bool()>& condition) const {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 15s, condition);
+  }
+  void read() {
+    pb::SyncMappingsResponse message;
+    while (stream_->Read(&message)) {
+      {
+        const std::lock_guard lock(mutex_);
+        for (const auto& mapping : message.mapping()) {
+          if (mapping.type() == pb::UPDATE_TYPE_REMOVED)
+            mappings_.erase(mapping.id());
+          else
+            mappings_[mapping.id()] = mapping;
+        }
+        synced_ = synced_ || message.initial_sync_complete();
+      }
+      changed_.notify_all();
+      pb::SyncMappingsRequest ack;
+      ack.mutable_ack();
+      if (options_.acknowledge) stream_->Write(ack);
+    }
+    const grpc::Status end = stream_->Finish();
+    const std::lock_guard lock(mutex_);
+    end_ = end;
+    changed_.notify_all();
+  }
+
+  const Options options_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  std::map<std::string, pb::ProxyMapping> mappings_;
+  bool synced_ = false;
+  std::optional<grpc::Status> end_;
+  std::unique_ptr<pb::ProxyService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<pb::SyncMappingsRequest, pb::SyncMappingsResponse>>
+      stream_;
+  std::thread thread_;
+};
+
+class ProxyServer : public testing::Test {
+ protected:
+  ProxyServer() : port_two(free_port()), one(options("mgmt-1")), two(options("mgmt-2", port_two)) {
+    postgres.create_database("idp");
+    one.start();
+    two.start();
+    const auto made =
+        web.send(one, "POST", "/api/setup",
+                 std::string(R"({"email":")") + kMail + R"(","name":"Owner","password":")" +
+                     kPassword + R"(","create_pat":true,"pat_expire_in":1})");
+    pat = "Token " + after(made.body, R"("personal_access_token":")");
+    // Its account is founded with the first call.
+    EXPECT_EQ(web.send(one, "GET", "/api/users", {}, pat).status, 200) << made.body;
+    account = postgres.psql("select id from accounts");
+    const std::string key = one.setup_key();
+    EXPECT_TRUE(machine.login(one.target(), key).ok());
+    peer = postgres.psql("select id from peers where key='" + machine.key() + "'");
+    token = proxy_token();
+  }
+  MgmtOptions options(const std::string& instance, std::uint16_t port = 0) const {
+    const std::string issuer = "http://127.0.0.1:" + std::to_string(port_two) + "/oauth2";
+    return {.instance = instance,
+            .postgres_dsn = postgres.dsn(),
+            .redis = redis.address(),
+            .env = {{"NB_SETUP_PAT_ENABLED", "true"}, {"NB_MGMT_HEARTBEAT_INTERVAL", "1s"}},
+            .json = R"("EmbeddedIdP":{"Enabled":true,"Issuer":")" + issuer +
+                    R"(","Storage":{"Type":"postgres","Config":{"DSN":")" + postgres.dsn("idp") +
+                    R"("}}},)",
+            .port = port};
+  }
+  std::string proxy_token(std::vector<std::string> flags = {}) {
+    flags.insert(flags.begin(), {"admin", "token", "create", "--name", "edge"});
+    const Finished done = one.verb(flags);
+    const auto at = done.output.find("nbx_");
+    EXPECT_NE(at, std::string::npos) << done.output;
+    token_id = done.output.substr(done.output.find("Token ID: ") + 10);
+    token_id.erase(token_id.find_first_of("\r\n"));
+    return done.output.substr(at, 40);
+  }
+  std::string body(const std::string& domain, const std::string& more = {}) const {
+    return R"({"name":"app","domain":")" + domain +
+           R"(","enabled":true,"targets":[{"target_id":")" + peer +
+           R"(","target_type":"peer","protocol":"http","port":8080,"enabled":true}])" + more + "}";
+  }
+  /// The id of a service made at one.
+  std::string service(const std::string& domain, const std::string& more = {}) {
+    const auto made =
+        web.send(one, "POST", "/api/reverse-proxies/services", body(domain, more), pat);
+    EXPECT_EQ(made.status, 200) << made.body;
+    return after(made.body, R"({"id":")");
+  }
+  std::string clusters(const MgmtServer& at) {
+    return web.send(at, "GET", "/api/reverse-proxies/clusters", {}, pat).body;
+  }
+  std::string rows(const std::string& table) const {
+    return postgres.psql("select count(*) from " + table);
+  }
+
+  PostgresServer postgres;
+  RedisServer redis;
+  std::uint16_t port_two;
+  MgmtServer one;
+  MgmtServer two;
+  Web web;
+  Agent machine{"machine"};
+  std::string pat;
+  std::string account;
+  std::string peer;
+  std::string token;
+  std::string token_id;
+};
+
+TEST_F(ProxyServer, MappingsReachAProxyOfTheOtherInstance) {
+  Proxy proxy(two.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  EXPECT_THAT(clusters(one), HasSubstr(std::string(R"("address":")") + kCluster +
+                                       R"(","type":"shared","online":true,"connected_proxies":1)"));
+  const std::string domain = std::string("app.") + kCluster;
+  const std::string id = service(domain, R"(,"auth":{"pin_auth":{"enabled":true,"pin":"123456"}})");
+  const auto mapping = proxy.wait_mapping(domain);
+  ASSERT_TRUE(mapping);
+  EXPECT_EQ(mapping->id(), id);
+  EXPECT_EQ(mapping->account_id(), account);
+  EXPECT_EQ(mapping->mode(), "http");
+  EXPECT_TRUE(mapping->auth().pin());
+  EXPECT_FALSE(mapping->auth().password());
+  EXPECT_FALSE(mapping->auth_token().empty());
+  ASSERT_EQ(mapping->path_size(), 1);
+  const std::string ip =
+      postgres.psql("select trim(both '\"' from ip) from peers where id='" + peer + "'");
+  EXPECT_EQ(mapping->path(0).target(), "http://" + ip + ":8080/");
+  EXPECT_EQ(mapping->path(0).path(), "/");
+  const std::string one_service = "/api/reverse-proxies/services/" + id;
+  EXPECT_EQ(
+      web.send(two, "PUT", one_service, body(domain, R"(,"pass_host_header":true)"), pat).status,
+      200);
+  EXPECT_TRUE(proxy.wait_mapping(domain, [](const auto& m) { return m.pass_host_header(); }));
+  EXPECT_EQ(web.send(one, "DELETE", one_service, {}, pat).status, 200);
+  EXPECT_TRUE(proxy.wait_gone(id));
+  EXPECT_FALSE(proxy.ended());
+}
+
+TEST_F(ProxyServer, StreamOfAKilledInstanceGoesOnElsewhere) {
+  auto before = std::make_unique<Proxy>(one.target(), token);
+  ASSERT_TRUE(before->wait_synced());
+  const std::string domain = std::string("app.") + kCluster;
+  const std::string id = service(domain);
+  ASSERT_TRUE(before->wait_mapping(domain));
+  one.process().kill();
+  const auto end = before->wait_end();
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->error_code(), StatusCode::UNAVAILABLE);
+  Proxy after_it(two.target(), token);
+  ASSERT_TRUE(after_it.wait_synced());
+  EXPECT_TRUE(after_it.wait_mapping(domain));
+  EXPECT_THAT(clusters(two), HasSubstr(R"("connected_proxies":1)"));
+  EXPECT_EQ(rows("proxies"), "1");
+  EXPECT_EQ(web.send(two, "DELETE", "/api/reverse-proxies/services/" + id, {}, pat).status, 200);
+  EXPECT_TRUE(after_it.wait_gone(id));
+}
+
+TEST_F(ProxyServer, NewerStreamElsewhereEndsTheOldOne) {
+  Proxy old(one.target(), token);
+  ASSERT_TRUE(old.wait_synced());
+  Proxy fresh(two.target(), token);
+  ASSERT_TRUE(fresh.wait_synced());
+  const auto end = old.wait_end();
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->error_code(), StatusCode::ABORTED);
+  EXPECT_THAT(clusters(one), HasSubstr(R"("connected_proxies":1)"));
+  EXPECT_FALSE(fresh.ended());
+}
+
+TEST_F(ProxyServer, ClusterOfSilentProxiesIsOffline) {
+  {
+    Proxy proxy(one.target(), token);
+    ASSERT_TRUE(proxy.wait_synced());
+  }
+  EXPECT_TRUE(eventually(
+      [&] { return clusters(two).find(R"("online":false)") != std::string::npos; }, 10s));
+  // A proxy whose instance died said nothing; its time runs out.
+  postgres.psql("update proxies set status = 'connected', last_seen = now()");
+  EXPECT_THAT(clusters(two), HasSubstr(R"("online":true)"));
+  postgres.psql("update proxies set last_seen = now() - interval '121 seconds'");
+  EXPECT_THAT(clusters(two), HasSubstr(R"("online":false)"));
+}
+
+TEST_F(ProxyServer, RevokedTokenEndsStreamsOnEveryInstance) {
+  Proxy at_one(one.target(), token, {.id = "p1"});
+  Proxy at_two(two.target(), token, {.id = "p2"});
+  ASSERT_TRUE(at_one.wait_synced() && at_two.wait_synced());
+  EXPECT_EQ(one.verb({"admin", "token", "revoke", token_id}).status, 0);
+  for (const Proxy* proxy : {&at_one, &at_two}) {
+    const auto end = proxy->wait_end();
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->error_code(), StatusCode::UNAUTHENTICATED);
+  }
+  Proxy again(two.target(), token);
+  const auto refused = again.wait_end();
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->error_code(), StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(refused->error_message(), "token expired or revoked");
+}
+
+TEST_F(ProxyServer, WrongCallersAndWrongHellosAreRefused) {
+  const std::string expired = proxy_token({"--expires-in", "1s"});
+  ASSERT_TRUE(eventually(
+      [&] {
+        return postgres.psql("select count(*) from proxy_access_tokens where expires_at < now()") ==
+               "1";
+      },
+      10s));
+  const std::vector<std::pair<std::string, std::string>> callers = {
+      {"", "missing authorization header"},
+      {"nbx_0123456789", "invalid token format"},
+      {expired, "token expired or revoked"}};
+  for (const auto& [wrong, text] : callers) {
+    Proxy proxy(one.target(), wrong);
+    const auto end = proxy.wait_end();
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->error_code(), StatusCode::UNAUTHENTICATED);
+    EXPECT_EQ(end->error_message(), text);
+  }
+  const std::vector<std::pair<Proxy::Options, std::string>> hellos = {
+      {{.id = ""}, "proxy_id is required"},
+      {{.id = std::string(256, 'x')}, "proxy_id is invalid"},
+      {{.address = ""}, "proxy address is invalid"},
+      {{.address = "no good"}, "proxy address is invalid"},
+      {{.address = std::string(300, 'a')}, "proxy address is invalid"}};
+  for (const auto& [hello, text] : hellos) {
+    Proxy proxy(one.target(), token, hello);
+    const auto end = proxy.wait_end();
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->error_code(), StatusCode::INVALID_ARGUMENT);
+    EXPECT_EQ(end->error_message(), text);
+  }
+  EXPECT_EQ(rows("proxies"), "0");
+}
+
+TEST_F(ProxyServer, OldProxiesGetTheirMappingsToo) {
+  Proxy proxy(one.target(), token, {.id = "new"});
+  ASSERT_TRUE(proxy.wait_synced());
+  const std::string domain = std::string("app.") + kCluster;
+  service(domain);
+  const auto stub = proxy_stub(two.target());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + 20s);
+  authorize(context, token);
+  pb::GetMappingUpdateRequest hello;
+  hello.set_proxy_id("old");
+  hello.set_address(kCluster);
+  const auto stream = stub->GetMappingUpdate(&context, hello);
+  pb::GetMappingUpdateResponse first;
+  ASSERT_TRUE(stream->Read(&first));
+  EXPECT_TRUE(first.initial_sync_complete());
+  ASSERT_EQ(first.mapping_size(), 1);
+  EXPECT_EQ(first.mapping(0).domain(), domain);
+  service(std::string("more.") + kCluster);
+  pb::GetMappingUpdateResponse second;
+  ASSERT_TRUE(stream->Read(&second));
+  ASSERT_EQ(second.mapping_size(), 1);
+  EXPECT_EQ(second.mapping(0).type(), pb::UPDATE_TYPE_CREATED);
+  // It never said whether it can bind ports, so it is told of none.
+  service(std::string("l4.") + kCluster, R"(,"mode":"tcp")");
+  EXPECT_TRUE(proxy.wait_mapping(std::string("l4.") + kCluster));
+  context.TryCancel();
+}
+
+TEST_F(ProxyServer, ReportsAppearInTheApiAndNothingElseIsWritten) {
+  Proxy proxy(one.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  const std::string domain = std::string("app.") + kCluster;
+  const std::string id = service(domain);
+  pb::SendAccessLogRequest access;
+  pb::AccessLog& log = *access.mutable_log();
+  log.set_log_id("log-1");
+  log.set_account_id(account);
+  log.set_service_id(id);
+  log.set_host(domain);
+  log.set_path("/a?b");
+  log.set_method("GET");
+  log.set_response_code(503);
+  log.set_duration_ms(12);
+  log.set_source_ip("::ffff:192.0.2.7");
+  log.set_auth_mechanism("pin");
+  log.set_auth_success(true);
+  log.set_protocol("http");
+  log.mutable_timestamp()->set_seconds(1'800'000'000);
+  (*log.mutable_metadata())["crowdsec_verdict"] = "ban";
+  pb::SendAccessLogResponse noted;
+  const auto send = [&](const pb::SendAccessLogRequest& request) {
+    return ask(two.target(), token, &pb::ProxyService::Stub::SendAccessLog, request, noted);
+  };
+  EXPECT_TRUE(send(access).ok());
+  EXPECT_TRUE(send(access).ok());  // again: its answer was lost
+  const std::string listed = web.send(one, "GET", "/api/events/proxy", {}, pat).body;
+  EXPECT_THAT(listed, HasSubstr(R"("source_ip":"192.0.2.7","reason":"Request failed")"));
+  EXPECT_THAT(listed, HasSubstr(R"("duration_ms":12,"status_code":503)"));
+  EXPECT_THAT(listed, HasSubstr(R"("metadata":{"crowdsec_verdict":"ban"})"));
+  EXPECT_THAT(listed, HasSubstr(R"("total_records":1)"));
+  auto bad = access;
+  bad.mutable_log()->set_log_id("log-2");
+  bad.mutable_log()->set_service_id("nobody");
+  EXPECT_EQ(send(bad).error_code(), StatusCode::NOT_FOUND);
+  bad.mutable_log()->set_service_id(id);
+  bad.mutable_log()->set_path(std::string(9'000, 'x'));
+  EXPECT_EQ(send(bad).error_code(), StatusCode::INVALID_ARGUMENT);
+  bad.mutable_log()->set_path(std::string("a\0b", 3));
+  EXPECT_EQ(send(bad).error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(rows("access_log_entries"), "1");
+
+  pb::SendStatusUpdateRequest status;
+  status.set_account_id(account);
+  status.set_service_id(id);
+  status.set_status(pb::PROXY_STATUS_ACTIVE);
+  status.set_certificate_issued(true);
+  pb::SendStatusUpdateResponse updated;
+  const auto update = [&] {
+    return ask(two.target(), token, &pb::ProxyService::Stub::SendStatusUpdate, status, updated);
+  };
+  EXPECT_TRUE(update().ok());
+  const std::string shown =
+      web.send(one, "GET", "/api/reverse-proxies/services/" + id, {}, pat).body;
+  EXPECT_THAT(shown, HasSubstr(R"("status":"active")"));
+  EXPECT_THAT(shown, HasSubstr(R"("certificate_issued_at":")"));
+  status.set_service_id("nobody");
+  EXPECT_EQ(update().error_code(), StatusCode::NOT_FOUND);
+  status.set_service_id("");
+  EXPECT_EQ(update().error_code(), StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ProxyServer, TokenOfAnAccountStaysInItsAccount) {
+  const auto made = web.send(one, "POST", "/api/reverse-proxies/proxy-tokens",
+                             R"({"name":"own","expires_in":3600})", pat);
+  const std::string own = after(made.body, R"("plain_token":")");
+  ASSERT_EQ(own.size(), 40U) << made.body;
+  pb::SendStatusUpdateRequest status;
+  status.set_account_id("another");
+  status.set_service_id("s");
+  pb::SendStatusUpdateResponse updated;
+  EXPECT_EQ(ask(two.target(), own, &pb::ProxyService::Stub::SendStatusUpdate, status, updated)
+                .error_code(),
+            StatusCode::PERMISSION_DENIED);
+  Proxy mine(two.target(), own, {.id = "mine", .address = "own.example.net"});
+  ASSERT_TRUE(mine.wait_synced());
+  EXPECT_THAT(clusters(one), HasSubstr(R"("address":"own.example.net","type":"account")"));
+  Proxy shared(one.target(), token);
+  ASSERT_TRUE(shared.wait_synced());
+  Proxy thief(two.target(), own, {.id = "thief"});
+  const auto end = thief.wait_end();
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->error_code(), StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(rows("proxies"), "2");
+}
+
+TEST_F(ProxyServer, VisitorsComeInWithWhatTheServiceAsksFor) {
+  Proxy proxy(one.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  const std::string id =
+      service(std::string("app.") + kCluster,
+              R"(,"auth":{"pin_auth":{"enabled":true,"pin":"123456"},"password_auth":)"
+              R"({"enabled":true,"password":"open sesame"},"header_auths":[{"enabled":true,)"
+              R"("header":"X-Key","value":"topsecret"}]})");
+  const auto let_in = [&](const std::function<void(pb::AuthenticateRequest&)>& with) {
+    pb::AuthenticateRequest request;
+    request.set_account_id(account);
+    request.set_id(id);
+    with(request);
+    pb::AuthenticateResponse response;
+    EXPECT_TRUE(
+        ask(two.target(), token, &pb::ProxyService::Stub::Authenticate, request, response).ok());
+    EXPECT_EQ(response.success(), !response.session_token().empty());
+    return response.success();
+  };
+  EXPECT_TRUE(let_in([](auto& r) { r.mutable_pin()->set_pin("123456"); }));
+  EXPECT_FALSE(let_in([](auto& r) { r.mutable_pin()->set_pin("123457"); }));
+  EXPECT_TRUE(let_in([](auto& r) { r.mutable_password()->set_password("open sesame"); }));
+  EXPECT_FALSE(let_in([](auto& r) { r.mutable_password()->set_password("123456"); }));
+  EXPECT_TRUE(let_in([](auto& r) {
+    r.mutable_header_auth()->set_header_name("x-key");
+    r.mutable_header_auth()->set_header_value("topsecret");
+  }));
+  EXPECT_FALSE(let_in([](auto& r) {
+    r.mutable_header_auth()->set_header_name("x-other");
+    r.mutable_header_auth()->set_header_value("topsecret");
+  }));
+  EXPECT_FALSE(let_in([](auto&) {}));
+  pb::AuthenticateRequest nobody;
+  nobody.set_account_id(account);
+  nobody.set_id("nobody");
+  pb::AuthenticateResponse response;
+  EXPECT_EQ(ask(one.target(), token, &pb::ProxyService::Stub::Authenticate, nobody, response)
+                .error_code(),
+            StatusCode::FAILED_PRECONDITION);
+}
+
+TEST_F(ProxyServer, OneTimeTokenMakesOnePeerOnWhateverInstance) {
+  Proxy proxy(one.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  const std::string domain = std::string("app.") + kCluster;
+  service(domain);
+  const auto mapping = proxy.wait_mapping(domain);
+  ASSERT_TRUE(mapping);
+  Agent embedded("proxy");
+  pb::CreateProxyPeerRequest request;
+  request.set_account_id(account);
+  request.set_service_id(mapping->id());
+  request.set_token(mapping->auth_token());
+  request.set_cluster(kCluster);
+  request.set_wireguard_public_key("short");
+  pb::CreateProxyPeerResponse made;
+  const auto create = [&](const MgmtServer& at) {
+    return ask(at.target(), token, &pb::ProxyService::Stub::CreateProxyPeer, request, made);
+  };
+  EXPECT_EQ(create(two).error_code(), StatusCode::INVALID_ARGUMENT);
+  request.set_wireguard_public_key(embedded.key());
+  EXPECT_TRUE(create(two).ok());
+  EXPECT_TRUE(made.success());
+  EXPECT_EQ(create(one).error_code(), StatusCode::UNAUTHENTICATED);
+  request.set_token(mapping->auth_token() + "x");
+  EXPECT_EQ(create(one).error_code(), StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(postgres.psql("select count(*) from peers where proxy_meta_embedded and "
+                          "proxy_meta_cluster = '" +
+                          std::string(kCluster) + "' and ephemeral"),
+            "1");
+  const auto joined = embedded.login(one.target());
+  EXPECT_TRUE(joined.ok()) << joined.status.error_message();
+}
+
+TEST_F(ProxyServer, SignInComesBackToAnotherInstanceOnce) {
+  Proxy proxy(one.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  const std::string domain = std::string("app.") + kCluster;
+  const std::string id =
+      service(domain, R"(,"auth":{"bearer_auth":{"enabled":true,"distribution_groups":[]}})");
+  pb::GetOIDCURLRequest request;
+  request.set_account_id(account);
+  request.set_id(id);
+  request.set_redirect_url("https://" + domain + "/deep?x=1");
+  pb::GetOIDCURLResponse where;
+  const auto url_at = [&](const MgmtServer& at) {
+    return ask(at.target(), token, &pb::ProxyService::Stub::GetOIDCURL, request, where);
+  };
+  const auto asked = url_at(one);
+  ASSERT_TRUE(asked.ok()) << asked.error_message();
+  const std::string path = where.url().substr(where.url().find("/oauth2/"));
+  const auto start = web.send(two, "GET", path);
+  const std::string login = after(std::string(start.header("location")), "req=");
+  ASSERT_FALSE(login.empty()) << start.status << start.body;
+  const auto posted =
+      web.send(one, "POST", "/oauth2/login",
+               net::form_encode({{"req", login}, {"login", kMail}, {"password", kPassword}}));
+  const std::string back(posted.header("location"));
+  ASSERT_THAT(back, HasSubstr("/api/reverse-proxy/callback?")) << posted.status << posted.body;
+  const std::string callback = back.substr(back.find("/api/"));
+  const auto done = web.send(two, "GET", callback);
+  EXPECT_EQ(done.status, 302) << done.body;
+  const std::string home(done.header("location"));
+  ASSERT_THAT(home, HasSubstr("https://" + domain + "/deep?x=1&session_token="));
+  EXPECT_EQ(web.send(one, "GET", callback).status, 400);
+  pb::ValidateSessionRequest check;
+  check.set_domain(domain);
+  check.set_session_token(after(home, "session_token="));
+  pb::ValidateSessionResponse session;
+  const auto validate = [&] {
+    return ask(one.target(), token, &pb::ProxyService::Stub::ValidateSession, check, session);
+  };
+  ASSERT_TRUE(validate().ok());
+  EXPECT_TRUE(session.valid()) << session.denied_reason();
+  EXPECT_EQ(session.user_email(), kMail);
+  check.set_domain(std::string("other.") + kCluster);
+  ASSERT_TRUE(validate().ok());
+  EXPECT_EQ(session.denied_reason(), "service_not_found");
+  check.set_domain(domain);
+  check.set_session_token(check.session_token() + "x");
+  ASSERT_TRUE(validate().ok());
+  EXPECT_EQ(session.denied_reason(), "invalid_token");
+  for (const char* wrong : {"https://elsewhere.example.net/", "ftp://app.edge.example.net/",
+                            "https://app.edge.example.net@evil.test/"}) {
+    request.set_redirect_url(wrong);
+    EXPECT_FALSE(url_at(two).ok()) << wrong;
+  }
+  EXPECT_EQ(web.send(two, "GET", "/api/reverse-proxy/callback?state=a|b|c&code=d").status, 400);
+}
+
+TEST_F(ProxyServer, PeersAreKnownByTheirAddress) {
+  Proxy proxy(one.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  const std::string domain = std::string("app.") + kCluster;
+  service(domain);
+  pb::ValidateTunnelPeerRequest request;
+  request.set_domain(domain);
+  pb::ValidateTunnelPeerResponse response;
+  const auto asked = [&](const std::string& ip) {
+    request.set_tunnel_ip(ip);
+    EXPECT_TRUE(
+        ask(two.target(), token, &pb::ProxyService::Stub::ValidateTunnelPeer, request, response)
+            .ok());
+    return response.valid() ? "" : response.denied_reason();
+  };
+  EXPECT_EQ(
+      asked(postgres.psql("select trim(both '\"' from ip) from peers where id='" + peer + "'")),
+      "");
+  EXPECT_EQ(response.user_id(), peer);
+  EXPECT_FALSE(response.session_token().empty());
+  EXPECT_EQ(response.peer_group_names(0), "All");
+  EXPECT_EQ(asked("100.127.255.254"), "peer_not_found");
+  EXPECT_EQ(asked("nowhere"), "invalid_tunnel_ip");
+  EXPECT_EQ(asked(""), "missing domain or tunnel_ip");
+  pb::CheckLLMPolicyLimitsRequest limits;
+  pb::CheckLLMPolicyLimitsResponse answer;
+  EXPECT_EQ(ask(one.target(), token, &pb::ProxyService::Stub::CheckLLMPolicyLimits, limits, answer)
+                .error_code(),
+            StatusCode::UNIMPLEMENTED);
+}
+
+}  // namespace
+}  // namespace nb::test

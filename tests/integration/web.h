@@ -1,0 +1,57 @@
+// A browser without pages: requests with a cookie jar to whatever instance.
+#pragma once
+
+#include "integration/mgmt_harness.h"
+#include "net/http_client.h"
+#include "support/home_loop.h"
+
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace nb::test {
+
+class Web {
+ public:
+  net::HttpClientResponse send(const MgmtServer& server, const std::string& method,
+                               const std::string& path, const std::string& body = {},
+                               const std::string& authorization = {}) {
+    net::HttpClientRequest request;
+    request.method = method;
+    request.url = "http://" + server.target() + path;
+    request.body = body;
+    request.timeout = std::chrono::seconds(20);
+    const bool json = body.starts_with("{");
+    if (!body.empty() || method == "POST")
+      request.headers.emplace_back("Content-Type",
+                                   json ? "application/json" : "application/x-www-form-urlencoded");
+    if (!authorization.empty()) request.headers.emplace_back("Authorization", authorization);
+    std::string jar;
+    for (const auto& [name, value] : cookies_) jar += name + "=" + value + "; ";
+    if (!jar.empty()) request.headers.emplace_back("Cookie", jar);
+    auto response = home_.await([&] { return client_->send(std::move(request)); });
+    if (!response) throw std::runtime_error(response.error().text);
+    for (const auto& [name, value] : response->headers) {
+      if (name != "set-cookie") continue;
+      const auto equals = value.find('=');
+      cookies_[value.substr(0, equals)] = value.substr(equals + 1, value.find(';') - equals - 1);
+    }
+    return *std::move(response);
+  }
+
+ private:
+  HomeLoop home_;
+  std::shared_ptr<net::HttpClient> client_ = *net::HttpClient::create();
+  std::map<std::string, std::string> cookies_;
+};
+
+/// What follows a mark, up to '&' or '"'.
+inline std::string after(const std::string& text, const std::string& mark) {
+  const auto at = text.find(mark);
+  if (at == std::string::npos) return {};
+  const auto begin = at + mark.size();
+  return text.substr(begin, text.find_first_of("&\"", begin) - begin);
+}
+
+}  // namespace nb::test
