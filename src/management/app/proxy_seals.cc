@@ -1,7 +1,6 @@
 #include "management/app/proxy_seals.h"
 
 #include "base/assert.h"
-#include "base/text.h"
 #include "crypto/encoding.h"
 #include "crypto/hash.h"
 
@@ -51,6 +50,24 @@ std::string state_text(std::string_view url, std::string_view nonce) {
   return joined({url, nonce});
 }
 
+struct StateParts {
+  std::string url;
+  std::string_view nonce;
+  std::string_view mac;
+};
+
+/// Nothing for any other spelling of what state() makes: spaces, empty parts, loose base64.
+std::optional<StateParts> parts_of(std::string_view state) {
+  const std::size_t first = state.find('|');
+  const std::size_t second = first == state.npos ? first : state.find('|', first + 1);
+  if (second == state.npos) return std::nullopt;
+  const std::string_view address = state.substr(0, first);
+  auto url = crypto::from_base64(address, Base64::kUrl);
+  if (!url || crypto::to_base64(*url, Base64::kUrl) != address) return std::nullopt;
+  return StateParts{*std::move(url), state.substr(first + 1, second - first - 1),
+                    state.substr(second + 1)};
+}
+
 }  // namespace
 
 std::string ProxySeals::nonce(WallTime ends) const {
@@ -76,7 +93,9 @@ Result<ProxySeals::Opened> ProxySeals::open_token(std::string_view token, std::s
                                                   std::string_view service, WallTime now) const {
   if (token.size() > kTextMax) return refused("invalid token");
   const auto bytes = crypto::from_base64(token, Base64::kUrlRaw);
-  if (!bytes || bytes->size() != kNonceBytes + kMacBytes) return refused("invalid token");
+  if (!bytes || bytes->size() != kNonceBytes + kMacBytes ||
+      crypto::to_base64(*bytes, Base64::kUrlRaw) != token)
+    return refused("invalid token");
   const std::string_view all = *bytes;
   const std::string_view fresh = all.substr(0, kNonceBytes);
   bool ours = false;
@@ -100,30 +119,29 @@ std::string ProxySeals::state(std::string_view url, WallTime now) const {
 
 Result<ProxySeals::OpenedState> ProxySeals::open_state(std::string_view state, WallTime now) const {
   if (state.size() > kTextMax) return refused("invalid state");
-  const std::vector<std::string> parts = split(state, '|');
-  if (parts.size() != 3) return refused("invalid state");
-  auto url = crypto::from_base64(parts[0], Base64::kUrl);
-  const auto fresh = crypto::from_base64(parts[1], Base64::kUrl);
-  if (!url || !fresh || fresh->size() != kNonceBytes) return refused("invalid state");
+  auto parts = parts_of(state);
+  if (!parts) return refused("invalid state");
+  const auto fresh = crypto::from_base64(parts->nonce, Base64::kUrl);
+  if (!fresh || fresh->size() != kNonceBytes) return refused("invalid state");
   bool ours = false;
   for (const Secret& secret : secrets_())
-    ours = crypto::equal_secrets(crypto::to_hex(mac(secret, kStates, state_text(*url, parts[1]))),
-                                 parts[2]) ||
+    ours = crypto::equal_secrets(
+               crypto::to_hex(mac(secret, kStates, state_text(parts->url, parts->nonce))),
+               parts->mac) ||
            ours;
   if (!ours) return refused("invalid state");
-  OpenedState out{std::move(*url), {crypto::sha256_base64(state), end_of(*fresh)}};
+  OpenedState out{std::move(parts->url), {crypto::sha256_base64(state), end_of(*fresh)}};
   if (out.once.ends <= now) return refused("expired state");
   return out;
 }
 
 Result<std::string> ProxySeals::verifier(std::string_view state) const {
-  const std::vector<std::string> parts = split(state, '|');
-  if (parts.size() != 3) return refused("invalid state");
-  const auto url = crypto::from_base64(parts[0], Base64::kUrl);
-  if (!url) return refused("invalid state");
+  const auto parts = parts_of(state);
+  if (!parts) return refused("invalid state");
   for (const Secret& secret : secrets_()) {
-    const std::string sum = crypto::to_hex(mac(secret, kStates, state_text(*url, parts[1])));
-    if (crypto::equal_secrets(sum, parts[2]))
+    const std::string sum =
+        crypto::to_hex(mac(secret, kStates, state_text(parts->url, parts->nonce)));
+    if (crypto::equal_secrets(sum, parts->mac))
       return crypto::to_base64(mac(secret, kVerifiers, state), Base64::kUrlRaw);
   }
   return refused("invalid state");

@@ -56,6 +56,20 @@ TEST_F(ProxySealsTest, StateBringsItsAddressBack) {
   }
 }
 
+// What is good once is the state, not one spelling of it.
+TEST_F(ProxySealsTest, StateHasOneSpelling) {
+  const std::string state = seals.state("https://app.example.net/", now);
+  const std::size_t bar = state.find('|');
+  ASSERT_TRUE(seals.open_state(state, now));
+  for (const std::string& other : {" " + state, state + " ", state + "|", "|" + state,
+                                   state.substr(0, bar) + "|" + state.substr(bar),
+                                   state.substr(0, bar) + " " + state.substr(bar)}) {
+    EXPECT_FALSE(seals.open_state(other, now)) << other;
+    EXPECT_FALSE(seals.verifier(other)) << other;
+  }
+  EXPECT_TRUE(seals.open_state(seals.state("", now), now));
+}
+
 TEST_F(ProxySealsTest, VerifierIsOneOfRfc7636AndTheStatesOwn) {
   const std::string state = seals.state("https://app.example.net/", now);
   EXPECT_EQ(seals.verifier(state)->size(), 43U);
