@@ -175,9 +175,7 @@ class Components {
   }
 
   [[nodiscard]] bool reaches_target(const PolicyRule& rule) const {
-    if (netmap::names_peer(rule.destination_resource))
-      return rule.destination_resource.id == me_.id.value();
-    return selection_.members(rule.destinations).test(target_);
+    return selection_.side(rule.destination_resource, rule.destinations).test(target_);
   }
 
   /// Who may log in to the target; of other peers it need not know.
@@ -263,7 +261,7 @@ class Components {
       for (const ResourcePolicy& policy : account_.resource_policies(at))
         for (const RuleView* const rule : policy.rules) {
           if (own && rule->ssh) return false;
-          if (!own && !sources(*policy.policy->policy, *rule).test(target_)) continue;
+          if (!own && !from_target(*policy.policy->policy, *rule->rule)) continue;
           if (!add_rule(*policy.policy->policy, *rule)) return false;
           ids.push_back(index_.rule(*rule).id);
         }
@@ -274,16 +272,9 @@ class Components {
     return true;
   }
 
-  [[nodiscard]] Bits sources(const Policy& policy, const RuleView& resolved) const {
-    const PolicyRule& rule = *resolved.rule;
-    Bits out;
-    if (netmap::names_peer(rule.source_resource)) {
-      const PeerIndex peer = account_.find(PeerId(rule.source_resource.id));
-      if (peer != netmap::kNoPeer && selection_.candidates.test(peer)) out.set(peer);
-    } else {
-      out = selection_.members(rule.sources);
-    }
-    return selection_.without_failed(std::move(out), policy);
+  [[nodiscard]] bool from_target(const Policy& policy, const PolicyRule& rule) const {
+    Bits sources = selection_.side(rule.source_resource, rule.sources);
+    return selection_.without_failed(std::move(sources), policy).test(target_);
   }
 
   [[nodiscard]] std::string network_key(const NetworkId& id) const {

@@ -172,15 +172,8 @@ class Routing {
   /// Source peers of the rules of one policy that lead to the resource.
   [[nodiscard]] Bits resource_sources(const ResourcePolicy& policy) const {
     Bits out;
-    for (const RuleView* const resolved : policy.rules) {
-      const auto& rule = *resolved->rule;
-      if (!names_peer(rule.source_resource)) {
-        out |= selection_.members(rule.sources);
-        continue;
-      }
-      const PeerIndex peer = view_.find(PeerId(rule.source_resource.id));
-      if (peer != kNoPeer && selection_.candidates.test(peer)) out.set(peer);
-    }
+    for (const RuleView* const rule : policy.rules)
+      out |= selection_.side(rule->rule->source_resource, rule->rule->sources);
     return selection_.without_failed(std::move(out), *policy.policy->policy);
   }
 

@@ -11,7 +11,6 @@ namespace {
 
 using management::IpAddress;
 using management::Peer;
-using management::PeerId;
 
 /// Peer connections, firewall rules and SSH (contract/network-map.md §2.4 to §2.7).
 class Policies {
@@ -33,10 +32,10 @@ class Policies {
  private:
   void apply(const management::Policy& policy, const RuleView& resolved) {
     const auto& rule = *resolved.rule;
-    Bits sources = side(rule.source_resource, rule.sources);
+    Bits sources = selection_.side(rule.source_resource, rule.sources);
     if (!names_peer(rule.source_resource))
       sources = selection_.without_failed(std::move(sources), policy);
-    const Bits destinations = side(rule.destination_resource, rule.destinations);
+    const Bits destinations = selection_.side(rule.destination_resource, rule.destinations);
     const bool source = sources.test(selection_.target);
     const bool destination = destinations.test(selection_.target);
     if (destination) ssh(rule);
@@ -57,15 +56,6 @@ class Policies {
     if (effect == SshEffect::kWhereEnabled && !me_.peer->ssh_enabled) return;
     map_.ssh_enabled = true;
     ssh_users_.apply(rule, view_.users());
-  }
-
-  [[nodiscard]] Bits side(const management::Resource& resource,
-                          const std::vector<management::GroupId>& groups) const {
-    if (!names_peer(resource)) return selection_.members(groups);
-    Bits one;
-    const PeerIndex peer = view_.find(PeerId(resource.id));
-    if (peer != kNoPeer && selection_.candidates.test(peer)) one.set(peer);
-    return one;
   }
 
   void emit(const RuleView& rule, const Bits& remotes, Direction direction) {

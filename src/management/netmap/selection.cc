@@ -180,6 +180,14 @@ Bits Selection::members(const std::vector<GroupId>& list) const {
   return out;
 }
 
+Bits Selection::side(const management::Resource& resource, const std::vector<GroupId>& list) const {
+  if (!names_peer(resource)) return members(list);
+  Bits one;
+  const PeerIndex peer = view.find(PeerId(resource.id));
+  if (peer != kNoPeer && candidates.test(peer)) one.set(peer);
+  return one;
+}
+
 Bits Selection::without_failed(Bits peers, const Policy& policy) const {
   for (const auto& id : policy.source_posture_checks)
     if (const auto found = failed.find(id); found != failed.end()) peers -= found->second;

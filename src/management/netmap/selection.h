@@ -32,6 +32,10 @@ struct Selection {
   [[nodiscard]] Bits members(const management::GroupId& group) const;
   /// Of a list: `All` or a sole entry stands for exactly its members.
   [[nodiscard]] Bits members(const std::vector<management::GroupId>& groups) const;
+  /// One side of a rule: the peer that stands there alone, if it is a candidate, or members of
+  /// groups.
+  [[nodiscard]] Bits side(const management::Resource& resource,
+                          const std::vector<management::GroupId>& groups) const;
   /// Takes out who failed one of the policy's checks.
   [[nodiscard]] Bits without_failed(Bits peers, const management::Policy& policy) const;
 
