@@ -47,14 +47,13 @@ void put32(std::string& out, std::uint32_t v) {
 }  // namespace
 
 H2Client::H2Client(int fd, std::string_view authority, bool plain_headers, Owner& owner)
-    : fd_(fd), owner_(owner), encoder_(authority, plain_headers) {
+    : SocketClient(fd), owner_(owner), encoder_(authority, plain_headers) {
   NB_ASSERT(nghttp2_hd_inflate_new(&inflater_) == 0);
   out_ = kPreface;
   put_frame(0, kSettings, 0, 0);
 }
 
 H2Client::~H2Client() {
-  if (fd_ >= 0) ::close(fd_);
   nghttp2_hd_inflate_del(inflater_);
 }
 
@@ -87,7 +86,7 @@ void H2Client::call(const EncodedCall& call, std::uint64_t tag, std::string_view
 }
 
 bool H2Client::may_start(std::size_t body_bytes) const {
-  return fd_ >= 0 && streams_.size() < streams_max_ &&
+  return is_open() && streams_.size() < streams_max_ &&
          send_window_ >= static_cast<std::int64_t>(body_bytes);
 }
 
@@ -122,32 +121,6 @@ void H2Client::start(const Waiting& call) {
     put_frame(part, kData, last && call.half_close ? kEndStream : 0, id);
     out_.append(body, at, part);
   }
-}
-
-bool H2Client::flush() {
-  while (fd_ >= 0 && out_at_ < out_.size()) {
-    const ssize_t sent = ::send(fd_, out_.data() + out_at_, out_.size() - out_at_, MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno == EAGAIN || errno == EINTR) return true;
-      return broken(std::strerror(errno));
-    }
-    out_at_ += static_cast<std::size_t>(sent);
-  }
-  out_.clear();
-  out_at_ = 0;
-  return fd_ >= 0;
-}
-
-bool H2Client::on_readable(char* scratch, std::size_t size) {
-  const ssize_t got = ::recv(fd_, scratch, size, 0);
-  if (got == 0) return broken("closed by the server");
-  if (got < 0) return errno == EAGAIN || errno == EINTR || broken(std::strerror(errno));
-  const std::string_view data(scratch, static_cast<std::size_t>(got));
-  bytes_received_ += data.size();
-  if (in_.empty()) return parse(data);
-  std::string joined = std::exchange(in_, {});
-  joined += data;
-  return parse(joined);
 }
 
 bool H2Client::parse(std::string_view data) {
@@ -261,7 +234,7 @@ bool H2Client::on_data(std::uint8_t flags, std::uint32_t id, std::string_view pa
   }
   messages(id, payload);
   if (last) end_stream(id, {-1, "stream ended without a status"});
-  return fd_ >= 0;
+  return is_open();
 }
 
 void H2Client::messages(std::uint32_t id, std::string_view data) {
@@ -344,7 +317,7 @@ bool H2Client::on_block(std::string_view bytes) {
     owner_.on_headers(*this, it->second.tag, registered);
   }
   if (block_.end_stream) end_stream(block_.stream, std::move(end));
-  return fd_ >= 0;
+  return is_open();
 }
 
 void H2Client::end_stream(std::uint32_t id, CallEnd end) {
@@ -360,14 +333,11 @@ void H2Client::close(std::string_view reason) {
   broken(reason);
 }
 
-bool H2Client::broken(std::string_view reason) {
-  if (fd_ < 0) return false;
-  ::close(std::exchange(fd_, -1));
+void H2Client::on_broken(std::string_view reason) {
   const CallEnd lost{-1, std::string(reason)};
   for (auto& [id, stream] : std::exchange(streams_, {})) owner_.on_end(*this, stream.tag, lost);
   for (const Waiting& call : std::exchange(waiting_, {})) owner_.on_end(*this, call.tag, lost);
   owner_.on_closed(*this, reason);
-  return false;
 }
 
 }  // namespace nb::bench

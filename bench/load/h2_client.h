@@ -42,8 +42,6 @@ class H2Client final : public SocketClient {
   /// Takes over the connected or connecting, non-blocking `fd`.
   H2Client(int fd, std::string_view authority, bool plain_headers, Owner& owner);
   ~H2Client() override;
-  H2Client(const H2Client&) = delete;
-  H2Client& operator=(const H2Client&) = delete;
 
   /// Starts a call with one request message. `half_close`: no more will follow. Waits in memory
   /// while the server's stream limit or window forbids it.
@@ -51,15 +49,10 @@ class H2Client final : public SocketClient {
   /// Starts a call without any message (the signal stream).
   void open(const EncodedCall& call, std::uint64_t tag);
 
-  bool on_readable(char* scratch, std::size_t size) override;
-  bool flush() override;
   /// Ends the connection without ceremony.
   void close(std::string_view reason);
 
-  [[nodiscard]] int fd() const override { return fd_; }
-  [[nodiscard]] bool wants_write() const override { return !out_.empty(); }
   [[nodiscard]] std::size_t open_calls() const { return streams_.size() + waiting_.size(); }
-  [[nodiscard]] std::uint64_t bytes_received() const override { return bytes_received_; }
   std::uint64_t owner_index = 0;
 
  private:
@@ -86,7 +79,7 @@ class H2Client final : public SocketClient {
   void start(const Waiting& call);
   void start_waiting();
   bool may_start(std::size_t body_bytes) const;
-  bool parse(std::string_view data);
+  bool parse(std::string_view data) override;
   bool frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, std::string_view payload);
   bool on_data(std::uint8_t flags, std::uint32_t stream, std::string_view payload);
   bool on_block(std::string_view bytes);
@@ -96,15 +89,11 @@ class H2Client final : public SocketClient {
   void end_stream(std::uint32_t id, CallEnd end);
   void put_frame(std::size_t length, std::uint8_t type, std::uint8_t flags, std::uint32_t stream);
   void put_window_update(std::uint32_t stream, std::uint32_t bytes);
-  bool broken(std::string_view reason);
+  void on_broken(std::string_view reason) override;
 
-  int fd_;
   Owner& owner_;
   HpackEncoder encoder_;
   nghttp2_hd_inflater* inflater_ = nullptr;
-  std::string out_;
-  std::size_t out_at_ = 0;
-  std::string in_;  // tail of the last read: an unfinished frame
   Block block_;
   std::unordered_map<std::uint32_t, Stream> streams_;
   std::deque<Waiting> waiting_;
@@ -117,7 +106,6 @@ class H2Client final : public SocketClient {
   std::uint32_t window_ = 65'535;
   std::uint32_t unacknowledged_ = 0;
   std::uint32_t sample_ = 0;
-  std::uint64_t bytes_received_ = 0;
   bool ping_sent_ = false;
 };
 

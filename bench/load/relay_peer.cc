@@ -51,7 +51,7 @@ std::size_t head_bytes(std::size_t payload) {
 }  // namespace
 
 RelayPeer::RelayPeer(int fd, std::string_view authority, Identity identity, Owner& owner)
-    : fd_(fd),
+    : SocketClient(fd),
       owner_(owner),
       number_(identity.number),
       mask_(mask_of(identity.number)),
@@ -62,16 +62,8 @@ RelayPeer::RelayPeer(int fd, std::string_view authority, Identity identity, Owne
       authority);
 }
 
-RelayPeer::~RelayPeer() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-bool RelayPeer::broken(std::string_view reason) {
-  if (fd_ >= 0) {
-    ::close(std::exchange(fd_, -1));
-    owner_.on_closed(*this, reason);
-  }
-  return false;
+void RelayPeer::on_broken(std::string_view reason) {
+  owner_.on_closed(*this, reason);
 }
 
 // --- output ------------------------------------------------------------------------------------
@@ -113,33 +105,7 @@ void RelayPeer::send_packet(const PacketStamp& stamp) {
   }
 }
 
-bool RelayPeer::flush() {
-  while (fd_ >= 0 && out_at_ < out_.size()) {
-    const ssize_t sent = ::send(fd_, out_.data() + out_at_, out_.size() - out_at_, MSG_NOSIGNAL);
-    if (sent < 0) {
-      if (errno == EAGAIN || errno == EINTR) return true;
-      return broken(std::strerror(errno));
-    }
-    out_at_ += static_cast<std::size_t>(sent);
-  }
-  out_.clear();
-  out_at_ = 0;
-  return fd_ >= 0;
-}
-
 // --- input -------------------------------------------------------------------------------------
-
-bool RelayPeer::on_readable(char* scratch, std::size_t size) {
-  const ssize_t got = ::recv(fd_, scratch, size, 0);
-  if (got == 0) return broken("closed by the relay");
-  if (got < 0) return errno == EAGAIN || errno == EINTR || broken(std::strerror(errno));
-  const std::string_view data(scratch, static_cast<std::size_t>(got));
-  bytes_received_ += data.size();
-  if (in_.empty()) return parse(data);
-  std::string joined = std::exchange(in_, {});
-  joined += data;
-  return parse(joined);
-}
 
 bool RelayPeer::on_upgrade(std::string_view& data) {
   const std::size_t end = data.find("\r\n\r\n");

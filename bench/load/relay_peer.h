@@ -45,9 +45,6 @@ class RelayPeer final : public SocketClient {
   };
 
   RelayPeer(int fd, std::string_view authority, Identity identity, Owner& owner);
-  ~RelayPeer() override;
-  RelayPeer(const RelayPeer&) = delete;
-  RelayPeer& operator=(const RelayPeer&) = delete;
 
   /// The peer that packets go to and come from; `bytes` of payload each.
   void pair_with(const relay::PeerId& other, std::size_t bytes);
@@ -55,25 +52,19 @@ class RelayPeer final : public SocketClient {
   void send_packet(const PacketStamp& stamp);
 
   [[nodiscard]] std::uint32_t number() const { return number_; }
-  [[nodiscard]] int fd() const override { return fd_; }
-  bool on_readable(char* scratch, std::size_t size) override;
-  bool flush() override;
-  [[nodiscard]] bool wants_write() const override { return !out_.empty(); }
-  [[nodiscard]] std::uint64_t bytes_received() const override { return bytes_received_; }
 
  private:
   enum class State : std::uint8_t { kUpgrade, kAuthenticate, kOpen };
 
-  bool parse(std::string_view data);
+  bool parse(std::string_view data) override;
   /// Answer to the upgrade; false: closed.
   bool on_upgrade(std::string_view& data);
   bool on_frame(unsigned opcode, std::string_view payload);
   bool on_message(std::string_view message);
   bool on_transport(std::string_view message);
   void put_frame(unsigned opcode, std::string_view payload);
-  bool broken(std::string_view reason);
+  void on_broken(std::string_view reason) override;
 
-  int fd_;
   Owner& owner_;
   const std::uint32_t number_;
   State state_ = State::kUpgrade;
@@ -81,10 +72,6 @@ class RelayPeer final : public SocketClient {
   std::string auth_;      // message; empty once sent
   std::string packet_;    // frame of a packet with an empty stamp, masked
   std::string expected_;  // message of a packet of the other peer, less the stamp
-  std::string out_;
-  std::size_t out_at_ = 0;
-  std::string in_;  // tail of the last read: an unfinished frame
-  std::uint64_t bytes_received_ = 0;
 };
 
 }  // namespace nb::bench
