@@ -101,8 +101,7 @@ std::optional<std::string> canonical(const Row& row, std::size_t at, Kind kind, 
     }
     case Kind::kTime: {
       if (const auto time = microseconds(text)) return format_time(*time);
-      if (far_time(text))
-        return std::string(text.substr(0, 10)) + " " + std::string(text.substr(11, 8)) + "+00:00";
+      if (far_time(text)) return fmt::format("{} {}+00:00", text.substr(0, 10), text.substr(11, 8));
       changed = true;
       return std::nullopt;
     }
