@@ -310,6 +310,12 @@ management_verb() { # the admin verbs of netbird-mgmt over the stack's database
   )
 }
 
+# netbird-mgmt ha …, with what the running stack's servers were given.
+stack_ha() {
+  [ -s "$state/mode" ] || die "nothing is up"
+  management_verb ha "$@"
+}
+
 stack_setup_key() {
   [ -s "$state/mode" ] || die "nothing is up"
   management_verb setup-key create --name "${1:-dev}" --type reusable
@@ -472,6 +478,8 @@ stack_status() {
     health=-
     port=$(metrics_port_of "$part")
     if [ -n "$port" ]; then health=$(curl -sS -m 2 "http://127.0.0.1:$port/readyz" 2>/dev/null || echo "no answer"); fi
+    # Whoever is well needs no details.
+    case $health in '{"status":"ok","ready":true,'*) health=ready ;; esac
     if alive "$part"; then
       printf '%-13s running  pid %-8s %s\n' "$part" "$(pid_of "$part")" "$health"
     else

@@ -69,6 +69,10 @@ void Health::Part::set(HealthState state, std::string_view detail) const {
   if (health_ != nullptr) health_->set(index_, state, detail);
 }
 
+Health::Part Health::add(std::string name) {
+  return add(std::move(name), HealthState::kDown, "starting");
+}
+
 Health::Part Health::add(std::string name, HealthState state, std::string_view detail) {
   std::size_t index = 0;
   state_->update([&] {

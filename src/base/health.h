@@ -37,10 +37,9 @@ class Health {
     Health* health_ = nullptr;
     std::size_t index_ = 0;
   };
-  /// A dependency starts as kDown "starting" unless told otherwise. Names are unique: "store",
-  /// "redis", "listeners".
-  Part add(std::string name, HealthState state = HealthState::kDown,
-           std::string_view detail = "starting");
+  /// A dependency that starts as kDown "starting". Names are unique: "store", "redis", "listeners".
+  Part add(std::string name);
+  Part add(std::string name, HealthState state, std::string_view detail = {});
 
   /// No dependency is down and no drain has begun. Always false before the first add().
   [[nodiscard]] bool ready() const;

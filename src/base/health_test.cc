@@ -57,6 +57,15 @@ TEST(Health, DocumentNamesEachDependency) {
   EXPECT_THAT(json, testing::HasSubstr(R"("detail":"line\\nbreak \"quoted\"")"));
 }
 
+TEST(Health, OnlyWhatIsNotUpYetIsStarting) {
+  SystemClock clock;
+  Health health(clock);
+  health.add("instance", HealthState::kOk);
+  EXPECT_THAT(health.json(), testing::Not(testing::HasSubstr("starting")));
+  health.add("store");
+  EXPECT_THAT(health.json(), testing::HasSubstr(R"("detail":"starting")"));
+}
+
 TEST(Health, CallbacksHearChangesOnly) {
   SystemClock clock;
   Health health(clock);
