@@ -25,6 +25,13 @@ as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
+# What apt has done so far, on one line of a terminal; a log needs none of it.
+count_packages() {
+  [ -t 1 ] || exec cat >/dev/null
+  awk '/^Get:/ { got++ } /^Unpacking / { unpacked++ } /^Setting up / { set_up++ }
+       { printf "\r    fetched %d, unpacked %d, set up %d", got, unpacked, set_up; fflush() } END { print "" }'
+}
+
 # install_packages [check]: only what is missing, and no service is started by it.
 install_packages() {
   local wanted=("${packages_build[@]}" "${packages_run[@]}") missing=() name
@@ -41,7 +48,7 @@ install_packages() {
   # RUNLEVEL=1: the packaged Redis, PostgreSQL, HAProxy and coturn services stay off; tests and the stack
   # start their own.
   as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    apt-get install -y -q --no-install-recommends "${missing[@]}" | (count_packages)
 }
 
 # Packages of the browser tests, by the versions and checksums of their lock file. Outside of the
