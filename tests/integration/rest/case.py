@@ -115,6 +115,17 @@ class Case(unittest.TestCase):
                     f"('{self.account}', '{self.all_group()['id']}', '{ident}')")
         return ident
 
+    def cluster(self, account=True, **more):
+        """Its address; with one proxy that was just heard of."""
+        address = name("proxy") + ".example.net"
+        now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        row = {"id": secrets.token_hex(10), "cluster_address": address, "status": "connected",
+               "last_seen": now, **({"account_id": self.account} if account else {}), **more}
+        text = lambda v: str(v) if not isinstance(v, str) else f"'{v}'"
+        self.db.run(f"INSERT INTO proxies ({', '.join(row)}) VALUES "
+                    f"({', '.join(text(v) for v in row.values())})")
+        return address
+
     def serial(self):
         return int(self.db.run(
             f"SELECT network_serial FROM accounts WHERE id = '{self.account}'"))

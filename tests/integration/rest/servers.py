@@ -153,6 +153,11 @@ class Management:
         self.process = None
 
     def start(self):
+        # A file of hosts of its own, in a namespace of its own.
+        hosts = os.path.join(self.folder, "hosts")
+        if os.path.exists(hosts):
+            script = 'mount --bind "$0" /etc/hosts && exec "$@"'
+            self.argv = ["unshare", "-m", "sh", "-c", script, hosts] + self.argv
         self.process = Process(self.argv, self.env, log=os.path.join(self.folder, "log"))
 
     def ready(self):

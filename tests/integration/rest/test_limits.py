@@ -1,7 +1,9 @@
-"""contract/rest-api.md §11, cases 17 and 80: budgets of personal tokens, places; large accounts."""
+"""contract/rest-api.md §11, cases 17, 39 and 80: budgets of personal tokens, places; large accounts;
+aliases of domains; the end of an account."""
 
 import os
 import sqlite3
+import unittest
 
 from case import Case, description, engine, provider, shared
 from client import Client
@@ -24,13 +26,22 @@ def place_database(folder):
         database.executemany("INSERT INTO geonames VALUES (?, ?, ?, ?, ?, ?)", PLACES)
 
 
+def prepare(folder):
+    place_database(folder)
+    if os.getuid() == 0:
+        with open(os.path.join(folder, "hosts"), "w") as out:
+            out.write("127.0.0.1 localhost\n"
+                      "127.0.0.2 edge.example.net validation.good.example.org\n"
+                      "127.0.0.3 other.example.net validation.bad.example.org\n")
+
+
 def limited():
     """Two requests per personal token, and then one in ten minutes."""
     if "limited" not in shared:
         shared["limited"] = Deployment(
             engine(), os.environ["NB_BINARY_DIR"], {"HttpConfig": provider().settings()},
             {"NB_API_RATE_LIMITING_ENABLED": "true", "NB_API_RATE_LIMITING_BURST": "2",
-             "NB_API_RATE_LIMITING_RPM": "1"}, prepare=place_database)
+             "NB_API_RATE_LIMITING_RPM": "1"}, prepare=prepare)
     return shared["limited"]
 
 
@@ -79,6 +90,19 @@ class Limits(Case):
                        message="invalid country code")
         self.anonymous.get("/api/locations/countries", status=401)
 
+    @unittest.skipIf(os.getuid() != 0, "names of its own need a mount namespace")
+    def test_a_domain_is_good_when_its_name_is_an_alias_of_the_cluster(self):
+        self.cluster(cluster_address="edge.example.net")
+        path = "/api/reverse-proxies/domains"
+        for domain, wanted in (("good.example.org", True), ("bad.example.org", False),
+                               ("unknown.invalid", False)):
+            made = self.owner.post(path, {"domain": domain,
+                                          "target_cluster": "edge.example.net"}).json
+            self.assertFalse(made["validated"])
+            self.owner.get(f"{path}/{made['id']}/validate", status=202)
+            shown = {d["domain"]: d for d in self.owner.get(path).json}[domain]
+            self.assertEqual(shown["validated"], wanted, domain)
+
     def test_large_accounts_are_listed_before_the_database_knows_them(self):
         """PostgreSQL has no statistics yet, as after a restore."""
         everybody = self.all_group()["id"]
@@ -95,3 +119,28 @@ class Limits(Case):
         groups = self.owner.raw("GET", "/api/groups")
         self.assertEqual(groups.status, 200, groups.body[:300])
         self.assertEqual(sum(len(group["peers"]) for group in groups.json), 6 * 5_000)
+
+
+class WholeAccount(Case):
+    """After Limits, whose account it takes away."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = limited()
+        cls.db = cls.site.database
+        cls.anonymous = Client(cls.site.port, description())
+        cls.owner = cls.jwt_client("owner-1", email="olga@example.org", name="Olga Owner")
+        cls.account = cls.owner.get("/api/accounts").json[0]["id"]
+
+    def test_39_the_owner_deletes_everything(self):
+        tokens = ["Token " + self.insert_token("owner-1") for _ in self.site.servers]
+        for token in tokens:
+            self.anonymous.as_(token).get("/api/groups")
+        answer = self.owner.delete("/api/accounts/" + self.account)
+        self.assertEqual(answer.json, {})
+        for server, token in zip(self.site.servers, tokens):
+            self.anonymous.at(server.port).as_(token).get("/api/groups", status=401,
+                                                          message="token invalid")
+        left = self.db.run("SELECT (SELECT COUNT(*) FROM accounts) + (SELECT COUNT(*) FROM users) "
+                           "+ (SELECT COUNT(*) FROM peers) + (SELECT COUNT(*) FROM policies)")
+        self.assertEqual(left, "0")

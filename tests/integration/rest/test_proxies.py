@@ -9,17 +9,6 @@ BASE = "/api/reverse-proxies"
 
 
 class Proxies(Case):
-    def connect(self, account=True, **more):
-        """A cluster with one proxy that was just heard of."""
-        address = name("proxy") + ".example.net"
-        now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-        row = {"id": secrets.token_hex(10), "cluster_address": address, "status": "connected",
-               "last_seen": now, **({"account_id": self.account} if account else {}), **more}
-        text = lambda v: str(v) if not isinstance(v, str) else f"'{v}'"
-        self.db.run(f"INSERT INTO proxies ({', '.join(row)}) VALUES "
-                    f"({', '.join(text(v) for v in row.values())})")
-        return address
-
     def body(self, domain, **more):
         if not hasattr(self, "machine"):
             self.machine = self.peer()
@@ -28,9 +17,9 @@ class Proxies(Case):
                              "port": 8080, "enabled": True}], **more}
 
     def test_clusters(self):
-        own = self.connect(supports_custom_ports=True)
+        own = self.cluster(supports_custom_ports=True)
         ago = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() - 600))
-        shared = self.connect(account=False, last_seen=ago)
+        shared = self.cluster(account=False, last_seen=ago)
         found = {c["address"]: c for c in self.owner.get(BASE + "/clusters").json}
         self.assertEqual((found[own]["type"], found[own]["online"],
                           found[own]["connected_proxies"], found[own]["supports_custom_ports"]),
@@ -71,7 +60,7 @@ class Proxies(Case):
 
     def test_domains(self):
         path = BASE + "/domains"
-        cluster = self.connect(private=True)
+        cluster = self.cluster(private=True)
         domain = name("d") + ".example.org"
         self.owner.post(path, {"domain": domain, "target_cluster": "no.example.net"}, status=422,
                         message="not available")
@@ -93,7 +82,7 @@ class Proxies(Case):
 
     def test_a_service_and_its_secrets(self):
         path = BASE + "/services"
-        cluster = self.connect()
+        cluster = self.cluster()
         domain = name("app") + "." + cluster
         auth = {"password_auth": {"enabled": True, "password": "open sesame"},
                 "header_auths": [{"enabled": True, "header": "X-Key", "value": "topsecret"}]}
@@ -136,7 +125,7 @@ class Proxies(Case):
 
     def test_what_a_service_may_not_be(self):
         path = BASE + "/services"
-        cluster = self.connect()
+        cluster = self.cluster()
         domain = name("bad") + "." + cluster
 
         def refused(message, status=422, **more):
@@ -172,7 +161,7 @@ class Proxies(Case):
 
     def test_domains_and_ports_belong_to_one_service(self):
         path = BASE + "/services"
-        plain, ports = self.connect(), self.connect(supports_custom_ports=True)
+        plain, ports = self.cluster(), self.cluster(supports_custom_ports=True)
         first = self.owner.post(path, self.body("a." + plain)).json
         self.owner.post(path, self.body("a." + plain), status=409, message="domain already taken")
         self.owner.post(path, self.body("b." + plain, mode="tcp", listen_port=5000), status=422,

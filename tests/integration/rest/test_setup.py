@@ -1,5 +1,6 @@
 """contract/rest-api.md §11, cases 21 to 31, 42, 48, 81: what needs a deployment of its own."""
 
+import datetime
 import os
 import threading
 import unittest
@@ -10,11 +11,12 @@ from servers import Deployment
 from tokens import new_token
 
 PASSWORD = "Secret-Password-1"
+RETURN = "http://dash.test/nb-auth"
 
 
 def embedded_settings():
     return {"EmbeddedIdP": {
-        "Enabled": True, "Issuer": "http://127.0.0.1:1/oauth2",
+        "Enabled": True, "Issuer": "http://127.0.0.1:1/oauth2", "DashboardRedirectURIs": [RETURN],
         "Storage": {"Type": "sqlite3" if engine() == "sqlite" else "postgres"}}}
 
 
@@ -25,6 +27,14 @@ def embedded():
             engine(), os.environ["NB_BINARY_DIR"], embedded_settings(),
             {"NB_SETUP_PAT_ENABLED": "true"})
     return shared["embedded"]
+
+
+def setup_token():
+    """The owner's; the tests of set-up have made him, unless they were not asked for."""
+    if "setup_token" not in shared:
+        Setup.setUpClass()
+        Setup("test_23_25_one_of_many_wins").debug()
+    return shared["setup_token"]
 
 
 class Setup(unittest.TestCase):
@@ -115,6 +125,8 @@ class Setup(unittest.TestCase):
         listed = [i for i in self.owner().get("/api/users/invites").json if i["id"] == made["id"]]
         self.assertNotIn("invite_token", listed[0])
         self.assertFalse(listed[0]["expired"])
+        seconds = lambda text: datetime.datetime.fromisoformat(text[:19]).timestamp()
+        self.assertEqual(seconds(made["expires_at"]) - seconds(made["created_at"]), 72 * 3600)
         shared["invite"] = made
 
     def test_27_what_an_invite_says(self):
@@ -127,6 +139,19 @@ class Setup(unittest.TestCase):
         self.anonymous.get("/api/users/invites/" + new_token("nbi_"), status=404,
                            message="user invite not found")
         self.anonymous.delete("/api/users/invites/" + token, status=401)
+
+    def test_27_an_invite_that_has_expired(self):
+        made = self.invite().json
+        self.site.database.run("UPDATE user_invites SET expires_at = '2026-01-01 00:00:00' "
+                               f"WHERE id = '{made['id']}'")
+        port = self.site.servers[-1].port
+        shown = self.anonymous.at(port, "127.0.0.61").get(
+            "/api/users/invites/" + made["invite_token"]).json
+        self.assertFalse(shown["valid"])
+        refused = self.accept(port, "127.0.0.62", made["invite_token"], PASSWORD)
+        self.assertIn(refused.status, (404, 422), refused.body)
+        self.assertTrue([i for i in self.owner().get("/api/users/invites").json
+                         if i["id"] == made["id"]][0]["expired"])
 
     def accept(self, port, address, token, password):
         """Straight at one instance and from an address of its own: the balancer has few tries."""

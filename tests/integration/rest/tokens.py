@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import urllib.parse
 import zlib
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -53,10 +54,20 @@ class Provider:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                body = json.dumps(outer.jwks).encode()
-                self.send_response(200)
+                self.reply(*outer.get(self.path))
+
+            def do_POST(self):
+                size = int(self.headers.get("Content-Length", 0))
+                form = urllib.parse.parse_qs(self.rfile.read(size).decode())
+                self.reply(*outer.post(self.path, {k: v[0] for k, v in form.items()},
+                                       self.headers.get("Authorization", "")))
+
+            def reply(self, status, headers, content):
+                body = json.dumps(content).encode()
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
-                self.send_header("Cache-Control", "max-age=3600")
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -66,6 +77,12 @@ class Provider:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.issuer = f"http://127.0.0.1:{self.server.server_port}"
+
+    def get(self, path):
+        return 200, {"Cache-Control": "max-age=3600"}, self.jwks
+
+    def post(self, path, form, authorization):
+        return 404, {}, {}
 
     def settings(self):
         return {"AuthIssuer": self.issuer, "AuthAudience": "nb-test",
