@@ -82,13 +82,32 @@ Result<Listed> read_events(sql::Session& session, const AccountId& account, std:
   return out;
 }
 
-Result<People> read_archive(sql::Session& session, const FieldCodec& codec) {
-  NB_LET(const sql::Rows rows, session.query("SELECT id, name, email FROM deleted_users"));
+/// Names in the archive of deleted users. Source: contract/signal-relay-ops.md §6.8.
+struct Archive {
+  const FieldCodec& codec;
+  const crypto::FieldCipher* cipher;  // null: no key
+
+  /// `unknown` where nothing opens the value; the first servers sealed in a form of their own.
+  [[nodiscard]] std::string open(std::string_view stored, crypto::FieldPlace place, bool legacy,
+                                 const char* unknown) const {
+    if (stored.empty()) return {};
+    if (legacy && cipher != nullptr)
+      if (auto plain = cipher->open_legacy_cbc(stored)) return *std::move(plain);
+    std::string plain = codec.open_or_plain(stored, place);
+    return plain.empty() ? unknown : plain;
+  }
+};
+
+Result<People> read_archive(sql::Session& session, const Archive& archive) {
+  NB_LET(const sql::Rows rows,
+         session.query("SELECT id, name, email, enc_algo FROM deleted_users"));
   People out;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::string id = rows[i].string(0);
-    out[id] = {codec.open_or_plain(rows[i].text(1), {"deleted_users", "name", id}),
-               codec.open_or_plain(rows[i].text(2), {"deleted_users", "email", id}),
+    const bool legacy = rows[i].text(3) != "GCM";
+    out[id] = {archive.open(rows[i].text(1), {"deleted_users", "name", id}, legacy, "unknown"),
+               archive.open(rows[i].text(2), {"deleted_users", "email", id}, legacy,
+                            "unknown@unknown.com"),
                {}};
   }
   return out;
@@ -145,10 +164,10 @@ Task<std::vector<ListedEvent>> EventReader::list(Instant deadline, AccountId acc
   using Read = std::pair<Listed, People>;
   const FieldCodec codec = codec_;
   std::function<Result<Read>(sql::Session&)> from_events =
-      [account, limit, codec](sql::Session& session) -> Result<Read> {
+      [account, limit, codec, cipher = cipher_](sql::Session& session) -> Result<Read> {
     Read out;
     NB_LET(out.first, read_events(session, account, limit));
-    NB_LET(out.second, read_archive(session, codec));
+    NB_LET(out.second, read_archive(session, {codec, cipher}));
     return out;
   };
   const sql::RunOptions options{

@@ -36,7 +36,7 @@ class EventReader {
   /// `cipher` may be null, as for the store.
   EventReader(sql::Database& main, sql::Database& events, const crypto::FieldCipher* cipher,
               crypto::RandomSource& random)
-      : main_(main), events_(events), codec_(cipher, random) {}
+      : main_(main), events_(events), cipher_(cipher), codec_(cipher, random) {}
 
   /// Events that are still in the outbox are not among them yet.
   Task<std::vector<ListedEvent>> list(Instant deadline, AccountId account,
@@ -45,6 +45,7 @@ class EventReader {
  private:
   sql::Database& main_;
   sql::Database& events_;
+  const crypto::FieldCipher* const cipher_;
   const FieldCodec codec_;
 };
 

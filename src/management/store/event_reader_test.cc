@@ -79,6 +79,34 @@ TEST_P(EventReaderTest, ADeletedUserKeepsItsName) {
   EXPECT_EQ((*rows)[0].integer(0), 0);
 }
 
+TEST_P(EventReaderTest, NamesOfUsersDeletedLongAgoOpenOrSayThatTheyDoNot) {
+  const auto written =
+      events_database_->run_blocking<void>(soon(), {}, [&](sql::Session& session) -> Result<> {
+        // AES-CBC as the first servers sealed, our key; sealed with a key that nobody has.
+        NB_TRY(session.exec(
+            "INSERT INTO deleted_users (id, name, email, enc_algo) VALUES ('lena', "
+            "'xZ86SEwG5O0/Eq+XjzdOWg==', '7DB3A80y3cpq+d00UvBUjajiNJDQB40d4ExjOJqdMHA=', '')"));
+        NB_TRY(
+            session.exec("INSERT INTO deleted_users (id, name, email, enc_algo) VALUES ('lost', "
+                         "'AAAAAAAAAAAAAAAAb/zX8NaATNYPvwTovEefveayylOB', "
+                         "'AAAAAAAAAAAAAAAAb/zX8NaATNYPvwTovEefveayylOB', 'GCM')"));
+        for (const char* who : {"lost", "lena"})
+          NB_TRY(
+              session.exec("INSERT INTO events (timestamp, activity, initiator_id, target_id, "
+                           "account_id, meta) VALUES ('2030-01-01 00:00:00+00:00', 16, $1, 't', "
+                           "$2, '{}')",
+                           {who, account.id.value()}));
+        return {};
+      });
+  ASSERT_TRUE(written) << written.error().text;
+  const auto events = listed();
+  ASSERT_GE(events.size(), 2U);
+  EXPECT_EQ(events[0].initiator_name, "Lena Legacy");
+  EXPECT_EQ(events[0].initiator_email, "lena@example.org");
+  EXPECT_EQ(events[1].initiator_name, "unknown");
+  EXPECT_EQ(events[1].initiator_email, "unknown@unknown.com");
+}
+
 TEST_P(EventReaderTest, WhatOldServersWroteIsPrinted) {
   const auto written =
       events_database_->run_blocking<void>(soon(), {}, [&](sql::Session& session) -> Result<> {
