@@ -268,6 +268,80 @@ TEST_P(AuthorityTest, GroupsOfTheTokenBecomeAutoGroupsAndMoveThePeers) {
   EXPECT_EQ((*snapshot)->users.begin()->auto_groups.size(), 1U);
 }
 
+/// The same moment for everybody.
+template <class Work>
+void at_once(int count, Work work) {
+  std::atomic<int> ready{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < count; ++i)
+    threads.emplace_back([&, i] {
+      ++ready;
+      while (ready < count) std::this_thread::yield();
+      work(i);
+    });
+  for (auto& thread : threads) thread.join();
+}
+
+TEST_P(AuthorityTest, ColleaguesWhoComeFirstTogetherFoundOneAccount) {  // scenario 74
+  a_.reset();
+  b_.reset();
+  start(options(false));
+  const std::string claims =
+      R"(,"nb/wt_account_domain":"example.org","nb/wt_account_domain_category":"private")";
+  at_once(6, [&](int i) {
+    const auto caller = login("colleague-" + std::to_string(i), claims, i);
+    EXPECT_TRUE(caller) << caller.error().text;
+  });
+  EXPECT_EQ(value("SELECT COUNT(*) FROM accounts"), "1");
+  EXPECT_EQ(value("SELECT COUNT(*) FROM users WHERE role = 'owner'"), "1");
+}
+
+TEST_P(AuthorityTest, ANewGroupOfManyTokensIsMadeOnce) {  // scenario 75
+  ASSERT_TRUE(login("owner"));
+  a_->instance.sql(
+      "UPDATE accounts SET settings_jwt_groups_enabled = TRUE, settings_jwt_groups_claim_name = "
+      "'groups'");
+  at_once(6, [&](int i) {
+    const auto caller = login("user-" + std::to_string(i), R"(,"groups":["staff"])", i);
+    EXPECT_TRUE(caller) << caller.error().text;
+  });
+  EXPECT_EQ(value("SELECT COUNT(*) FROM groups WHERE name = 'staff' AND issued = 'jwt'"), "1");
+  const std::string id = value("SELECT id FROM groups WHERE name = 'staff'");
+  EXPECT_EQ(value("SELECT COUNT(*) FROM users WHERE auto_groups = '[\"" + id + "\"]'"), "6");
+}
+
+TEST_P(AuthorityTest, GroupsOfTheTokenGiveAndTakeIpv6Addresses) {  // contract/network-map.md §6.4
+  ASSERT_TRUE(login("owner"));
+  a_->instance.sql(
+      "UPDATE accounts SET settings_jwt_groups_enabled = TRUE, settings_jwt_groups_claim_name = "
+      "'groups', settings_ipv6_enabled_groups = '[\"g-six\"]'");
+  a_->instance.sql(
+      "INSERT INTO groups (id, account_id, public_id, name, issued, resources, "
+      "integration_ref_id, integration_ref_integration_type) SELECT 'g-six', id, 'p', 'six', "
+      "'jwt', '[]', 0, '' FROM accounts");
+  Registration machine;
+  machine.key = fresh_peer_key();
+  machine.user = UserId("owner");
+  machine.name = machine.meta.hostname = "laptop";
+  const auto joined = get(a_->instance.store->register_peer(soon(), machine));
+  ASSERT_TRUE(joined) << joined.error().text;
+  const auto stored = [&] {
+    return get(b_ ? b_->instance.store->snapshot(soon(), joined->peer.account_id)
+                  : a_->instance.store->snapshot(soon(), joined->peer.account_id));
+  };
+  EXPECT_FALSE((*stored())->peer(joined->peer.id)->ipv6.is_set());
+  ASSERT_TRUE(login("owner", R"(,"groups":["six"])"));
+  const auto with = *stored();
+  EXPECT_TRUE(with->account.network.net_v6.contains(with->peer(joined->peer.id)->ipv6));
+  ASSERT_TRUE(login("owner", R"(,"groups":["other"])"));
+  EXPECT_FALSE((*stored())->peer(joined->peer.id)->ipv6.is_set());
+  // Those who follow the change log see it, too.
+  const auto delta =
+      get(a_->instance.store->changes(soon(), joined->peer.account_id, with->account.serial));
+  ASSERT_TRUE(delta && *delta);
+  EXPECT_FALSE(applied(*with, **delta)->peer(joined->peer.id)->ipv6.is_set());
+}
+
 TEST_P(AuthorityTest, AnAllowListKeepsOthersOut) {
   ASSERT_TRUE(login("owner"));
   a_->instance.sql(

@@ -1,6 +1,7 @@
 #include "management/store/work_identity.h"
 
 #include "management/store/change_log.h"
+#include "management/store/ipv6_change.h"
 
 namespace nb::management::work {
 namespace {
@@ -151,8 +152,28 @@ GroupPlan plan_groups(const std::vector<GroupId>& current, const std::vector<Nam
   return plan;
 }
 
-Result<> move_peers(Session& session, const AccountId& account, const UserId& user,
-                    const GroupPlan& plan) {
+/// Addresses that come and go with a group.
+Result<> move_ipv6(Session& session, const Context& context, const KnownUser& known,
+                   const GroupPlan& plan, Changes& changes) {
+  const auto& enabled = known.account.settings.ipv6_enabled_groups;
+  const auto concerned = [&](const GroupId& id) {
+    return std::find(enabled.begin(), enabled.end(), id) != enabled.end();
+  };
+  if (std::none_of(plan.add.begin(), plan.add.end(), concerned) &&
+      std::none_of(plan.drop.begin(), plan.drop.end(), concerned))
+    return {};
+  NB_LET(const sql::Rows rows,
+         session.query("SELECT id FROM peers WHERE user_id = $1 AND account_id = $2 ORDER BY id",
+                       {known.user.id.value(), known.account.id.value()}));
+  std::vector<PeerId> peers;
+  for (std::size_t i = 0; i < rows.size(); ++i) peers.emplace_back(rows[i].string(0));
+  return reconcile_ipv6(session, context, &peers, {known.account.network.net_v6, enabled}, changes);
+}
+
+Result<> move_peers(Session& session, const Context& context, const KnownUser& known,
+                    const GroupPlan& plan, Changes& changes) {
+  const AccountId& account = known.account.id;
+  const UserId& user = known.user.id;
   for (const GroupId& id : plan.add)
     NB_TRY(session.exec(
         "INSERT INTO group_peers (account_id, group_id, peer_id) SELECT $1, $2, p.id FROM peers p "
@@ -163,7 +184,7 @@ Result<> move_peers(Session& session, const AccountId& account, const UserId& us
         "DELETE FROM group_peers WHERE group_id = $1 AND peer_id IN (SELECT id FROM peers WHERE "
         "user_id = $2 AND account_id = $3)",
         {id.value(), user.value(), account.value()}));
-  return {};
+  return move_ipv6(session, context, known, plan, changes);
 }
 
 Result<> group_event(Session& session, const Context& context, const KnownUser& known,
@@ -268,7 +289,7 @@ Result<GroupSync> sync_token_groups(Session& session, const Context& context, co
   Changes changes(account);
   changes.touched(user).touched_all(plan.add).touched_all(plan.drop);
   if (known.account.settings.groups_propagation_enabled)
-    NB_TRY(move_peers(session, account, user, plan));
+    NB_TRY(move_peers(session, context, known, plan, changes));
   NB_LET(out.serial, bump_serial(session, context, changes));
   return out;
 }
