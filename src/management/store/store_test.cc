@@ -163,6 +163,13 @@ TEST_P(StoreTest, RegistrationRefusesWithTheTextsOfTheContract) {
                "couldn't add peer: setup key doesn't allow extra DNS labels");
   const Registration twice = registration(key);
   ASSERT_TRUE(get(store().register_peer(soon(), twice)));
+  const SetupKey labelled = make_key({.allow_extra_dns_labels = true});
+  labels = registration(labelled, "other");
+  labels.extra_dns_labels = {"API", "Box"};  // what the first one is called
+  EXPECT_FAILS(get(store().register_peer(soon(), labels)), Code::kFailedPrecondition,
+               "extra DNS label 'box' is the name of another peer");
+  labels.extra_dns_labels = {"not a label"};
+  EXPECT_FAILS(get(store().register_peer(soon(), labels)), Code::kInvalidArgument, "not a label");
   EXPECT_FAILS(get(store().register_peer(soon(), twice)), Code::kFailedPrecondition,
                "peer has been already registered");
   make_user("pending", "TRUE, TRUE");
@@ -424,6 +431,18 @@ TEST_P(StoreTest, APeerThatIsARouterIsNotDeleted) {
       account_.id.value() + "', '', '" + peer.peer.id.value() + "')");
   EXPECT_FAILS(get(store().delete_peer(soon(), peer.peer.key, "")), Code::kFailedPrecondition,
                "peer is linked to a network router: nr");
+}
+
+TEST_P(StoreTest, APeerThatAServiceLeadsToIsNotDeleted) {  // contract/management-grpc.md §5.8
+  const Registered peer = add_peer(make_key());
+  const std::string account = account_.id.value();
+  const std::string id = peer.peer.id.value();
+  instance_.sql("INSERT INTO services (id, account_id, name) VALUES ('svc', '" + account +
+                "', 'web')");
+  instance_.sql("INSERT INTO targets (account_id, service_id, target_id, target_type) VALUES ('" +
+                account + "', 'svc', '" + id + "', 'peer')");
+  EXPECT_FAILS(get(store().delete_peer(soon(), peer.peer.key, "")), Code::kFailedPrecondition,
+               "peer " + id + " is in use by proxy svc");
 }
 
 TEST_P(StoreTest, SerialsOfManyAccountsComeInOneAnswer) {

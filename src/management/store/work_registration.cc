@@ -1,4 +1,5 @@
 // First registration of a machine. Source: contract/management-grpc.md §5.2.1, network-map.md §4.
+#include "base/text.h"
 #include "management/store/change_log.h"
 #include "management/store/idna.h"
 #include "management/store/range_change.h"
@@ -188,8 +189,10 @@ Result<> check_labels_free(Session& session, const Sponsor& sponsor, const Regis
   const std::string text =
       fmt::format("SELECT dns_label FROM peers WHERE account_id = $1 AND dns_label IN {} LIMIT 1",
                   json_list(session, 2));
-  NB_LET(const sql::Rows rows, session.query(text, {sponsor.account.value(),
-                                                    columns::strings(request.extra_dns_labels)}));
+  std::vector<std::string> labels;  // names of peers are lower case
+  for (const std::string& label : request.extra_dns_labels) labels.push_back(lower(label));
+  NB_LET(const sql::Rows rows,
+         session.query(text, {sponsor.account.value(), columns::strings(labels)}));
   if (rows.empty()) return {};
   return fail(Code::kFailedPrecondition, "extra DNS label '{}' is the name of another peer",
               rows[0].text(0));

@@ -162,6 +162,45 @@ TEST_P(EditTest, AGroupInUseIsNotDeletedAndSaysWhy) {
   must(SaveZone{
       .draft = {.name = "Z", .domain = "corp.example", .distribution_groups = {in_zone.id}}});
   EXPECT_EQ(refused(in_zone), "group has been linked to zone: Z");
+
+  const Group with_ipv6 = group("with IPv6");
+  SettingsDraft draft;
+  draft.values = account.settings;
+  draft.ipv6_enabled_groups = {{with_ipv6.id}};
+  must(UpdateSettings{draft});
+  EXPECT_EQ(refused(with_ipv6), "group has been linked to settings: IPv6 enabled groups");
+}
+
+TEST_P(EditTest, ADeletedGroupLeavesWhereItOnlyGivesRights) {  // contract/network-map.md §1.7
+  const Group admins = group("admins");
+  const Group clients = group("clients");
+  const Group servers = group("servers");
+  PolicyRuleDraft rule;
+  rule.name = "ssh";
+  rule.enabled = true;
+  rule.action = "accept";
+  rule.protocol = "netbird-ssh";
+  rule.ports = {"22"};
+  rule.sources = {{clients.id}};
+  rule.destinations = {{servers.id}};
+  rule.authorized_groups = {{clients.id, {}}, {admins.id, {"root"}}};
+  const Policy ssh = must(SavePolicy{.draft = {.name = "ssh", .enabled = true, .rules = {rule}}});
+  SettingsDraft draft;
+  draft.values = account.settings;
+  draft.values.peer_expose_enabled = true;
+  draft.values.peer_expose_groups = {admins.id, servers.id};
+  must(UpdateSettings{draft});
+  const auto before = snapshot();
+  must(DeleteGroup{admins.id});
+  const auto delta = get(instance.store->changes(soon(), account.id, before->account.serial));
+  ASSERT_TRUE(delta && *delta);
+  for (const AccountSnapshotPtr& now : {snapshot(), applied(*before, **delta)}) {
+    EXPECT_EQ(now->account.settings.peer_expose_groups, std::vector<GroupId>{servers.id});
+    const auto& rules = now->policies.find(ssh.id)->rules;
+    ASSERT_EQ(rules.size(), 1U);
+    EXPECT_EQ(rules[0].authorized_groups.size(), 1U);
+    EXPECT_TRUE(rules[0].authorized_groups.contains(clients.id));
+  }
 }
 
 TEST_P(EditTest, LeavingTheLastGroupWithIpv6TakesTheAddress) {
@@ -353,6 +392,17 @@ TEST_P(EditTest, RoutersAndResourcesBelongToTheirNetwork) {
       run(SaveResource{.network = one.id,
                        .draft = {.name = "n", .address = "10.0.0.1", .groups = {GroupId("g")}}}),
       Code::kNotFound, "group: g not found");
+}
+
+TEST_P(EditTest, AResourceThatAServiceLeadsToStays) {
+  const Network network = must(SaveNetwork{.name = "office"});
+  const NetworkResource printer = resource(network, "printer");
+  instance.sql("INSERT INTO services (id, account_id, name) VALUES ('svc', '" + account.id.value() +
+               "', 'web')");
+  instance.sql("INSERT INTO targets (account_id, service_id, target_id, target_type) VALUES ('" +
+               account.id.value() + "', 'svc', '" + printer.id.value() + "', 'host')");
+  EXPECT_REFUSED(run(DeleteResource{network.id, printer.id}), Code::kFailedPrecondition,
+                 "resource " + printer.id.value() + " is in use by proxy svc");
 }
 
 TEST_P(EditTest, AResourceMovesBetweenGroups) {
