@@ -1,6 +1,7 @@
 #include "management/rest/handlers.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace nb::management::rest {
 namespace {
@@ -81,6 +82,12 @@ Task<Reply> list(const Services& services, Call call) {
   });
 }
 
+/// Of members that are shown and cannot be changed here: their type counts all the same.
+void expect_flags(const JsonObject& body, std::initializer_list<std::string_view> names) {
+  bool flag = false;
+  for (const std::string_view name : names) body.read(name, flag);
+}
+
 void decode_settings(const JsonObject& body, SettingsDraft& draft) {
   AccountSettings& out = draft.values;
   const auto duration = [&](std::string_view name) {
@@ -107,6 +114,7 @@ void decode_settings(const JsonObject& body, SettingsDraft& draft) {
   out.lazy_connection_enabled = body.flag("lazy_connection_enabled");
   out.auto_update_version = body.text("auto_update_version");
   out.agent_network_only = body.flag("agent_network_only");
+  expect_flags(body, {"embedded_idp_enabled", "local_auth_disabled"});
   body.read("auto_update_always", draft.auto_update_always);
   body.read("metrics_push_enabled", draft.metrics_push_enabled);
   body.read("local_mfa_enabled", draft.local_mfa_enabled);
@@ -120,6 +128,10 @@ void decode_settings(const JsonObject& body, SettingsDraft& draft) {
     draft.has_extra = true;
     out.extra_peer_approval_enabled = extra->flag("peer_approval_enabled");
     out.extra_user_approval_required = extra->flag("user_approval_required");
+    expect_flags(*extra,
+                 {"network_traffic_logs_enabled", "network_traffic_packet_counter_enabled"});
+    std::vector<std::string> groups;
+    extra->read("network_traffic_logs_groups", groups);
   }
 }
 

@@ -48,6 +48,23 @@ net::HttpResponse error_response(int status, std::string_view message) {
   return net::HttpResponse::json(status, std::move(json).take() + "\n");
 }
 
+namespace {
+
+constexpr std::size_t kMessageBytesMax = 1'000;
+
+/// Errors name what is wrong; a client that sent a megabyte there knows it already.
+std::string shortened(const std::string& text) {
+  if (text.size() <= kMessageBytesMax) return text;
+  std::size_t end = kMessageBytesMax;
+  const auto inside = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;
+  };
+  while (end > 0 && inside(end)) --end;
+  return text.substr(0, end) + "...";
+}
+
+}  // namespace
+
 net::HttpResponse error_response(const Error& error) {
   const int status = http_status(error.code);
   switch (status) {
@@ -56,9 +73,9 @@ net::HttpResponse error_response(const Error& error) {
     case 503:
       return error_response(503, "service temporarily unavailable, please try again");
     case 400:
-      return error_response(400, error.text);
+      return error_response(400, shortened(error.text));
     default:
-      return error_response(status, lower(error.text));
+      return error_response(status, lower(shortened(error.text)));
   }
 }
 

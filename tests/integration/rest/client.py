@@ -26,6 +26,7 @@ class Description:
     def __init__(self, file):
         with open(file) as text:
             document = yaml.safe_load(text)
+        self.document = document
         self.components = closed(document["components"])
         self.paths = []
         for path, item in document["paths"].items():

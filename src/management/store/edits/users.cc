@@ -15,6 +15,7 @@
 namespace nb::management::work {
 namespace {
 
+constexpr std::size_t kMailBytesMax = 254;
 constexpr std::string_view kEmailTaken = "can't invite a user with an existing NetBird account";
 
 Result<std::string> role_of(const std::string& text, bool service_user) {
@@ -165,6 +166,9 @@ Result<std::string> check_new_human(AccountEdit& edit, const NewHuman& human,
                                     std::string_view email_taken) {
   if (human.name.empty()) return fail(Code::kInvalidArgument, "name can't be empty");
   if (human.email.empty()) return fail(Code::kInvalidArgument, "email can't be empty");
+  // RFC 5321 §4.5.3.1.3; and an index of PostgreSQL takes no more than 2,704 bytes.
+  if (human.email.size() > kMailBytesMax)
+    return fail(Code::kInvalidArgument, "email is longer than {} bytes", kMailBytesMax);
   NB_LET(std::string role, role_of(human.role, false));
   // Mails are sealed in the database: compared here.
   NB_LET(const std::vector<User> users, edit.get_all<User>());
