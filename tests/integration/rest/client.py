@@ -118,9 +118,21 @@ class Client:
         if status != 304:
             self.description.check(method, path.split("?")[0], status, answer.body)
         assert answer.header("X-Request-Id"), "no X-Request-Id"
+        if status >= 400:
+            self.check_refusal(answer)
         if message is not None:
             assert message in answer.message, f"{message!r} not in {answer.message!r}"
         return answer
+
+    @staticmethod
+    def check_refusal(answer):
+        """Words that dashboard and Terraform act on (contract/rest-api.md §3.2)."""
+        text = answer.message
+        assert answer.json["code"] == answer.status, answer.json
+        if answer.status == 404:
+            assert "not found" in text, text
+        if answer.status == 403 and ("blocked" in text or "pending" in text):
+            assert "user is blocked" in text or "user is pending approval" in text, text
 
     def get(self, path, **more):
         return self.call("GET", path, **more)
