@@ -1,17 +1,17 @@
 #include "base/log_sinks.h"
 
+#include "base/log_file.h"
+#include "base/log_keys.h"
+
 #include <spdlog/details/log_msg.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <exception>
+#include <utility>
 
 namespace nb {
 
@@ -35,80 +35,115 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
   }
 }
 
-/// Somebody else rotates (contract/signal-relay-ops.md §6.6).
-bool logrotate_knows_us() {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/etc/logrotate.d", error)) {
-    std::ifstream file(entry.path());
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    if (text.find("netbird") != std::string::npos) return true;
-  }
-  return false;
-}
-
-/// One line per record, each flushed: what was said before a crash is on disk.
-class SpdlogSink final : public LogSink {
+/// One line per record, each handed to the system: what was said before a crash is not lost.
+class LineSink : public LogSink {
  public:
-  SpdlogSink(SinkPtr target, LogLevel level, bool json, bool timestamps)
-      : target_(std::move(target)), level_(level), json_(json), timestamps_(timestamps) {
-    target_->set_pattern("%v");
-    target_->set_level(spdlog::level::trace);
-  }
+  LineSink(LogLevel level, bool json, std::shared_ptr<const Clock> clock)
+      : level_(level), json_(json), clock_(std::move(clock)) {}
 
   void write(LogLevel level, std::string_view sentence, std::span<const LogField> context,
              std::span<const LogField> fields, const std::source_location& where) override {
     using namespace std::chrono;
-    const auto now = duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-    const std::string time = timestamps_ ? log_timestamp(now) : std::string();
-    const std::string line = json_ ? format_log_json(level, sentence, context, fields, where, time)
-                                   : format_log_text(level, sentence, context, fields, where, time);
-    try {
-      target_->log(spdlog::details::log_msg("", to_spdlog(level), line));
-      target_->flush();
-    } catch (const std::exception&) {  // a full disk must not stop the server
-      lost_.fetch_add(1, std::memory_order_relaxed);
-    }
+    const auto now = floor<milliseconds>(clock_->wall()).time_since_epoch().count();
+    const std::string time = wants_time() ? log_timestamp(now) : std::string();
+    put(level, json_ ? format_log_json(level, sentence, context, fields, where, time)
+                     : format_log_text(level, sentence, context, fields, where, time));
   }
   [[nodiscard]] LogLevel level() const override { return level_.load(std::memory_order_relaxed); }
   void set_level(LogLevel level) override { level_.store(level, std::memory_order_relaxed); }
+
+ private:
+  [[nodiscard]] virtual bool wants_time() const { return true; }
+  /// What cannot be written is dropped: a full disk must not stop the server.
+  virtual void put(LogLevel level, std::string line) = 0;
+
+  std::atomic<LogLevel> level_;
+  const bool json_;
+  const std::shared_ptr<const Clock> clock_;
+};
+
+class FileSink final : public LineSink {
+ public:
+  FileSink(std::unique_ptr<LogFile> file, LogLevel level, bool json,
+           std::shared_ptr<const Clock> clock)
+      : LineSink(level, json, std::move(clock)), file_(std::move(file)) {}
+
+ private:
+  void put(LogLevel /*level*/, std::string line) override {
+    line += '\n';
+    file_->write(line);
+  }
+  const std::unique_ptr<LogFile> file_;
+};
+
+/// Console and syslog.
+class SpdlogSink final : public LineSink {
+ public:
+  SpdlogSink(SinkPtr target, bool timed, LogLevel level, bool json,
+             std::shared_ptr<const Clock> clock)
+      : LineSink(level, json, std::move(clock)), target_(std::move(target)), timed_(timed) {
+    target_->set_pattern("%v");
+    target_->set_level(spdlog::level::trace);
+  }
   void flush() override {
     try {
       target_->flush();
     } catch (const std::exception&) {
-      lost_.fetch_add(1, std::memory_order_relaxed);
+      return;
     }
   }
 
  private:
-  SinkPtr target_;
-  std::atomic<LogLevel> level_;
-  std::atomic<std::uint64_t> lost_{0};
-  bool json_;
-  bool timestamps_;
+  [[nodiscard]] bool wants_time() const override { return timed_; }
+  void put(LogLevel level, std::string line) override {
+    try {
+      target_->log(spdlog::details::log_msg("", to_spdlog(level), line));
+      target_->flush();
+    } catch (const std::exception&) {
+      return;
+    }
+  }
+  const SinkPtr target_;
+  const bool timed_;
 };
 
-SinkPtr open_target(const LogConfig& config, const std::string& ident) {
-  if (config.file == "console") return std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  if (config.file == "syslog") {
-    return std::make_shared<spdlog::sinks::syslog_sink_mt>(ident, LOG_PID, LOG_DAEMON, false);
+Result<std::shared_ptr<LogSink>> file_sink(const LogConfig& config, LogLevel level,
+                                           std::shared_ptr<const Clock> clock) {
+  const auto conflict = config.disable_rotation ? std::nullopt : logrotate_conflict();
+  const bool rotated = !config.disable_rotation && !conflict;
+  auto file = LogFile::open({.path = config.file,
+                             .bytes_max = rotated ? std::uint64_t{config.max_size_mb} << 20U : 0,
+                             .keeping = {config.backups, std::chrono::days(config.max_age_days)}},
+                            clock);
+  if (!file) return fail(Code::kUnavailable, "log file {}: {}", config.file, file.error().text);
+  auto sink = std::make_shared<FileSink>(std::move(*file), level, config.format == "json", clock);
+  if (conflict) {
+    Logger(sink).warn("log rotation is left to logrotate, whose configuration names netbird",
+                      {log::f(log::kPath, conflict->string())});
   }
-  if (config.disable_rotation || logrotate_knows_us()) {
-    return std::make_shared<spdlog::sinks::basic_file_sink_mt>(config.file);
-  }
-  return std::make_shared<spdlog::sinks::rotating_file_sink_mt>(
-      config.file, std::size_t{config.max_size_mb} << 20U, config.backups);
+  return sink;
 }
 }  // namespace
 
-Result<std::shared_ptr<LogSink>> make_log_sink(const LogConfig& config, const std::string& ident) {
+Result<std::shared_ptr<LogSink>> make_log_sink(const LogConfig& config, const std::string& ident,
+                                               std::shared_ptr<const Clock> clock) {
   const auto level = parse_log_level(config.level);
   if (!level) return fail(Code::kInvalidArgument, "log level \"{}\" is unknown", config.level);
   if (config.format != "text" && config.format != "json") {
     return fail(Code::kInvalidArgument, "log format \"{}\": must be text or json", config.format);
   }
+  if (!clock) clock = std::make_shared<SystemClock>();
+  const bool console = config.file == "console";
+  if (!console && config.file != "syslog") return file_sink(config, *level, std::move(clock));
   try {
-    return std::make_shared<SpdlogSink>(open_target(config, ident), *level, config.format == "json",
-                                        config.file != "syslog");
+    SinkPtr target;
+    if (console) {
+      target = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+    } else {
+      target = std::make_shared<spdlog::sinks::syslog_sink_mt>(ident, LOG_PID, LOG_DAEMON, false);
+    }
+    return std::make_shared<SpdlogSink>(std::move(target), console, *level, config.format == "json",
+                                        std::move(clock));
   } catch (const std::exception& e) {
     return fail(Code::kUnavailable, "log file {}: {}", config.file, e.what());
   }

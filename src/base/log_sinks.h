@@ -1,6 +1,7 @@
 // The places log lines go: console, syslog, file, memory.
 #pragma once
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
 
@@ -24,6 +25,7 @@ struct LogConfig {
   std::string format = "text";   // text or json
   std::uint32_t max_size_mb = 15;
   std::uint32_t backups = 10;
+  std::uint32_t max_age_days = 30;  // of backups; 0: no limit
   bool disable_rotation = false;
 };
 
@@ -32,9 +34,10 @@ struct LogConfig {
 /// PANC FATL ERRO WARN INFO DEBG TRAC.
 [[nodiscard]] std::string_view log_level_tag(LogLevel level);
 
-/// `ident`: the program's name in syslog.
+/// `ident`: the program's name in syslog. Without `clock` the system's.
 /// Errors   kInvalidArgument: unknown level or format; kUnavailable: the file cannot be opened.
-Result<std::shared_ptr<LogSink>> make_log_sink(const LogConfig& config, const std::string& ident);
+Result<std::shared_ptr<LogSink>> make_log_sink(const LogConfig& config, const std::string& ident,
+                                               std::shared_ptr<const Clock> clock = nullptr);
 
 /// Keeps lines for tests.
 class MemoryLogSink final : public LogSink {
