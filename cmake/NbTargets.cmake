@@ -77,6 +77,14 @@ function(nb_module name)
   endif()
 endfunction()
 
+# nb_patience(OUT seconds): what a test of so many seconds is given, more under a sanitizer.
+function(nb_patience out seconds)
+  if(NB_SANITIZE)
+    math(EXPR seconds "${seconds} * 4")
+  endif()
+  set(${out} ${seconds} PARENT_SCOPE)
+endfunction()
+
 # nb_test(name SRCS a_test.cc … DEPS base … [LIBS …] [LABELS …] [TIMEOUT s] [RESOURCES lock])
 # One executable; every TEST is a test of CTest, discovered at test time.
 function(nb_test name)
@@ -87,9 +95,7 @@ function(nb_test name)
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 60)
   endif()
-  if(NB_SANITIZE)
-    math(EXPR A_TIMEOUT "${A_TIMEOUT} * 4")
-  endif()
+  nb_patience(A_TIMEOUT ${A_TIMEOUT})
   add_executable(${name} ${A_SRCS})
   list(TRANSFORM A_DEPS PREPEND nb::)
   target_link_libraries(${name} PRIVATE nb_options ${A_DEPS} ${A_LIBS} nb_test_paths
@@ -111,7 +117,8 @@ function(nb_program name)
 endfunction()
 
 # nb_fuzz(name SRCS x_fuzz.cc DEPS …): with NB_FUZZERS a libFuzzer binary, otherwise a test that
-# replays tests/fuzz/corpus/<name> and mutations of it, so that CI needs no second compiler.
+# replays tests/fuzz/corpus/<name> and mutations of it, so that CI needs no second compiler. Target
+# `fuzzers` is all of them.
 function(nb_fuzz name)
   if(NOT NB_BUILD_TESTS)
     return()
@@ -131,6 +138,11 @@ function(nb_fuzz name)
     target_link_libraries(${name} PRIVATE nb_options ${A_DEPS} ${A_LIBS})
     add_test(NAME fuzz.${name} COMMAND ${name} ${corpus})
   endif()
+  if(NOT TARGET fuzzers)
+    add_custom_target(fuzzers)
+  endif()
+  add_dependencies(fuzzers ${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
-  set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 120 LABELS fuzz)
+  nb_patience(limit 120)
+  set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT ${limit} LABELS fuzz)
 endfunction()
