@@ -92,7 +92,7 @@ std::vector<std::string> names_beside(const fs::path& log) {
 
 /// Writes the gzip form of `from` to `to` and has it on disk. False: see errno, or stopped (0).
 bool copy_compressed(int from, Fd& to, const std::atomic<bool>& stop) {
-  const gzFile out = ::gzdopen(to.get(), "wb");
+  gzFile out = ::gzdopen(to.get(), "wb");
   if (out == nullptr) {
     errno = ENOMEM;
     return false;
@@ -132,7 +132,7 @@ fs::path log_backup_path(const fs::path& log, WallTime now) {
   const auto [before, after] = frame(log);
   // Two rotations in one millisecond, or a clock that went back: the next free name.
   for (WallTime at = now;; at += milliseconds(1)) {
-    fs::path path = log.parent_path() / (before + stamp(at) + "-size" + after);
+    fs::path path = log.parent_path() / fmt::format("{}{}-size{}", before, stamp(at), after);
     std::error_code error;
     if (!fs::exists(path, error) && !fs::exists(path.string() + std::string(kGzip), error))
       return path;

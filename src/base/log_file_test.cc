@@ -50,7 +50,7 @@ std::string read_file(const fs::path& path) {
 
 /// Nothing where it is no complete gzip file.
 std::optional<std::string> unzipped(const fs::path& path) {
-  const gzFile file = ::gzopen(path.c_str(), "rb");
+  gzFile file = ::gzopen(path.c_str(), "rb");
   if (file == nullptr) return std::nullopt;
   std::string out;
   std::array<char, 4096> chunk;

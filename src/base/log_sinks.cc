@@ -108,7 +108,7 @@ class SpdlogSink final : public LineSink {
 };
 
 Result<std::shared_ptr<LogSink>> file_sink(const LogConfig& config, LogLevel level,
-                                           std::shared_ptr<const Clock> clock) {
+                                           const std::shared_ptr<const Clock>& clock) {
   const auto conflict = config.disable_rotation ? std::nullopt : logrotate_conflict();
   const bool rotated = !config.disable_rotation && !conflict;
   auto file = LogFile::open({.path = config.file,
@@ -134,7 +134,7 @@ Result<std::shared_ptr<LogSink>> make_log_sink(const LogConfig& config, const st
   }
   if (!clock) clock = std::make_shared<SystemClock>();
   const bool console = config.file == "console";
-  if (!console && config.file != "syslog") return file_sink(config, *level, std::move(clock));
+  if (!console && config.file != "syslog") return file_sink(config, *level, clock);
   try {
     SinkPtr target;
     if (console) {
