@@ -7,6 +7,7 @@
 
 #include <array>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -54,10 +55,11 @@ std::string type_of(std::string_view path) {
   return path.ends_with(".webmanifest") ? "application/manifest+json" : "application/octet-stream";
 }
 
-/// "%20" and the like; nothing for a broken escape or a NUL.
-std::string decoded(std::string_view path) {
+/// Nothing for a broken escape or a NUL, which no file's name has.
+std::optional<std::string> decoded(std::string_view path) {
   auto out = percent_decode(path);
-  return out && out->find('\0') == std::string::npos ? std::move(*out) : std::string();
+  if (out && out->find('\0') != std::string::npos) return std::nullopt;
+  return out;
 }
 }  // namespace
 
@@ -90,8 +92,7 @@ Result<std::shared_ptr<const StaticSite>> StaticSite::load(const std::string& di
   return site;
 }
 
-const StaticSite::File* StaticSite::find(std::string_view path) const {
-  std::string name = decoded(path);
+const StaticSite::File* StaticSite::find(std::string name) const {
   for (const char* ending : {"", ".html", "/index.html"}) {
     if (const auto found = files_.find(name + ending); found != files_.end()) return &found->second;
     if (name.ends_with('/')) name.pop_back();
@@ -105,7 +106,9 @@ net::HttpResponse StaticSite::answer(const net::HttpRequest& request) const {
     refused.headers.emplace_back("allow", "GET, HEAD");
     return refused;
   }
-  const File* file = find(request.path);
+  const auto path = decoded(request.path);
+  if (!path) return net::HttpResponse::text(400, "malformed path\n");
+  const File* file = find(*path);
   net::HttpResponse out{.status = 200};
   if (file == nullptr) {
     // It boots the application, whose router knows the path.

@@ -20,7 +20,8 @@ class StaticSite {
   ///          kUnavailable: a file cannot be read.
   static Result<std::shared_ptr<const StaticSite>> load(const std::string& directory);
 
-  /// GET and HEAD: the file, path + ".html", the directory's index.html, else 404.html.
+  /// GET and HEAD: the file, path + ".html", the directory's index.html, else 404.html with status
+  /// 404. A broken escape or a NUL in the path is 400.
   [[nodiscard]] net::HttpResponse answer(const net::HttpRequest& request) const;
 
  private:
@@ -30,7 +31,7 @@ class StaticSite {
     std::string etag;
     bool immutable = false;  // its name changes with its content
   };
-  [[nodiscard]] const File* find(std::string_view path) const;
+  [[nodiscard]] const File* find(std::string name) const;
   std::map<std::string, File, std::less<>> files_;  // "/assets/logo.svg"
 };
 
