@@ -37,7 +37,8 @@ bool tell(const std::string& component, const sql::MigrationState& state) {
 Result<bool> main_complete(const MgmtConfig& config, const Logger& log) {
   NB_LET(sql::Dsn dsn, main_dsn(config));
   fmt::print("{}\n", dsn.describe());
-  NB_LET(const auto database, sql::Database::open(std::move(dsn), database_options(config), log));
+  NB_LET(const auto database,
+         sql::Database::open(looked_at(std::move(dsn)), database_options(config), log));
   NB_LET(const SchemaState state, schema_state(*database, in(kStep)));
   for (const ComponentState& one : state.components) tell(one.component, one.migrations);
   for (const std::string& name : state.missing_indexes)
@@ -48,7 +49,8 @@ Result<bool> main_complete(const MgmtConfig& config, const Logger& log) {
 Result<bool> events_complete(const MgmtConfig& config, const Logger& log) {
   NB_LET(sql::Dsn dsn, events_dsn(config));
   fmt::print("{}\n", dsn.describe());
-  NB_LET(const auto database, sql::Database::open(std::move(dsn), database_options(config), log));
+  NB_LET(const auto database,
+         sql::Database::open(looked_at(std::move(dsn)), database_options(config), log));
   NB_LET(const auto state, sql::check_migrations(*database, event_migrations(), in(kStep)));
   return tell(event_migrations().component, state);
 }

@@ -180,7 +180,8 @@ Result<sql::MigrationState> idp_schema(const MgmtConfig& config, Instant deadlin
                                        const Logger& log) {
   NB_LET(sql::Dsn dsn, idp_dsn(config));
   const std::string where = dsn.describe();
-  NB_LET(const auto database, sql::Database::open(std::move(dsn), database_options(config), log));
+  NB_LET(const auto database,
+         sql::Database::open(looked_at(std::move(dsn)), database_options(config), log));
   auto state = idp::check_schema(*database, deadline);
   if (!state)
     return fail(state.error().code, "identity provider ({}): {}", where, state.error().text);

@@ -1,6 +1,8 @@
 #include "cmd/mgmt_settings.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace nb::cmd {
@@ -78,6 +80,13 @@ Result<sql::Dsn> main_dsn(const MgmtConfig& config) {
   const std::string& file = config.store.sqlite_file;
   if (file.starts_with('/')) return sql::Dsn::sqlite(file);
   return sql::Dsn::sqlite(config.datadir + (config.datadir.ends_with('/') ? "" : "/") + file);
+}
+
+sql::Dsn looked_at(sql::Dsn dsn) {
+  std::error_code not_there;
+  if (dsn.engine == sql::Engine::kSqlite && !std::filesystem::exists(dsn.file, not_there))
+    dsn.file.clear();  // SQLite's name for it
+  return dsn;
 }
 
 sql::DatabaseOptions database_options(const MgmtConfig& config) {

@@ -14,6 +14,9 @@ namespace nb::cmd {
 
 /// Errors   kInvalidArgument: engine or DSN.
 [[nodiscard]] Result<sql::Dsn> main_dsn(const MgmtConfig& config);
+/// The same database for a verb that only tells what is there: SQLite would make a file that is
+/// missing, so that one is replaced by an empty database of the connection alone.
+[[nodiscard]] sql::Dsn looked_at(sql::Dsn dsn);
 [[nodiscard]] sql::DatabaseOptions database_options(const MgmtConfig& config);
 [[nodiscard]] Result<management::grpc::NetbirdConfigs> netbird_configs(const MgmtConfig& config);
 [[nodiscard]] management::grpc::ServiceOptions service_options(const MgmtConfig& config);

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <future>
 #include <thread>
 
@@ -272,6 +273,22 @@ TEST_P(DatabaseTest, AFailedMigrationLeavesNothingAndNamesItself) {
   EXPECT_NE(report.error().text.find("migration test/2 'broken'"), std::string::npos);
   EXPECT_EQ(check_migrations(*database_, {"test", migrations}, soon())->applied, 1);
   EXPECT_FALSE(exec("INSERT INTO half (id) VALUES (1)"));
+}
+
+TEST(SqliteWithoutAName, ReadsAsAnEmptyDatabaseAndMakesNoFile) {
+  const nb::test::TempDir folder;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  Dsn dsn;
+  dsn.engine = Engine::kSqlite;
+  const auto database = Database::open(dsn, {}, Logger());
+  ASSERT_TRUE(database) << database.error().text;
+  const MigrationSet set{"c", {{1, "first", {}}}};
+  const auto state = check_migrations(**database, set, soon());
+  std::filesystem::current_path(before);
+  ASSERT_TRUE(state) << state.error().text;
+  EXPECT_EQ(state->applied, 0);
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, DatabaseTest, testing::Values(Engine::kSqlite, Engine::kPostgres),

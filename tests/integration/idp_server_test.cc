@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 namespace nb::test {
 namespace {
 using namespace std::chrono_literals;
@@ -102,6 +104,23 @@ TEST(IdpServer, OperatorsMigrateItsTablesWithTheOthers) {
   EXPECT_THAT(after.output, ::testing::Not(HasSubstr("missing")));
 }
 
+TEST(IdpServer, ACheckOfMissingDatabasesMakesNone) {
+  const MgmtServer server({.json = idp_json(R"({"Type":"sqlite3"})")});
+  const auto files = [&] {
+    std::vector<std::string> out;
+    for (const auto& entry : std::filesystem::directory_iterator(server.folder()))
+      out.push_back(entry.path().filename().string());
+    return out;
+  };
+  const Finished checked = server.verb({"migrate", "--check"});
+  EXPECT_EQ(checked.status, 3) << checked.output;
+  EXPECT_THAT(checked.output, HasSubstr("missing: idp: tables\n"));
+  EXPECT_THAT(checked.output, HasSubstr("missing: events: "));
+  EXPECT_THAT(files(), ::testing::ElementsAre("management.json"));
+  EXPECT_EQ(server.verb({"migrate"}).status, 0);
+  EXPECT_EQ(server.verb({"migrate", "--check"}).status, 0);
+}
+
 TEST(IdpServer, OneServerOnSqliteTellsAgentsItsOwnFlows) {
   MgmtServer server({.json = idp_json(R"({"Type":"sqlite3"})")});
   server.start();
@@ -114,7 +133,7 @@ TEST(IdpServer, OneServerOnSqliteTellsAgentsItsOwnFlows) {
   const auto service = stub(server.target());
   const auto ask = [&](auto method, const auto& request, auto& reply) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + 10s);
+    context.set_deadline(std::chrono::system_clock::now() + patient(10s));
     pb::EncryptedMessage sealed;
     const auto status = ((*service).*method)(&context, agent.seal(request, key.value), &sealed);
     if (!status.ok()) return false;

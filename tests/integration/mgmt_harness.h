@@ -11,6 +11,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <condition_variable>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -48,6 +49,8 @@ class MgmtServer {
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::uint16_t metrics_port() const { return metrics_port_; }
   Process& process() { return *process_; }
+  /// Its data folder, with its configuration file.
+  [[nodiscard]] const std::filesystem::path& folder() const { return dir_.path(); }
   /// The sum of all series of `name`, -1 when there is none.
   [[nodiscard]] double metric(std::string_view name) const;
   /// Runs a verb of the binary with this server's configuration.
@@ -123,7 +126,7 @@ class SyncStream {
   /// Everything received so far.
   [[nodiscard]] std::vector<pb::SyncResponse> received() const;
   [[nodiscard]] std::optional<pb::SyncResponse> last() const;
-  /// Until a message fulfils `wanted`.
+  /// Until a message fulfils `wanted`; limits here are made patient().
   [[nodiscard]] bool wait_for(const std::function<bool(const pb::SyncResponse&)>& wanted,
                               std::chrono::milliseconds limit = std::chrono::seconds(10)) const;
   [[nodiscard]] bool wait_first(std::chrono::milliseconds limit = std::chrono::seconds(10)) const {
