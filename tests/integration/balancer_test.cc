@@ -25,7 +25,8 @@ TEST(Balancer, HaProxyReusesAConnectionForManyCalls) {
   const auto stub = pb::TestService::NewStub(channel);
   for (int i = 0; i < 20; ++i) {
     ::grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    context.set_deadline(std::chrono::system_clock::now() +
+                         test::patient(std::chrono::seconds(10)));
     pb::Empty request;
     pb::Empty response;
     const auto status = stub->EmptyCall(&context, request, &response);

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 constexpr auto kCallDeadline = 10s;
 
 void set_deadline(grpc::ClientContext& context) {
-  context.set_deadline(std::chrono::system_clock::now() + kCallDeadline);
+  context.set_deadline(std::chrono::system_clock::now() + patient(kCallDeadline));
 }
 
 template <class Call>
@@ -266,14 +266,14 @@ std::optional<pb::SyncResponse> SyncStream::last() const {
 bool SyncStream::wait_for(const std::function<bool(const pb::SyncResponse&)>& wanted,
                           std::chrono::milliseconds limit) const {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, limit, [&] {
+  return changed_.wait_for(lock, patient(limit), [&] {
     return std::ranges::any_of(received_, wanted) || end_;
   }) && std::ranges::any_of(received_, wanted);
 }
 
 std::optional<grpc::Status> SyncStream::wait_end(std::chrono::milliseconds limit) const {
   std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, limit, [&] { return end_.has_value(); });
+  changed_.wait_for(lock, patient(limit), [&] { return end_.has_value(); });
   return end_;
 }
 

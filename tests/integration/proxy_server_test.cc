@@ -42,7 +42,7 @@ grpc::Status ask(const std::string& target, const std::string& token,
                  const Request& request, Response& response) {
   const auto stub = proxy_stub(target);
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + 10s);
+  context.set_deadline(std::chrono::system_clock::now() + patient(10s));
   authorize(context, token);
   return (stub.get()->*method)(&context, request, &response);
 }
@@ -104,7 +104,7 @@ class Proxy {
  private:
   bool wait(const std::function<bool()>& condition) const {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, 15s, condition);
+    return changed_.wait_for(lock, patient(15s), condition);
   }
   void read() {
     pb::SyncMappingsResponse message;

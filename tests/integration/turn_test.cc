@@ -101,7 +101,7 @@ TEST(Turn, RunningAgentsGetNewCredentialsBeforeTheOldOnesExpire) {
     return message.netbirdconfig().turns_size() == 1 &&
            message.netbirdconfig().turns(0).user() != first.user;
   };
-  ASSERT_TRUE(sync.wait_for(newer, patient(15s)));
+  ASSERT_TRUE(sync.wait_for(newer, 15s));
   expect_works(turn, of(sync.last()->netbirdconfig()));
   EXPECT_TRUE(eventually([&] { return refusal(turn, first.user, first.password) == 401; }));
 }

@@ -21,7 +21,8 @@ class Web {
     request.method = method;
     request.url = "http://" + server.target() + path;
     request.body = body;
-    request.timeout = std::chrono::seconds(20);
+    const auto limit = patient(std::chrono::seconds(20));
+    request.timeout = limit;
     const bool json = body.starts_with("{");
     if (!body.empty() || method == "POST")
       request.headers.emplace_back("Content-Type",
@@ -30,7 +31,7 @@ class Web {
     std::string jar;
     for (const auto& [name, value] : cookies_) jar += name + "=" + value + "; ";
     if (!jar.empty()) request.headers.emplace_back("Cookie", jar);
-    auto response = home_.await([&] { return client_->send(std::move(request)); });
+    auto response = home_.await([&] { return client_->send(std::move(request)); }, limit * 2);
     if (!response) throw std::runtime_error(response.error().text);
     for (const auto& [name, value] : response->headers) {
       if (name != "set-cookie") continue;
