@@ -213,7 +213,7 @@ void add_relay_rows(config::Table& table, RelayServerConfig& config) {
 }
 
 Result<> finish_relay(RelayServerConfig& config, const config::Table& table) {
-  RelayTlsConfig& tls = config.tls;
+  const RelayTlsConfig& tls = config.tls;
   if (tls.cert_file.empty() != tls.cert_key.empty()) {
     return fail(Code::kInvalidArgument,
                 "--tls-cert-file and --tls-key-file belong together; --{} is missing",
