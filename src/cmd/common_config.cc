@@ -90,8 +90,8 @@ Result<> finish_service(ServiceConfig& config, std::vector<std::string>& warning
   }
   if (config.listen_address.empty()) config.listen_address = all_addresses();
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  // One loop carries some 18,000 signal messages a second; at low rates each further one costs a
-  // third more CPU a message in wake-ups (bench/README.md). The other cores have SQL and maps.
+  // One loop carries some 18,000 signal messages a second, and threads come only as the load asks
+  // (decision 0114). The other cores have SQL and maps.
   if (config.loops == 0) config.loops = std::max(1U, cores / 2);
   if (config.blocking_threads == 0) config.blocking_threads = std::max(4U, 2 * cores);
   if (config.trusted_proxies.empty() && config.trusted_proxy_count > 0) {

@@ -70,7 +70,7 @@ Result<> Assembly::listen(ListenOptions options) {
                                                .json = host.health.json(),
                                                .draining = host.health.draining()};
                        }});
-  ops_ = std::make_unique<net::Server>(loops_, nullptr, routes_.ops, options_.ops, ops_metrics_,
+  ops_ = std::make_unique<net::Server>(ops_loops_, nullptr, routes_.ops, options_.ops, ops_metrics_,
                                        host_.log);
   add_to_program();
   return {};
@@ -81,11 +81,13 @@ void Assembly::add_to_program() {
   program.add({.name = "loops",
                .start = [this]() -> Result<> {
                  loops_.start();
+                 ops_loops_.start();
                  for (const auto& part : parts_) part->loops_started();
                  return {};
                },
                .stop =
                    [this] {
+                     ops_loops_.stop();
                      loops_.stop();
                      for (auto part = parts_.rbegin(); part != parts_.rend(); ++part)
                        (*part)->loops_stopped();

@@ -111,6 +111,7 @@ class Assembly {
   Host& host_;
   const Health::Part listening_;
   net::LoopPool loops_;
+  net::LoopPool ops_loops_{1};  // the text of all metrics is long: nobody waits behind it
   std::vector<std::unique_ptr<Part>> parts_;
   ListenOptions options_;
   Routes routes_;

@@ -1,26 +1,25 @@
 #include "net/event_loop.h"
 
 #include "base/assert.h"
+#include "net/asio_descriptor.h"
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <cstdint>
 #include <utility>
 
 namespace nb::net {
-namespace asio = boost::asio;
-
 namespace {
 constexpr std::size_t kReadBytes = 64 * 1024;
-constexpr int kEventsMax = 256;
-/// Passes over the ready set before Asio's own handlers get their turn.
+/// Passes over the ready set in one turn.
 constexpr int kPasses = 4;
+/// A nearly idle loop does not pay for a look in vain: fewer ready sockets end the turn.
+constexpr int kLookAgain = 32;
+/// Handlers of Asio in one go, before our sockets get their turn again.
+constexpr int kHandlersMax = 256;
+constexpr auto kWaitMax = std::chrono::hours(1);
 /// Rounds of "flush, then what the flush caused" in one turn; the rest waits for the next turn.
 constexpr int kRounds = 3;
 /// How many connections ahead each step of prefetching is.
@@ -46,11 +45,10 @@ void ahead(std::size_t i, std::size_t count, const At& at) {
 
 EventLoop::EventLoop(std::size_t index)
     : index_(index),
-      executor_(context_.get_executor()),
+      work_(context_.get_executor()),
+      executor_(LoopExecutor(context_.get_executor(), static_cast<AsioListener&>(*this))),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      ready_(context_, epoll_),
-      timer_(context_),
       now_(std::chrono::steady_clock::now()) {
   NB_ASSERT(epoll_ >= 0 && wake_ >= 0);
   read_buffer_.resize(kReadBytes);
@@ -59,7 +57,10 @@ EventLoop::EventLoop(std::size_t index)
   event.events = EPOLLIN | EPOLLET;
   event.data.ptr = nullptr;
   NB_ASSERT(epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) == 0);
-  wait();
+  // Readable until we have looked into it, which every turn does once Asio is in use.
+  event.events = EPOLLIN;
+  NB_ASSERT(epoll_ctl(epoll_, EPOLL_CTL_ADD, asio_descriptor(context_), &event) == 0);
+  context_.poll();  // a new reactor has one event for itself
 }
 
 EventLoop::~EventLoop() {
@@ -67,71 +68,68 @@ EventLoop::~EventLoop() {
   inbox_.clear();
   dead_.clear();
   close(wake_);
+  close(epoll_);
+}
+
+boost::asio::any_io_executor EventLoop::executor() const {
+  asio_used_.store(true, std::memory_order_relaxed);
+  return executor_;
 }
 
 bool EventLoop::running_here() const {
   return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
 }
 
-void EventLoop::run() {
-  thread_.store(std::this_thread::get_id());
-  now_ = std::chrono::steady_clock::now();
-  const auto work = asio::make_work_guard(context_);
-  context_.run();
-  dead_.clear();
-  alive_ = false;
+// ---- from other threads
+
+namespace {
+thread_local const void* own_seat = nullptr;
 }
 
-void EventLoop::stop() {
-  context_.stop();
+void EventLoop::take_seat(const void* seat) {
+  own_seat = seat;
 }
 
-void EventLoop::poll() {
-  thread_.store(std::this_thread::get_id());
-  context_.restart();
-  on_ready();
-  context_.poll();
+void EventLoop::wake() {
+  // This thread asks wait_limit() of all its loops before it waits.
+  if (own_seat != nullptr && seat_.load(std::memory_order_relaxed) == own_seat) return;
+  const std::uint64_t one = 1;
+  NB_ASSERT(write(wake_, &one, sizeof one) == sizeof one);
 }
 
 void EventLoop::post(std::function<void()> work) {
-  bool wake = false;
+  bool first = false;
   {
     const std::lock_guard lock(inbox_mutex_);
-    wake = inbox_.empty();
+    first = inbox_.empty();
     inbox_.push_back(std::move(work));
+    inbox_waiting_.store(true, std::memory_order_relaxed);
   }
-  if (wake) {
-    const std::uint64_t one = 1;
-    NB_ASSERT(write(wake_, &one, sizeof one) == sizeof one);
+  if (first) wake();
+}
+
+void EventLoop::on_asio_queued() {
+  if (running_here()) {
+    asio_due_ = true;
+  } else if (!asio_queued_.exchange(true)) {
+    wake();
   }
 }
 
+// ---- on the loop
+
 void EventLoop::at_turn_end(std::function<void()> work) {
   turn_end_.push_back(std::move(work));
-  schedule_turn_end();
 }
 
 void EventLoop::touch(Flushable& flushable) {
   if (flushable.flush_queued_) return;
   flushable.flush_queued_ = true;
   touched_.push_back(&flushable);
-  schedule_turn_end();
 }
 
 void EventLoop::bury(std::unique_ptr<Mortal> corpse) {
   dead_.push_back(std::move(corpse));
-  schedule_turn_end();
-}
-
-/// Work done outside our own turn (a coroutine, an Asio timer) ends its turn after the handlers
-/// that are queued already.
-void EventLoop::schedule_turn_end() {
-  if (in_turn_ || turn_end_scheduled_) return;
-  turn_end_scheduled_ = true;
-  asio::post(context_, [this] {
-    now_ = std::chrono::steady_clock::now();
-    end_turn();
-  });
 }
 
 void EventLoop::watch(int fd, std::uint32_t events, IoHandler& handler) {
@@ -152,49 +150,106 @@ void EventLoop::unwatch(int fd) {
   epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
 }
 
-void EventLoop::wait() {
-  ready_.async_wait(asio::posix::stream_descriptor::wait_read,
-                    [this](const boost::system::error_code& error) {
-                      if (error) return;
-                      on_ready();
-                      wait();
-                    });
+// ---- a turn
+
+void EventLoop::sit(const void* seat, int wake) {
+  seat_.store(seat, std::memory_order_relaxed);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  NB_ASSERT(epoll_ctl(epoll_, EPOLL_CTL_ADD, wake, &event) == 0);
 }
 
-void EventLoop::on_ready() {
-  epoll_event events[kEventsMax];
+void EventLoop::leave(int wake) {
+  unwatch(wake);
+  seat_.store(nullptr, std::memory_order_relaxed);
+}
+
+void EventLoop::set_alive(bool alive) {
+  if (!alive) dead_.clear();
+  alive_ = alive;
+}
+
+int EventLoop::wait_limit(Instant now) const {
+  const bool work = asio_due_ || !turn_end_.empty() || !touched_.empty() || !dead_.empty() ||
+                    inbox_waiting_.load(std::memory_order_relaxed) ||
+                    asio_queued_.load(std::memory_order_relaxed);
+  if (work) return 0;
+  const auto earliest = timers_.earliest();
+  if (!earliest) return -1;
+  const auto left =
+      std::clamp<Instant::duration>(*earliest - now, Instant::duration::zero(), kWaitMax);
+  return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
+}
+
+int EventLoop::wait(int limit_ms) {
+  return epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), limit_ms);
+}
+
+void EventLoop::turn(int ready, Instant now) {
+  thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
+  now_ = now;
   for (int pass = 0; pass < kPasses; ++pass) {
-    const int count = epoll_wait(epoll_, events, kEventsMax, 0);
-    if (count <= 0 && pass > 0) break;
-    now_ = std::chrono::steady_clock::now();
-    in_turn_ = true;
-    const auto handler = [&events](std::size_t i) {
-      return static_cast<IoHandler*>(events[i].data.ptr);
-    };
-    const auto ready = static_cast<std::size_t>(std::max(0, count));
-    for (std::size_t i = 0; i < ready; ++i) {
-      ahead(i, ready, handler);
-      if (IoHandler* const each = handler(i)) each->on_io(events[i].events);
-    }
+    handle(ready);
     drain_inbox();
-    end_turn();
-    if (count < kEventsMax / 8) break;  // a nearly idle loop does not pay for a look in vain
+    timers_.run(now_);
+    finish_pass();
+    if (ready < kLookAgain) break;
+    ready = wait(0);
+    if (ready <= 0) break;
+    now_ = std::chrono::steady_clock::now();
+  }
+  thread_.store({}, std::memory_order_relaxed);
+}
+
+void EventLoop::poll() {
+  do turn(wait(0), std::chrono::steady_clock::now());
+  while (wait_limit(now_) == 0);
+}
+
+void EventLoop::handle(int ready) {
+  const auto handler = [this](std::size_t i) {
+    return static_cast<IoHandler*>(events_[i].data.ptr);
+  };
+  const auto count = static_cast<std::size_t>(std::max(0, ready));
+  for (std::size_t i = 0; i < count; ++i) {
+    ahead(i, count, handler);
+    if (IoHandler* const each = handler(i)) each->on_io(events_[i].events);
   }
 }
 
+/// Waits of Asio end without a word to us (a cancelled timer, a socket that could be read at once),
+/// so it is asked after everything that may have ended some.
+void EventLoop::finish_pass() {
+  const bool asio = asio_used_.load(std::memory_order_relaxed);
+  for (int round = 0; round < 2; ++round) {
+    if (asio) run_asio();
+    if (!end_turn() || !asio) return;
+    asio_due_ = true;
+  }
+}
+
+void EventLoop::run_asio() {
+  asio_due_ = false;
+  asio_queued_.exchange(false);
+  int ran = 0;
+  while (ran < kHandlersMax && context_.poll_one() > 0) ++ran;
+  if (ran == kHandlersMax) asio_due_ = true;
+}
+
 void EventLoop::drain_inbox() {
+  if (!inbox_waiting_.load(std::memory_order_relaxed)) return;
   {
     const std::lock_guard lock(inbox_mutex_);
-    if (inbox_.empty()) return;
     inbox_running_.swap(inbox_);
+    inbox_waiting_.store(false, std::memory_order_relaxed);
   }
   for (auto& work : inbox_running_) work();
   inbox_running_.clear();
 }
 
-void EventLoop::end_turn() {
-  in_turn_ = true;
-  turn_end_scheduled_ = false;
+/// False: there was nothing to do.
+bool EventLoop::end_turn() {
+  if (turn_end_.empty() && touched_.empty() && dead_.empty()) return false;
   for (int round = 0; round < kRounds && !(turn_end_.empty() && touched_.empty()); ++round) {
     turn_end_running_.swap(turn_end_);
     for (auto& work : turn_end_running_) work();
@@ -212,80 +267,7 @@ void EventLoop::end_turn() {
   if (touched_.empty() && !dead_.empty()) {
     const auto dead = std::exchange(dead_, {});
   }
-  in_turn_ = false;
-  if (!turn_end_.empty() || !touched_.empty() || !dead_.empty()) schedule_turn_end();
-}
-
-void EventLoop::arm(Timer& timer, Instant at) {
-  timers_.arm(timer, at);
-  if (at < timer_at_) program_timer();
-}
-
-/// Only ever moved to an earlier time here; a stale early alarm finds nothing due and moves on.
-void EventLoop::program_timer() {
-  const auto earliest = timers_.earliest();
-  if (!earliest) {
-    timer_at_ = Instant::max();
-    return;
-  }
-  timer_at_ = *earliest;
-  timer_.expires_at(*earliest);
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) on_asio_timer();
-  });
-}
-
-void EventLoop::on_asio_timer() {
-  now_ = std::chrono::steady_clock::now();
-  in_turn_ = true;
-  timer_at_ = Instant::min();  // no reprogramming while they run
-  timers_.run(now_);
-  program_timer();
-  end_turn();
-}
-
-struct LoopPool::Impl {
-  std::vector<std::unique_ptr<EventLoop>> loops;
-  std::vector<std::thread> threads;
-};
-
-LoopPool::LoopPool(std::size_t count) : impl_(std::make_unique<Impl>()) {
-  NB_ASSERT(count > 0);
-  for (std::size_t i = 0; i < count; ++i) impl_->loops.push_back(std::make_unique<EventLoop>(i));
-}
-
-LoopPool::~LoopPool() {
-  stop();
-}
-
-std::size_t LoopPool::size() const {
-  return impl_->loops.size();
-}
-
-Loop& LoopPool::at(std::size_t index) const {
-  return *impl_->loops.at(index);
-}
-
-void LoopPool::start() {
-  NB_ASSERT(impl_->threads.empty());
-  // Signals belong to the main thread; SIGPIPE of a socket closed under OpenSSL to nobody.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP})
-    sigdelset(&all, fault);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  for (auto& loop : impl_->loops) {
-    loop->alive_ = true;
-    impl_->threads.emplace_back([&loop] { loop->run(); });
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
-
-void LoopPool::stop() {
-  for (auto& loop : impl_->loops) loop->stop();
-  for (auto& thread : impl_->threads) thread.join();
-  impl_->threads.clear();
+  return true;
 }
 
 }  // namespace nb::net

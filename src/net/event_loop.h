@@ -1,19 +1,24 @@
-// The Loop behind LoopPool: sockets on an epoll set of its own inside the thread's io_context.
+// The Loop behind LoopPool: sockets on an epoll set of its own, with Asio's set as one of them.
 //
-// Asio would arm its reactor anew for every wait on every socket (one system call each) and keep
-// some 300 bytes per descriptor. Here a socket is registered once, level-triggered; the io_context
-// waits on the one descriptor of our set. A turn is: all ready sockets are read, handlers run, then
-// turn-end work, then each touched connection is written once.
+// Asio's reactor would be armed anew for every wait on every socket (one system call each) and keep
+// some 300 bytes per descriptor. Here a socket is registered once, level-triggered, and waiting is
+// one system call. A turn is: all ready sockets are read, handlers run, then turn-end work, then
+// each touched connection is written once. Only a loop whose executor() was asked for looks into
+// Asio as well.
+//
+// What Asio queues from threads of its own cannot be heard of, so name look-ups are made elsewhere:
+// net/resolve.h. See docs/decisions/0114-loops-and-threads.md.
 #pragma once
 
 #include "base/clock.h"
 #include "net/loop.h"
+#include "net/loop_executor.h"
 #include "net/output.h"
 #include "net/timer_heap.h"
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <sys/epoll.h>
 
 #include <array>
 #include <atomic>
@@ -70,7 +75,7 @@ class Mortal {
   virtual ~Mortal() = default;
 };
 
-class EventLoop final : public Loop {
+class EventLoop final : public Loop, private AsioListener {
  public:
   explicit EventLoop(std::size_t index);
   ~EventLoop() override;
@@ -78,18 +83,30 @@ class EventLoop final : public Loop {
   EventLoop& operator=(const EventLoop&) = delete;
 
   [[nodiscard]] std::size_t index() const override { return index_; }
-  [[nodiscard]] boost::asio::any_io_executor executor() const override { return executor_; }
+  [[nodiscard]] boost::asio::any_io_executor executor() const override;
   void post(std::function<void()> work) override;
   void at_turn_end(std::function<void()> work) override;
   [[nodiscard]] bool running_here() const override;
 
-  /// Runs until stop(). Once per loop and thread.
-  void run();
-  void stop();
-  /// False before run() and after it returned: then its objects may be touched from any thread.
+  /// False before its pool runs and after it has ended: then its objects may be touched from any
+  /// thread.
   [[nodiscard]] bool alive() const { return alive_.load(); }
-  /// One pass without waiting, on the calling thread: for tests and fuzzers.
+  /// Turns without waiting, on the calling thread, until nothing is left: for tests and fuzzers.
   void poll();
+
+  // For the thread that serves the loop at the moment.
+  /// How long wait() may wait: milliseconds, 0: there is work, -1: for ever.
+  [[nodiscard]] int wait_limit(Instant now) const;
+  /// Returns how many sockets are ready, for turn().
+  int wait(int limit_ms);
+  void turn(int ready, Instant now);
+  [[nodiscard]] int descriptor() const { return epoll_; }
+  /// `seat` stands for the thread, `wake` is a descriptor of it that ends wait(). Null: nobody's.
+  void sit(const void* seat, int wake);
+  void leave(int wake);
+  /// What the calling thread is called by sit(): then post() to its own loops needs no wake-up.
+  static void take_seat(const void* seat);
+  void set_alive(bool alive);
 
   // The rest is called on the loop only.
   void watch(int fd, std::uint32_t events, IoHandler& handler);
@@ -97,7 +114,7 @@ class EventLoop final : public Loop {
   void unwatch(int fd);
   void touch(Flushable& flushable);
   void bury(std::unique_ptr<Mortal> corpse);
-  void arm(Timer& timer, Instant at);
+  void arm(Timer& timer, Instant at) { timers_.arm(timer, at); }
   void cancel(Timer& timer) { timers_.cancel(timer); }
   [[nodiscard]] const TimerHeap& timers() const { return timers_; }
   /// Time of the current turn.
@@ -107,39 +124,43 @@ class EventLoop final : public Loop {
   [[nodiscard]] OutputBuffer& output() { return output_; }
 
  private:
-  friend class LoopPool;
-  void wait();
-  void on_ready();
-  void on_asio_timer();
-  void program_timer();
+  // AsioListener
+  [[nodiscard]] bool in_turn_here() const override { return running_here(); }
+  void on_asio_queued() override;
+
+  void wake();
+  void handle(int ready);
+  void run_asio();
+  void finish_pass();
   void drain_inbox();
-  void schedule_turn_end();
-  void end_turn();
+  bool end_turn();
 
   const std::size_t index_;
   boost::asio::io_context context_{1};
+  const boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::any_io_executor executor_;
+  mutable std::atomic<bool> asio_used_ = false;  // once for ever
+  std::atomic<bool> asio_queued_ = false;        // by another thread, which has woken us
+  bool asio_due_ = false;                        // there may be something to run
   int epoll_ = -1;
   int wake_ = -1;
-  boost::asio::posix::stream_descriptor ready_;
-  boost::asio::steady_timer timer_;
-  Instant timer_at_ = Instant::max();
   TimerHeap timers_;
   Instant now_;
-  std::atomic<std::thread::id> thread_;
+  std::atomic<std::thread::id> thread_;  // in a turn
+  std::atomic<const void*> seat_ = nullptr;
   std::atomic<bool> alive_ = false;
+  std::array<epoll_event, 256> events_{};
 
   std::mutex inbox_mutex_;
   std::vector<std::function<void()>> inbox_;  // guarded by inbox_mutex_
   std::vector<std::function<void()>> inbox_running_;
+  std::atomic<bool> inbox_waiting_ = false;
 
   std::vector<std::function<void()>> turn_end_;
   std::vector<std::function<void()>> turn_end_running_;
   std::vector<Flushable*> touched_;
   std::vector<Flushable*> touched_running_;
   std::vector<std::unique_ptr<Mortal>> dead_;
-  bool in_turn_ = false;
-  bool turn_end_scheduled_ = false;
   std::vector<std::uint8_t> read_buffer_;
   OutputBuffer output_;
 };

@@ -1,8 +1,10 @@
 #include "net/resolve.h"
 
+#include "base/look_up.h"
 #include "base/text.h"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -21,7 +23,7 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // getaddrinfo cannot be interrupted, so nobody waits for it: the answer comes into a shared state
 // and wakes a timer, which the deadline ends too.
 struct Lookup {
-  explicit Lookup(const asio::any_io_executor& home) : resolver(home), wake(home) {}
+  explicit Lookup(const asio::any_io_executor& home) : resolver(look_up_executor()), wake(home) {}
   tcp::resolver resolver;
   asio::steady_timer wake;
   bool done = false;
@@ -37,12 +39,13 @@ asio::awaitable<Result<tcp::resolver::results_type>> look_up(std::string host, s
   lookup->wake.expires_at(deadline);
   lookup->resolver.async_resolve(
       host, port, flags,
-      [lookup](const error_code& error, const tcp::resolver::results_type& results) {
-        lookup->done = true;
-        lookup->error = error;
-        lookup->found = results;
-        lookup->wake.cancel();
-      });
+      asio::bind_executor(
+          home, [lookup](const error_code& error, const tcp::resolver::results_type& results) {
+            lookup->done = true;
+            lookup->error = error;
+            lookup->found = results;
+            lookup->wake.cancel();
+          }));
   const auto [ended] = co_await lookup->wake.async_wait(kAwait);
   if (!lookup->done) {
     lookup->resolver.cancel();

@@ -1,5 +1,7 @@
 #include "redis/stream.h"
 
+#include "base/look_up.h"
+
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/address.hpp>
@@ -182,7 +184,7 @@ asio::awaitable<Result<std::shared_ptr<Stream>>> dial(Address address, TlsOption
   const auto cancelled = [] { return fail(Code::kUnavailable, "no connection in time"); };
   error_code ec;
 
-  const auto resolver = std::make_shared<tcp::resolver>(home);
+  const auto resolver = std::make_shared<tcp::resolver>(look_up_executor());
   control->close_current = [resolver] { resolver->cancel(); };
   const auto found = co_await resolver->async_resolve(
       address.host, std::to_string(address.port), asio::redirect_error(asio::use_awaitable, ec));

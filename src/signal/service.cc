@@ -1,6 +1,6 @@
 #include "signal/service.h"
 
-#include <boost/asio/steady_timer.hpp>
+#include "net/event_loop.h"
 
 #include <algorithm>
 #include <future>
@@ -24,9 +24,21 @@ auto on_loop(net::Loop& loop, Work work) {
 
 }  // namespace
 
-struct Service::Checker {
-  explicit Checker(net::Loop& loop) : timer(loop.executor()) {}
-  boost::asio::steady_timer timer;
+class Service::Checker final : private net::Timer {
+ public:
+  Checker(net::EventLoop& loop, Shard& shard) : loop_(loop), shard_(shard) {}
+  ~Checker() override { loop_.cancel(*this); }
+  Checker(const Checker&) = delete;
+  Checker& operator=(const Checker&) = delete;
+  void begin() { loop_.arm(*this, std::chrono::steady_clock::now() + kCheckInterval); }
+
+ private:
+  void on_timer(Instant now) override {
+    shard_.check_stalled();
+    loop_.arm(*this, now + kCheckInterval);
+  }
+  net::EventLoop& loop_;
+  Shard& shard_;
 };
 
 Service::Service(net::LoopPool& loops, Options options, SignalMetrics& metrics, const Clock& clock,
@@ -79,18 +91,10 @@ void Service::add_to(net::GrpcRouter& router) {
 void Service::start() {
   // All of them before any loop looks: the loops run already.
   for (std::size_t i = 0; i < shards_.size(); ++i)
-    checkers_.push_back(std::make_unique<Checker>(loops_.at(i)));
-  for (std::size_t i = 0; i < shards_.size(); ++i) loops_.at(i).post([this, i] { check_later(i); });
-}
-
-void Service::check_later(std::size_t loop) {
-  boost::asio::steady_timer& timer = checkers_[loop]->timer;
-  timer.expires_after(kCheckInterval);
-  timer.async_wait([this, loop](const boost::system::error_code& error) {
-    if (error) return;
-    shards_[loop]->check_stalled();
-    check_later(loop);
-  });
+    checkers_.push_back(
+        std::make_unique<Checker>(static_cast<net::EventLoop&>(loops_.at(i)), *shards_[i]));
+  for (std::size_t i = 0; i < shards_.size(); ++i)
+    loops_.at(i).post([this, i] { checkers_[i]->begin(); });
 }
 
 void Service::drain(std::chrono::milliseconds time) {

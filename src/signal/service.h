@@ -41,8 +41,7 @@ class Service {
 
  private:
   [[nodiscard]] Shard& shard_of(net::GrpcCall& call);
-  void check_later(std::size_t loop);
-  struct Checker;
+  class Checker;
 
   net::LoopPool& loops_;
   ShardContext context_;

@@ -1,0 +1,242 @@
+#include "net/event_loop.h"
+
+#include "base/clock.h"
+#include "net/loop_crew.h"
+#include "net/resolve.h"
+#include "net/testing.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_future.hpp>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <set>
+#include <thread>
+
+namespace nb::net {
+namespace {
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using testing::eventually;
+
+struct Running {
+  Running() { loops.start(); }
+  LoopPool loops{1};
+  Loop& loop = loops.at(0);
+};
+
+/// On the loop, in a turn of its own.
+template <class Work>
+auto on(Loop& loop, Work work) {
+  auto done = std::make_shared<std::promise<decltype(work())>>();
+  loop.post([done, work]() mutable { done->set_value(work()); });
+  return done->get_future().get();
+}
+
+TEST(EventLoop, ATimerOfAsioWakesIt) {
+  Running running;
+  asio::steady_timer timer(running.loop.executor());
+  std::promise<bool> fired;
+  running.loop.post([&] {
+    timer.expires_after(5ms);
+    timer.async_wait([&](const boost::system::error_code& error) {
+      fired.set_value(!error && running.loop.running_here());
+    });
+  });
+  EXPECT_TRUE(fired.get_future().get());
+}
+
+TEST(EventLoop, AWaitOfAsioThatIsCancelledInATurnEndsInIt) {
+  Running running;
+  asio::steady_timer timer(running.loop.executor());
+  std::promise<bool> ended;
+  running.loop.post([&] {
+    timer.expires_after(1h);
+    timer.async_wait([&](const boost::system::error_code& error) { ended.set_value(!!error); });
+  });
+  // From the end of a turn, when everything else of it is over.
+  running.loop.post([&] { running.loop.at_turn_end([&] { timer.cancel(); }); });
+  EXPECT_TRUE(ended.get_future().get());
+}
+
+TEST(EventLoop, ADescriptorOfAsioWakesIt) {
+  Running running;
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  asio::posix::stream_descriptor in(running.loop.executor(), ends[0]);
+  std::array<char, 1> byte{};
+  std::promise<std::size_t> read;
+  running.loop.post([&] {
+    in.async_read_some(asio::buffer(byte), [&](const boost::system::error_code&, std::size_t size) {
+      read.set_value(size);
+    });
+  });
+  on(running.loop, [] { return 0; });
+  ASSERT_EQ(::write(ends[1], "x", 1), 1);
+  EXPECT_EQ(read.get_future().get(), 1U);
+  ::close(ends[1]);
+}
+
+TEST(EventLoop, WhatOtherThreadsQueueOnItsExecutorRunsOnIt) {
+  Running running;
+  const auto executor = running.loop.executor();
+  std::atomic<int> ran = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    asio::post(executor, [&] {
+      if (running.loop.running_here()) ++ran;
+    });
+    if (i % 100 == 0) on(running.loop, [] { return 0; });
+  }
+  EXPECT_TRUE(eventually([&] { return ran == 1'000; }));
+}
+
+TEST(EventLoop, WhatMayRunAtOnceDoesInATurn) {
+  Running running;
+  const auto executor = running.loop.executor();
+  EXPECT_TRUE(on(running.loop, [executor] {
+    bool ran = false;
+    asio::dispatch(executor, [&ran] { ran = true; });
+    return ran;
+  }));
+  EXPECT_FALSE(on(running.loop, [executor] {
+    const auto ran = std::make_shared<bool>(false);
+    asio::post(executor, [ran] { *ran = true; });
+    return *ran;
+  }));
+}
+
+TEST(EventLoop, NamesAreLookedUpForItsCoroutines) {
+  Running running;
+  std::string host = "localhost";
+  std::string port = "80";
+  auto found = asio::co_spawn(
+      running.loop.executor(),
+      resolve(std::move(host), std::move(port), std::chrono::steady_clock::now() + 30s),
+      asio::use_future);
+  const auto endpoints = found.get();
+  ASSERT_TRUE(endpoints) << endpoints.error().text;
+  EXPECT_FALSE(endpoints->empty());
+}
+
+TEST(EventLoop, HandlersThatQueueThemselvesForEverDoNotKeepOutTheRest) {
+  Running running;
+  const auto executor = running.loop.executor();
+  std::atomic<bool> stop = false;
+  std::promise<void> stopped;
+  std::function<void()> again = [&] {
+    if (stop) return stopped.set_value();
+    asio::post(executor, again);
+  };
+  asio::post(executor, again);
+  EXPECT_EQ(on(running.loop, [] { return 7; }), 7);
+  stop = true;
+  stopped.get_future().wait();
+}
+
+std::set<std::thread::id> threads_of(LoopCrew& loops) {
+  std::set<std::thread::id> out;
+  for (std::size_t i = 0; i < loops.size(); ++i)
+    out.insert(on(loops.at(i), [] { return std::this_thread::get_id(); }));
+  return out;
+}
+
+/// On a machine that tests share with much else, a thread seldom gets a core for itself.
+constexpr ThreadPolicy kSoon{.busy_share = 0.02};
+
+/// Keeps a loop's thread from ever waiting.
+class Load {
+ public:
+  explicit Load(Loop& loop) : loop_(loop) { again(); }
+  ~Load() {
+    stop_ = true;
+    ended_.get_future().wait();
+  }
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
+
+ private:
+  void again() {
+    loop_.post([this] {
+      if (stop_) return ended_.set_value();
+      const auto until = std::chrono::steady_clock::now() + 1ms;
+      while (std::chrono::steady_clock::now() < until) {
+      }
+      again();
+    });
+  }
+  Loop& loop_;
+  std::atomic<bool> stop_ = false;
+  std::promise<void> ended_;
+};
+
+TEST(LoopCrew, OneThreadServesAllLoopsWhileThereIsLittleToDo) {
+  LoopCrew loops(4);
+  loops.start();
+  EXPECT_EQ(threads_of(loops).size(), 1U);
+}
+
+TEST(LoopCrew, BusyLoopsGetThreadsOfTheirOwnAndGiveThemBack) {
+  LoopCrew loops(3, kSoon);
+  loops.start();
+  for (int round = 0; round < 2; ++round) {
+    {
+      const Load load(loops.at(1));
+      EXPECT_TRUE(eventually([&] { return threads_of(loops).size() == 3; }));
+    }
+    // Asking is work too, so it is done seldom.
+    EXPECT_TRUE(eventually(
+        [&] {
+          std::this_thread::sleep_for(100ms);
+          return threads_of(loops).size() == 1;
+        },
+        60s));
+  }
+}
+
+TEST(LoopCrew, NothingIsLostOrOvertakenWhileLoopsMove) {
+  constexpr std::size_t kLoops = 3;
+  constexpr int kPosters = 2;
+  LoopCrew loops(kLoops, kSoon);
+  loops.start();
+  std::atomic<bool> stop = false;
+  std::atomic<int> astray = 0;
+  std::array<std::array<std::uint64_t, kPosters>, kLoops> seen{};  // each on its loop
+  std::array<std::array<std::uint64_t, kPosters>, kLoops> sent{};
+  std::vector<std::thread> posters;
+  for (int p = 0; p < kPosters; ++p) {
+    posters.emplace_back([&, p] {
+      while (!stop) {
+        for (std::size_t i = 0; i < kLoops; ++i) {
+          Loop& loop = loops.at(i);
+          const std::uint64_t number = ++sent[i][static_cast<std::size_t>(p)];
+          loop.post([&, i, p, number] {
+            auto& last = seen[i][static_cast<std::size_t>(p)];
+            if (++last != number || !loop.running_here()) ++astray;
+          });
+        }
+        std::this_thread::yield();
+      }
+    });
+  }
+  for (int round = 0; round < 2; ++round) {
+    const Load load(loops.at(2));
+    EXPECT_TRUE(eventually([&] { return threads_of(loops).size() == kLoops; }));
+  }
+  stop = true;
+  for (std::thread& poster : posters) poster.join();
+  for (std::size_t i = 0; i < kLoops; ++i)
+    EXPECT_EQ(on(loops.at(i), [&, i] { return seen[i]; }), sent[i]);
+  EXPECT_EQ(astray, 0);
+}
+
+}  // namespace
+}  // namespace nb::net
