@@ -1,6 +1,7 @@
 // Memory of packets on their way: blocks of one size, reused, at most so many in use.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -18,12 +19,17 @@ struct Block {
   [[nodiscard]] std::size_t room() const { return kBytes - end; }
 };
 
-/// One per loop. A packet neither allocates nor frees while fewer than `spare_max` blocks come and
-/// go; an idle relay keeps no more than those.
+/// One per loop. A packet neither allocates nor frees: up to `Spare::max` blocks that were in use
+/// stay here until trim(), which frees those that have not been needed since it was called before,
+/// so an idle relay keeps `Spare::min` of them.
 class BlockPool {
  public:
-  explicit BlockPool(std::size_t blocks_max, std::size_t spare_max = 64)
-      : blocks_max_(blocks_max), spare_max_(spare_max) {}
+  struct Spare {
+    std::size_t min = 64;
+    std::size_t max = 1'024;
+  };
+  explicit BlockPool(std::size_t blocks_max) : BlockPool(blocks_max, Spare{}) {}
+  BlockPool(std::size_t blocks_max, Spare keep) : blocks_max_(blocks_max), keep_(keep) {}
   ~BlockPool() {
     while (spare_ != nullptr) delete std::exchange(spare_, spare_->next);
   }
@@ -44,26 +50,35 @@ class BlockPool {
   Block* take_uncounted() {
     if (spare_ == nullptr) return new Block;
     Block* const block = std::exchange(spare_, spare_->next);
-    --spare_count_;
+    unused_ = std::min(unused_, --spare_count_);
     block->next = nullptr;
     block->begin = block->end = 0;
     return block;
   }
   void give_uncounted(Block* block) {
-    if (spare_count_ >= spare_max_) {
+    if (spare_count_ >= keep_.max) {  // one loop may only receive what others fill
       delete block;
       return;
     }
     block->next = std::exchange(spare_, block);
     ++spare_count_;
   }
+  /// Now and then: freeing at once would hand memory to the system and ask for it again with every
+  /// burst.
+  void trim() {
+    for (; unused_ > 0 && spare_count_ > keep_.min; --unused_, --spare_count_)
+      delete std::exchange(spare_, spare_->next);
+    unused_ = spare_count_;
+  }
   [[nodiscard]] std::size_t used() const { return used_; }
+  [[nodiscard]] std::size_t spare() const { return spare_count_; }
 
  private:
   const std::size_t blocks_max_;
-  const std::size_t spare_max_;
+  const Spare keep_;
   std::size_t used_ = 0;
   std::size_t spare_count_ = 0;
+  std::size_t unused_ = 0;  // of the spare ones, since trim()
   Block* spare_ = nullptr;
 };
 

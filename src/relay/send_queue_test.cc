@@ -79,5 +79,25 @@ TEST_F(RelaySendQueue, MemoryOfAllQueuesIsLimited) {
   EXPECT_EQ(first.push(9'000, 4, 1).refusal, Refusal::kNone);
 }
 
+TEST(RelayBlockPool, KeepsWhatIsNeededAgainAndAgainAndFreesTheRest) {
+  BlockPool pool(100, {.min = 2, .max = 8});
+  const auto burst = [&pool](std::size_t count) {
+    std::vector<Block*> blocks;
+    for (std::size_t i = 0; i < count; ++i) blocks.push_back(pool.take());
+    for (Block* const block : blocks) pool.give(block);
+  };
+  burst(10);
+  EXPECT_EQ(pool.spare(), 8U);
+  pool.trim();
+  burst(5);
+  pool.trim();
+  EXPECT_EQ(pool.spare(), 5U) << "three of eight were not needed";
+  burst(5);
+  pool.trim();
+  EXPECT_EQ(pool.spare(), 5U);
+  pool.trim();
+  EXPECT_EQ(pool.spare(), 2U) << "idle";
+}
+
 }  // namespace
 }  // namespace nb::relay

@@ -154,6 +154,7 @@ void Shard::displace(const Route& route) {
 }
 
 void Shard::sweep(Instant now) {
+  pool_.trim();
   std::size_t active = 0;
   std::size_t idle = 0;
   std::size_t queued = 0;
