@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The load generator's table, on loopback in a network of its own; see bench/README.md.
-#   bench/run.sh [signal|management|relay|micro|all] [options of netbird-bench compare / management
-#                                                    / compare-relay]
+#   bench/run.sh [signal|management|crowd|networks|rest|relay|micro|all] [options of netbird-bench
+#                compare / management / compare-relay, of bench/management.py or bench/rest.py]
 # NB_BENCH_OTHER_SIGNAL: command of the signal server to compare with, holding {port} and {metrics}
 # (and {dir}: a fresh directory); NB_BENCH_OTHER_MGMT: address,pid,setup-key of a management server;
 # NB_BENCH_OTHER_RELAY: command of a relay, holding {port}, {metrics} and {health}.
@@ -77,6 +77,10 @@ relay() {
     ${NB_BENCH_OTHER_RELAY:+--other "$NB_BENCH_OTHER_RELAY"} "$@"
 }
 
+crowd() { bench/management.py --bin "$bin" crowd "$@"; }
+networks() { bench/management.py --bin "$bin" networks "$@"; }
+rest() { bench/rest.py --bin "$bin" "$@"; }
+
 micro() {
   local program
   for program in "$bin"/bench-micro-*; do
@@ -86,10 +90,23 @@ micro() {
 }
 
 case $what in
-  signal | management | relay | micro) "$what" "$@" ;;
-  all) signal "$@"; relay; micro ;;
+  signal | management | crowd | networks | rest | relay | micro) "$what" "$@" ;;
+  all)
+    failed=
+    for part in signal management crowd networks rest relay micro; do
+      echo "== $part"
+      (
+        case $part in
+          signal) signal "$@" ;;
+          management) management --agents 500 --all-at-once ;;
+          *) "$part" ;;
+        esac
+      ) || failed+=" $part"
+    done
+    [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }
+    ;;
   *)
-    echo "usage: bench/run.sh [signal|management|relay|micro|all] [options]" >&2
+    echo "usage: bench/run.sh [signal|management|crowd|networks|rest|relay|micro|all] [options]" >&2
     exit 2
     ;;
 esac

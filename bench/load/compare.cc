@@ -56,7 +56,7 @@ struct Series {
   std::vector<double> cpu, idle, after, rate;
   std::uint64_t lost = 0, wrong = 0;
   void add(const SignalResult& r) {
-    cpu.push_back(r.cpu_us_per_message);
+    cpu.push_back(r.cpu_us);
     idle.push_back(r.idle_kib_per_peer());
     after.push_back(r.after_kib_per_peer());
     rate.push_back(r.rate());
@@ -201,9 +201,8 @@ class Comparison {
     fmt::print(
         "\nacross two instances: saturated {:.0f}/s, {:.1f} us CPU of both per message, lost {}; "
         "half of it: p50 {}, p99 {} (goal {} ms), lost {}  {}\n",
-        full.rate(), full.cpu_us_per_message, full.lost_silently,
-        milliseconds_text(half.latency.quantile(0.5)), milliseconds_text(p99), kCrossP99MsMax,
-        half.lost_silently,
+        full.rate(), full.cpu_us, full.lost_silently, milliseconds_text(half.latency.quantile(0.5)),
+        milliseconds_text(p99), kCrossP99MsMax, half.lost_silently,
         verdict(judge(static_cast<double>(p99) < kCrossP99MsMax * 1e6 && half.lost_silently == 0 &&
                       full.lost_silently == 0)));
     std::fflush(stdout);

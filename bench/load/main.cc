@@ -64,6 +64,8 @@ void add_signal(CLI::App& app, SignalOptions& o) {
 struct ManagementOptions {
   std::vector<std::string> servers;
   ManagementPlan plan;
+  double churn_seconds = 10;
+  double churn_period = 2;
 };
 
 void add_management(CLI::App& app, ManagementOptions& o) {
@@ -73,12 +75,22 @@ void add_management(CLI::App& app, ManagementOptions& o) {
       ->required();
   sub->add_option("--agents", o.plan.agents, "agents with Sync and Job streams");
   sub->add_option("--concurrency", o.plan.concurrency, "logins or first Syncs at once");
-  sub->add_option("--burst", o.plan.burst, "joins without a pause");
-  sub->add_option("--churn", o.plan.churn, "agents that reconnect all the time, for ten seconds");
+  sub->add_option("--burst", o.plan.burst, "joins without a pause, after one; 0: nobody joins");
+  sub->add_option("--churn", o.plan.churn, "agents that reconnect all the time");
+  sub->add_option("--churn-seconds", o.churn_seconds, "for so long")
+      ->check(CLI::Range(1.0, 3600.0));
+  sub->add_option("--churn-period", o.churn_period, "seconds in which each of them comes back once")
+      ->check(CLI::Range(0.001, 3600.0));
   sub->add_flag("--all-at-once", o.plan.all_at_once, "everybody reconnects at the same moment");
+  sub->add_flag("--crowd", o.plan.crowd, "everybody arrives at the same moment, with Login");
+  sub->add_option("--keys", o.plan.keys_file,
+                  "file of the agents' private keys: read if it is there, else written");
+  sub->add_flag("--register-only", o.plan.register_only, "ends when the agents are registered");
 }
 
 int run_management_mode(ManagementOptions& o) {
+  o.plan.churn_time = milliseconds_of(o.churn_seconds);
+  o.plan.churn_period = milliseconds_of(o.churn_period);
   for (const std::string& text : o.servers) {
     const std::size_t first = text.find(',');
     const std::size_t second = text.find(',', first == std::string::npos ? first : first + 1);

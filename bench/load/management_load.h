@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/result.h"
+#include "load/agent_group.h"
 #include "load/client_loop.h"
 #include "load/histogram.h"
 #include "load/process_stat.h"
@@ -12,6 +13,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,13 +25,18 @@ struct ManagementPlan {
   std::string setup_key;  // reusable, of an account with the default all-to-all policy
   std::uint32_t agents = 100;
   std::uint32_t concurrency = 8;  // logins or first Syncs at once
-  std::uint32_t burst = 10;       // joins without a pause, after the single one
+  std::uint32_t burst = 10;       // joins without a pause, after the single one; 0: no joins at all
   std::uint32_t churn = 0;        // agents that reconnect all the time, for churn_time
   std::chrono::milliseconds churn_time{10'000};
-  std::chrono::milliseconds idle_time{5'000};  // in which only pings happen
-  bool all_at_once = false;                    // reconnects do not wait for each other
+  std::chrono::milliseconds churn_period{2'000};  // in which each of them comes back once
+  std::chrono::milliseconds idle_time{5'000};     // in which only pings happen
+  bool all_at_once = false;                       // reconnects do not wait for each other
+  bool crowd = false;          // everybody arrives at the same moment, with Login
+  bool register_only = false;  // ends when the agents are registered
+  /// Private keys of the agents: read if it is there (then the server knows them), else written.
+  std::string keys_file;
   std::chrono::milliseconds quiet{2'500};  // nothing received for so long: the server has settled
-  std::chrono::milliseconds step_max{120'000};
+  std::chrono::milliseconds step_max{300'000};
 };
 
 /// One or more joins and the maps they cause.
@@ -47,6 +54,8 @@ struct StormResult {
 
 struct ManagementResult {
   std::uint32_t agents = 0;
+  bool registered = false;  // in this run
+  bool opened = false;      // streams: not with register_only
   ProcessStat baseline;
   double login_cpu_ms = 0;  // connection, GetServerKey and Login with the setup key
   Histogram login;
@@ -55,7 +64,12 @@ struct ManagementResult {
   double first_map_kib = 0;
   double idle_cpu_percent = 0;
   double reconnect_cpu_ms = 0;
-  double reconnect_seconds = 0;  // until everybody has a map again
+  double reconnect_seconds = 0;    // until everybody has a map again
+  Histogram reconnect_server_key;  // GetServerKey of a bystander meanwhile
+  std::optional<AgentGroup::Arrival> crowd;
+  double crowd_cpu_ms = 0;  // of each
+  std::int64_t crowd_rss_peak = 0;
+  Histogram crowd_server_key;
   double churn_cpu_percent = 0;
   double churn_per_second = 0;
   std::int64_t rss_idle = 0;

@@ -40,13 +40,13 @@ struct Series {
   std::vector<double> cpu, rate, cores, p50, p99, generator, switches, idle;
   std::uint64_t sent = 0, lost = 0, wrong = 0;
   void add(const RelayResult& r) {
-    cpu.push_back(r.cpu_us_per_packet);
+    cpu.push_back(r.cpu_us);
     rate.push_back(r.rate());
     cores.push_back(r.cores);
     p50.push_back(static_cast<double>(r.latency.quantile(0.5)) / 1e6);
     p99.push_back(static_cast<double>(r.latency.quantile(0.99)) / 1e6);
-    generator.push_back(r.own_cpu_us_per_packet);
-    switches.push_back(r.switches_per_packet);
+    generator.push_back(r.own_cpu_us);
+    switches.push_back(r.switches);
     idle.push_back(r.idle_kib_per_peer());
     sent += r.sent;
     lost += r.lost() + r.connections_lost;

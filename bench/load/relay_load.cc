@@ -27,7 +27,7 @@ constexpr std::uint32_t kSendsPerTurnMax = 64;
 /// A flow without any arrival for so long counts what is under way as lost and goes on.
 constexpr std::uint64_t kForgiveNs = 1'000'000'000;
 
-enum class Phase : std::uint8_t { kConnect, kIdle, kTraffic, kStop };
+using Phase = Course::Phase;
 
 crypto::RelayToken make_token(const Secret& secret) {
   const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -35,9 +35,16 @@ crypto::RelayToken make_token(const Secret& secret) {
 }
 
 /// What all threads share.
-struct Shared {
+struct Shared final : Course::Load {
   Shared(const RelayPlan& wanted, std::uint32_t run_id)
-      : plan(wanted), run(run_id), token(make_token(wanted.secret)) {}
+      : plan(wanted), run(run_id), token(make_token(wanted.secret)), course(wanted, *this) {}
+  [[nodiscard]] std::uint32_t connected() const override { return open; }
+  [[nodiscard]] bool failed() const override { return connections_lost > 0; }
+  [[nodiscard]] std::uint64_t sent() const override { return packets_sent; }
+  [[nodiscard]] std::uint64_t delivered() const override { return packets_delivered; }
+  [[nodiscard]] std::uint64_t moved() const override { return packets_delivered; }
+  [[nodiscard]] bool all_there() const override { return packets_delivered >= packets_sent; }
+  void window(bool open_now) override { (open_now ? window_begin_ns : window_end_ns) = now_ns(); }
   [[nodiscard]] relay::PeerId id(std::uint32_t number) const {
     return crypto::relay_peer_id(fmt::format("bench {} {}", run, number));
   }
@@ -49,13 +56,13 @@ struct Shared {
   const RelayPlan& plan;
   const std::uint32_t run;
   const crypto::RelayToken token;
-  std::atomic<Phase> phase{Phase::kConnect};
   std::atomic<std::uint32_t> open{0};
   std::atomic<std::uint64_t> connections_lost{0};
-  std::atomic<std::uint64_t> sent{0}, delivered{0}, damaged{0}, reordered{0};
+  std::atomic<std::uint64_t> packets_sent{0}, packets_delivered{0}, damaged{0}, reordered{0};
   std::atomic<std::uint64_t> window_begin_ns{~std::uint64_t{0}}, window_end_ns{~std::uint64_t{0}};
   std::mutex mutex;
   std::string failure;  // the first; guarded by mutex
+  Course course;
 };
 
 /// Serves every pair whose number is `first` modulo the number of threads: both ends of a flow are
@@ -68,7 +75,8 @@ class Worker final : public RelayPeer::Owner {
   void run() {
     if (!connect_all()) return;
     std::uint64_t due = 0;
-    for (Phase phase = shared_.phase; phase != Phase::kStop; phase = shared_.phase) {
+    for (Phase phase = shared_.course.phase(); phase != Phase::kStop;
+         phase = shared_.course.phase()) {
       if (phase != Phase::kTraffic || flows_.empty())
         loop_.turn(kTick);
       else
@@ -93,14 +101,14 @@ class Worker final : public RelayPeer::Owner {
       flow.next_expected = stamp.number + 1;
     if (flow.under_way > 0) --flow.under_way;
     flow.moved_ns = now_ns();
-    shared_.delivered.fetch_add(1, std::memory_order_relaxed);
+    shared_.packets_delivered.fetch_add(1, std::memory_order_relaxed);
     if (stamp.time_ns >= shared_.window_begin_ns.load(std::memory_order_relaxed) &&
         stamp.time_ns < shared_.window_end_ns.load(std::memory_order_relaxed))
       latency_.add(flow.moved_ns - stamp.time_ns);
     if (!std::exchange(flow.ready, true)) ready_.push_back(&flow);
   }
   void on_closed(RelayPeer& /*peer*/, std::string_view reason) override {
-    if (shared_.phase != Phase::kStop) shared_.fail(reason);
+    if (shared_.course.phase() != Phase::kStop) shared_.fail(reason);
   }
   [[nodiscard]] const Histogram& latency() const { return latency_; }
 
@@ -120,7 +128,7 @@ class Worker final : public RelayPeer::Owner {
 
   bool connect_one(std::uint32_t number) {
     while (handshakes_ >= kHandshakesMax) {
-      if (shared_.connections_lost > 0 || shared_.phase == Phase::kStop) return false;
+      if (shared_.connections_lost > 0 || shared_.course.phase() == Phase::kStop) return false;
       loop_.turn(kTick);
     }
     auto peer = loop_.connect<RelayPeer>(
@@ -157,7 +165,7 @@ class Worker final : public RelayPeer::Owner {
     else if (flow.sender->flush() && flow.sender->wants_write())
       loop_.touch(*flow.sender);
     ++flow.under_way;
-    shared_.sent.fetch_add(1, std::memory_order_relaxed);
+    shared_.packets_sent.fetch_add(1, std::memory_order_relaxed);
   }
 
   /// Saturated: every flow is kept full.
@@ -209,111 +217,23 @@ class Worker final : public RelayPeer::Owner {
   ClientLoop loop_;  // last: its clients refer to what stands above
 };
 
-class Run {
- public:
-  explicit Run(const RelayPlan& plan)
-      : plan_(plan), shared_(plan, static_cast<std::uint32_t>(now_ns())) {}
-
-  Result<RelayResult> run() {
-    out_.peers = plan_.peers;
-    out_.baseline = read_processes(plan_.pids);
-    for (std::uint32_t i = 0; i < plan_.threads; ++i)
-      workers_.push_back(std::make_unique<Worker>(shared_, i));
-    for (auto& worker : workers_) threads_.emplace_back([&worker] { worker->run(); });
-    const bool up = wait_for(kConnectLimit, milliseconds(10), [this] {
-      return shared_.connections_lost > 0 || shared_.open >= plan_.peers;
-    });
-    const bool all = up && shared_.connections_lost == 0;
-    if (all) measure();
-    shared_.phase = Phase::kStop;
-    for (std::thread& thread : threads_) thread.join();
-    if (!all)
-      return fail(Code::kUnavailable, "{} of {} peers were let in, {} connections lost: {}",
-                  shared_.open.load(), plan_.peers, shared_.connections_lost.load(),
-                  shared_.failure);
-    for (const auto& worker : workers_) out_.latency.add(worker->latency());
-    return std::move(out_);
-  }
-
- private:
-  void measure() {
-    std::this_thread::sleep_for(plan_.settle);
-    out_.rss_idle = read_processes(plan_.pids).rss_bytes;
-    out_.rss_after = out_.rss_idle;
-    if (plan_.duration.count() > 0 && plan_.pairs > 0) traffic();
-    out_.connections_lost = shared_.connections_lost;
-  }
-
-  void traffic() {
-    shared_.phase = Phase::kTraffic;
-    std::this_thread::sleep_for(plan_.warm_up);
-    const auto begin = std::chrono::steady_clock::now();
-    const ProcessStat before = read_processes(plan_.pids);
-    const std::int64_t own_before = own_cpu_ns();
-    const std::uint64_t delivered_before = shared_.delivered;
-    shared_.window_begin_ns = now_ns();
-    // Memory is sampled rarely: reading smaps takes the server's map lock.
-    wait_for(plan_.duration, milliseconds(1'000), [this] {
-      out_.rss_peak = std::max(out_.rss_peak, read_processes(plan_.pids).rss_bytes);
-      return false;
-    });
-    shared_.window_end_ns = now_ns();
-    const ProcessStat after = read_processes(plan_.pids);
-    out_.window_delivered = shared_.delivered - delivered_before;
-    const auto count = static_cast<double>(std::max<std::uint64_t>(1, out_.window_delivered));
-    const auto cpu_ns = static_cast<double>(after.cpu_ns - before.cpu_ns);
-    out_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    out_.cores = cpu_ns / 1e9 / out_.seconds;
-    out_.cpu_us_per_packet = cpu_ns / 1e3 / count;
-    out_.own_cpu_us_per_packet = static_cast<double>(own_cpu_ns() - own_before) / 1e3 / count;
-    out_.switches_per_packet = static_cast<double>(after.switches - before.switches) / count;
-    shared_.phase = Phase::kIdle;
-    drain();
-    std::this_thread::sleep_for(plan_.settle);
-    out_.rss_after = read_processes(plan_.pids).rss_bytes;
-    out_.sent = shared_.sent;
-    out_.delivered = shared_.delivered;
-    out_.damaged = shared_.damaged;
-    out_.reordered = shared_.reordered;
-  }
-
-  /// Until every packet is there, or nothing has moved for a second.
-  void drain() {
-    std::uint64_t moved = 0;
-    auto since = std::chrono::steady_clock::now();
-    wait_for(plan_.drain_max, milliseconds(10), [&] {
-      const std::uint64_t delivered = shared_.delivered;
-      if (std::exchange(moved, delivered) != delivered) since = std::chrono::steady_clock::now();
-      return delivered >= shared_.sent ||
-             std::chrono::steady_clock::now() - since > milliseconds(1'000);
-    });
-  }
-
-  const RelayPlan& plan_;
-  Shared shared_;
-  RelayResult out_;
-  std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<std::thread> threads_;
-};
-
-double kib_per_peer(std::int64_t after, std::int64_t before, std::uint32_t peers) {
-  return static_cast<double>(after - before) / 1024 / std::max(1U, peers);
+Result<RelayResult> run_checked(const RelayPlan& plan) {
+  Shared shared(plan, static_cast<std::uint32_t>(now_ns()));
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (std::uint32_t i = 0; i < plan.threads; ++i)
+    workers.push_back(std::make_unique<Worker>(shared, i));
+  RelayResult out;
+  if (!shared.course.run([&workers](std::uint32_t i) { workers[i]->run(); }, out))
+    return fail(Code::kUnavailable, "{} of {} peers were let in, {} connections lost: {}",
+                shared.open.load(), plan.peers, shared.connections_lost.load(), shared.failure);
+  for (const auto& worker : workers) out.latency.add(worker->latency());
+  out.damaged = shared.damaged;
+  out.reordered = shared.reordered;
+  out.connections_lost = shared.connections_lost;
+  return out;
 }
 
 }  // namespace
-
-double RelayResult::idle_kib_per_peer() const {
-  return kib_per_peer(rss_idle, baseline.rss_bytes, peers);
-}
-double RelayResult::after_kib_per_peer() const {
-  return kib_per_peer(rss_after, baseline.rss_bytes, peers);
-}
-double RelayResult::rate() const {
-  return seconds > 0 ? static_cast<double>(window_delivered) / seconds : 0;
-}
-double RelayResult::packets_per_cpu_second() const {
-  return cpu_us_per_packet > 0 ? 1e6 / cpu_us_per_packet : 0;
-}
 
 Result<RelayResult> run_relay(const RelayPlan& plan) {
   if (plan.peers < 2 || plan.peers > 19'000 || plan.peers % 2 != 0)
@@ -326,10 +246,12 @@ Result<RelayResult> run_relay(const RelayPlan& plan) {
   if (plan.packet_bytes < kStampBytes || plan.packet_bytes > relay::kPayloadMax)
     return fail(Code::kInvalidArgument, "relay load: packets of {} bytes: want {}..{}",
                 plan.packet_bytes, kStampBytes, relay::kPayloadMax);
+  if (plan.pairs == 0 && plan.duration.count() > 0)
+    return fail(Code::kInvalidArgument, "relay load: traffic without pairs");
   if (plan.window < 1 || plan.window > 4'096)
     return fail(Code::kInvalidArgument, "relay load: window {}: want 1..4096", plan.window);
   if (plan.secret.empty()) return fail(Code::kInvalidArgument, "relay load: no secret");
-  return Run(plan).run();
+  return run_checked(plan);
 }
 
 }  // namespace nb::bench

@@ -25,24 +25,62 @@ constexpr auto kConnectLimit = milliseconds(120'000);
 constexpr auto kTick = milliseconds(20);
 constexpr std::uint32_t kSendsPerTurnMax = 64;
 
-enum class Phase : std::uint8_t { kConnect, kIdle, kTraffic, kStop };
+using Phase = Course::Phase;
+
+/// Lets the servers run only part of each period.
+class Throttle {
+ public:
+  explicit Throttle(const SignalPlan& plan) {
+    if (plan.throttle >= 1) return;
+    thread_ = std::jthread([&plan](const std::stop_token& stop) {
+      const auto on = std::chrono::duration<double, std::milli>(kPeriodMs * plan.throttle);
+      const auto off = std::chrono::duration<double, std::milli>(kPeriodMs) - on;
+      while (!stop.stop_requested()) {
+        for (const pid_t pid : plan.pids) ::kill(pid, SIGSTOP);
+        std::this_thread::sleep_for(off);
+        for (const pid_t pid : plan.pids) ::kill(pid, SIGCONT);
+        std::this_thread::sleep_for(on);
+      }
+    });
+  }
+
+ private:
+  static constexpr double kPeriodMs = 50;
+  std::jthread thread_;  // its end waits for the period's
+};
 
 /// What all threads share.
-struct Shared {
+struct Shared final : Course::Load {
   Shared(const SignalPlan& wanted, std::uint32_t run_id)
-      : plan(wanted), ledger(wanted.messages_max), run(run_id) {
+      : plan(wanted), ledger(wanted.messages_max), run(run_id), course(wanted, *this) {
     for (std::uint32_t i = 0; i < plan.peers; ++i) keys.push_back(peer_key(i));
+  }
+  [[nodiscard]] std::uint32_t connected() const override { return registered; }
+  [[nodiscard]] bool failed() const override { return refused_to_connect || connections_lost > 0; }
+  [[nodiscard]] std::uint64_t sent() const override { return ledger.sent(); }
+  [[nodiscard]] std::uint64_t delivered() const override { return ledger.delivered(); }
+  [[nodiscard]] std::uint64_t moved() const override {
+    return ledger.answered() + ledger.delivered();
+  }
+  [[nodiscard]] bool all_there() const override {
+    return ledger.answered() == ledger.sent() &&
+           ledger.delivered() + ledger.refused() >= ledger.sent();
+  }
+  void traffic(bool begins) override {
+    throttle.reset();
+    if (begins) throttle.emplace(plan);
   }
   const SignalPlan& plan;
   Ledger ledger;
   std::uint32_t run;
   std::vector<std::string> keys;
-  std::atomic<Phase> phase{Phase::kConnect};
   std::atomic<std::uint32_t> registered{0};
   std::atomic<std::uint64_t> held_back{0};
   std::atomic<std::uint64_t> connections_lost{0};
   std::atomic<std::uint64_t> forgiven{0};  // lost messages no longer waited for
-  std::atomic<bool> failed{false};
+  std::atomic<bool> refused_to_connect{false};
+  std::optional<Throttle> throttle;  // while traffic flows
+  Course course;
 };
 
 /// Serves the connections whose number is `first` modulo the number of threads.
@@ -57,9 +95,10 @@ class Worker final : public H2Client::Owner {
         random_(0x9e3779b97f4a7c15ULL * (first + 1)) {}
 
   void run() {
-    if (!connect_all()) return shared_.failed.store(true);
+    if (!connect_all()) return shared_.refused_to_connect.store(true);
     std::uint64_t due = 0;
-    for (Phase phase = shared_.phase; phase != Phase::kStop; phase = shared_.phase) {
+    for (Phase phase = shared_.course.phase(); phase != Phase::kStop;
+         phase = shared_.course.phase()) {
       if (phase != Phase::kTraffic) {
         loop_.turn(kTick);
         continue;
@@ -88,7 +127,7 @@ class Worker final : public H2Client::Owner {
       shared_.ledger.refused(tag);
   }
   void on_closed(H2Client& /*client*/, std::string_view /*reason*/) override {
-    if (shared_.phase != Phase::kStop) shared_.connections_lost.fetch_add(1);
+    if (shared_.course.phase() != Phase::kStop) shared_.connections_lost.fetch_add(1);
   }
   [[nodiscard]] const Histogram& latency() const { return latency_; }
 
@@ -194,130 +233,28 @@ class Worker final : public H2Client::Owner {
   ClientLoop loop_;  // last: its clients refer to what stands above
 };
 
-/// Lets the servers run only part of each period.
-class Throttle {
- public:
-  explicit Throttle(const SignalPlan& plan) {
-    if (plan.throttle >= 1) return;
-    thread_ = std::jthread([&plan](const std::stop_token& stop) {
-      const auto on = std::chrono::duration<double, std::milli>(kPeriodMs * plan.throttle);
-      const auto off = std::chrono::duration<double, std::milli>(kPeriodMs) - on;
-      while (!stop.stop_requested()) {
-        for (const pid_t pid : plan.pids) ::kill(pid, SIGSTOP);
-        std::this_thread::sleep_for(off);
-        for (const pid_t pid : plan.pids) ::kill(pid, SIGCONT);
-        std::this_thread::sleep_for(on);
-      }
-    });
-  }
-  void end() {
-    thread_.request_stop();
-    if (thread_.joinable()) thread_.join();
-  }
-
- private:
-  static constexpr double kPeriodMs = 50;
-  std::jthread thread_;
-};
-
-class Run {
- public:
-  explicit Run(const SignalPlan& plan)
-      : plan_(plan), shared_(plan, static_cast<std::uint32_t>(now_ns())) {}
-
-  Result<SignalResult> run() {
-    out_.peers = plan_.peers;
-    out_.baseline = read_processes(plan_.pids);
-    for (std::uint32_t i = 0; i < plan_.threads; ++i)
-      workers_.push_back(std::make_unique<Worker>(shared_, i));
-    for (auto& worker : workers_) threads_.emplace_back([&worker] { worker->run(); });
-    const bool up = wait_for(kConnectLimit, milliseconds(10), [this] {
-      return shared_.failed || shared_.connections_lost > 0 || shared_.registered >= plan_.peers;
-    });
-    const bool all = up && shared_.registered >= plan_.peers;
-    if (all) measure();
-    shared_.phase = Phase::kStop;
-    for (std::thread& thread : threads_) thread.join();
-    if (!all)
-      return fail(Code::kUnavailable, "{} of {} peers registered, {} connections lost",
-                  shared_.registered.load(), plan_.peers, shared_.connections_lost.load());
-    for (const auto& worker : workers_) out_.latency.add(worker->latency());
-    return std::move(out_);
-  }
-
- private:
-  void measure() {
-    const auto pause = [](milliseconds time) { std::this_thread::sleep_for(time); };
-    const Ledger& ledger = shared_.ledger;
-    pause(plan_.settle);
-    out_.rss_idle = read_processes(plan_.pids).rss_bytes;
-    shared_.phase = Phase::kTraffic;
-    Throttle throttle(plan_);
-    pause(plan_.warm_up);
-    const auto begin = std::chrono::steady_clock::now();
-    const ProcessStat before = read_processes(plan_.pids);
-    const std::int64_t own_before = own_cpu_ns();
-    const std::uint64_t delivered_before = ledger.delivered();
-    // Memory is sampled rarely: reading smaps takes the server's map lock.
-    wait_for(plan_.duration, milliseconds(500), [this] {
-      out_.rss_peak = std::max(out_.rss_peak, read_processes(plan_.pids).rss_bytes);
-      return false;
-    });
-    const ProcessStat after = read_processes(plan_.pids);
-    out_.window_delivered = ledger.delivered() - delivered_before;
-    const auto count = static_cast<double>(std::max<std::uint64_t>(1, out_.window_delivered));
-    out_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    out_.cpu_us_per_message = static_cast<double>(after.cpu_ns - before.cpu_ns) / 1e3 / count;
-    out_.own_cpu_us_per_message = static_cast<double>(own_cpu_ns() - own_before) / 1e3 / count;
-    out_.switches_per_message = static_cast<double>(after.switches - before.switches) / count;
-    shared_.phase = Phase::kIdle;
-    throttle.end();
-    drain();
-    pause(plan_.settle);
-    out_.rss_after = read_processes(plan_.pids).rss_bytes;
-    out_.sent = ledger.sent();
-    out_.accepted = ledger.accepted();
-    out_.refused = ledger.refused();
-    out_.delivered = ledger.delivered();
-    out_.lost_silently = ledger.lost_silently();
-    out_.duplicates = ledger.duplicates();
-    out_.misdelivered = ledger.misdelivered_count();
-    out_.held_back = shared_.held_back;
-    out_.connections_lost = shared_.connections_lost;
-  }
-
-  /// Until every message is answered and delivered or refused, or nothing has moved for 2 s.
-  void drain() {
-    const Ledger& ledger = shared_.ledger;
-    std::uint64_t moved = 0;
-    auto since = std::chrono::steady_clock::now();
-    wait_for(plan_.drain_max, milliseconds(10), [&] {
-      const std::uint64_t sum = ledger.answered() + ledger.delivered();
-      if (std::exchange(moved, sum) != sum) since = std::chrono::steady_clock::now();
-      const bool all = ledger.answered() == ledger.sent() &&
-                       ledger.delivered() + ledger.refused() >= ledger.sent();
-      return all || std::chrono::steady_clock::now() - since > milliseconds(2'000);
-    });
-  }
-
-  const SignalPlan& plan_;
-  Shared shared_;
-  SignalResult out_;
-  std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<std::thread> threads_;
-};
+Result<SignalResult> run_checked(const SignalPlan& plan) {
+  Shared shared(plan, static_cast<std::uint32_t>(now_ns()));
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (std::uint32_t i = 0; i < plan.threads; ++i)
+    workers.push_back(std::make_unique<Worker>(shared, i));
+  SignalResult out;
+  if (!shared.course.run([&workers](std::uint32_t i) { workers[i]->run(); }, out))
+    return fail(Code::kUnavailable, "{} of {} peers registered, {} connections lost",
+                shared.registered.load(), plan.peers, shared.connections_lost.load());
+  for (const auto& worker : workers) out.latency.add(worker->latency());
+  const Ledger& ledger = shared.ledger;
+  out.accepted = ledger.accepted();
+  out.refused = ledger.refused();
+  out.lost_silently = ledger.lost_silently();
+  out.duplicates = ledger.duplicates();
+  out.misdelivered = ledger.misdelivered_count();
+  out.held_back = shared.held_back;
+  out.connections_lost = shared.connections_lost;
+  return out;
+}
 
 }  // namespace
-
-double SignalResult::idle_kib_per_peer() const {
-  return static_cast<double>(rss_idle - baseline.rss_bytes) / 1024 / std::max(1U, peers);
-}
-double SignalResult::after_kib_per_peer() const {
-  return static_cast<double>(rss_after - baseline.rss_bytes) / 1024 / std::max(1U, peers);
-}
-double SignalResult::rate() const {
-  return seconds > 0 ? static_cast<double>(window_delivered) / seconds : 0;
-}
 
 Result<SignalResult> run_signal(const SignalPlan& plan) {
   if (plan.targets.empty() || plan.targets.size() > 2)
@@ -338,7 +275,7 @@ Result<SignalResult> run_signal(const SignalPlan& plan) {
   if (plan.throttle <= 0 || plan.throttle > 1)
     return fail(Code::kInvalidArgument, "signal load: throttle {}: want a share in (0, 1]",
                 plan.throttle);
-  return Run(plan).run();
+  return run_checked(plan);
 }
 
 }  // namespace nb::bench
