@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "net/http1_session.h"
 #include "net/http2_session.h"
+#include "net/proxy_header.h"
 
 #include <openssl/err.h>
 #include <sys/epoll.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -29,10 +31,12 @@ Connection::Connection(ConnectionOwner& owner, ServerContext& context, int fd, P
                        SslPtr ssl)
     : owner_(owner),
       context_(context),
+      socket_peer_(peer),
       peer_(peer),
       fd_(fd),
       state_(ssl ? State::kHandshake : State::kSniffing),
       ssl_(std::move(ssl)) {
+  if (context_.proxies.trusts(peer_)) state_ = State::kProxyHeader;
   if (ssl_) {
     SSL_set_fd(ssl_.get(), fd_);
     SSL_set_accept_state(ssl_.get());
@@ -67,6 +71,7 @@ void Connection::on_timer(Instant now) {
   switch (state_) {
     case State::kClosed:
       return;
+    case State::kProxyHeader:
     case State::kHandshake:
     case State::kSniffing:
       context_.metrics.closed_slow.Increment();
@@ -102,6 +107,7 @@ void Connection::on_readable() {
     // Level-triggered hang-up after the end of input: nothing can be sent any more either.
     return close();
   }
+  if (state_ == State::kProxyHeader && !settle_peer()) return;
   if (state_ == State::kHandshake && !handshake()) return;
   const auto buffer = context_.loop.read_buffer();
   do {
@@ -112,6 +118,34 @@ void Connection::on_readable() {
     receive(buffer.first(static_cast<std::size_t>(size)));
     // What OpenSSL has decrypted already makes no socket readable.
   } while (state_ != State::kClosed && ssl_ && SSL_pending(ssl_.get()) > 0);
+}
+
+bool Connection::settle_peer() {
+  using Header = ProxyHeader::State;
+  std::array<char, kProxyHeaderMax> bytes;
+  // Looked at before it is taken: what follows the header is for TLS or a session.
+  const ssize_t seen = recv(fd_, bytes.data(), bytes.size(), MSG_PEEK);
+  if (seen < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  const std::size_t before = pending_.size();
+  if (seen > 0) pending_.append(bytes.data(), static_cast<std::size_t>(seen));
+  const ProxyHeader header = read_proxy_header(pending_);
+  const bool none = seen <= 0 || header.state == Header::kNone;
+  if (header.state == Header::kBroken || (none && before > 0)) {
+    close();
+    return false;
+  }
+  if (none) {
+    pending_.clear();
+  } else {
+    const bool whole = header.state == Header::kWhole;
+    const std::size_t taken = (whole ? header.size : pending_.size()) - before;
+    recv(fd_, bytes.data(), taken, 0);
+    if (!whole) return false;
+    std::string().swap(pending_);
+    if (header.client) peer_ = *header.client;
+  }
+  state_ = ssl_ ? State::kHandshake : State::kSniffing;
+  return true;
 }
 
 int Connection::read(std::span<std::uint8_t> into) {
@@ -315,7 +349,7 @@ void Connection::linger() {
 
 void Connection::drain() {
   if (state_ == State::kOpen) return session_->drain();
-  if (state_ == State::kHandshake || state_ == State::kSniffing) close();
+  if (state_ <= State::kSniffing) close();  // nothing has been asked yet
 }
 
 void Connection::shut() {

@@ -51,15 +51,26 @@ class Connection final : public Mortal,
   void replace_session(std::unique_ptr<Session> next, std::string_view first,
                        std::span<const std::uint8_t> rest) override;
   [[nodiscard]] const PeerAddress& peer() const override { return peer_; }
+  /// Whose socket it is: the balancer's, where peer() is whom it speaks for.
+  [[nodiscard]] const PeerAddress& socket_peer() const { return socket_peer_; }
   [[nodiscard]] bool tls() const override { return ssl_ != nullptr; }
   [[nodiscard]] bool blocked() const override { return !pending_.empty(); }
 
  private:
   friend class ConnectionList;
-  enum class State : std::uint8_t { kHandshake, kSniffing, kOpen, kLingering, kClosed };
+  enum class State : std::uint8_t {
+    kProxyHeader,
+    kHandshake,
+    kSniffing,
+    kOpen,
+    kLingering,
+    kClosed
+  };
 
   void on_timer(Instant now) override;
   void on_readable();
+  /// True: whose connection it is has been settled.
+  bool settle_peer();
   bool handshake();
   /// Bytes read; 0 nothing now; -1 the connection is over (closed), -2 end of input.
   int read(std::span<std::uint8_t> into);
@@ -76,7 +87,8 @@ class Connection final : public Mortal,
 
   ConnectionOwner& owner_;
   ServerContext& context_;
-  const PeerAddress peer_;
+  const PeerAddress socket_peer_;
+  PeerAddress peer_;
   const int fd_;
   State state_;
   bool output_watched_ = false;

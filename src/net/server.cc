@@ -242,7 +242,7 @@ class ServerLoop final : public Mortal, private ConnectionOwner {
 
   void on_connection_closed(Connection& connection) override {
     context_.metrics.connections.Decrement();
-    shared_.leave(connection.peer());
+    shared_.leave(connection.socket_peer());
     context_.loop.bury(connections_.remove(connection));
   }
 
