@@ -311,12 +311,13 @@ Result<> MgmtPart::build() {
   if (core->postgres() && shared)
     listener = std::make_unique<sql::Listener>(
         core->database().dsn(),
-        sql::ListenerOptions{.channels = {management::kAccountChannel, kFallbackChannel}},
+        sql::ListenerOptions{
+            .channels = {management::kAccountChannel, kFallbackChannel, management::kProxyChannel}},
         sql::Listener::Handlers{.on_notify =
                                     [this](std::string_view channel, std::string_view payload) {
                                       if (channel == kFallbackChannel)
                                         hub->on_payload(payload);
-                                      else
+                                      else if (channel == management::kAccountChannel)
                                         hub->on_database_notice(payload);
                                       notices->news();
                                     },

@@ -36,8 +36,7 @@ MgmtServer::MgmtServer(MgmtOptions options)
   std::ofstream(dir_ / "management.json") << "{" << options_.json << R"(
     "Stuns": [{"Proto": "udp", "URI": "stun:127.0.0.1:3478"}],
     "Signal": {"Proto": "http", "URI": ")" << options_.signal
-                                          << R"("},
-    "HttpConfig": {}
+                                          << R"("}
   })";
   std::vector<std::string> argv = {program_dir() + "/netbird-mgmt",
                                    "management",

@@ -1,17 +1,9 @@
 // Reverse proxies on two netbird-mgmt over one PostgreSQL and one Redis: official gRPC client, the
 // embedded identity provider, REST.
-#include "crypto/box.h"
-#include "crypto/random.h"
-#include "integration/web.h"
-#include "proto/proxy_service.grpc.pb.h"
+#include "integration/proxy_site.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <condition_variable>
-#include <memory>
-#include <mutex>
-#include <thread>
 
 namespace nb::test {
 namespace {
@@ -20,182 +12,41 @@ using namespace std::chrono_literals;
 using grpc::StatusCode;
 using testing::HasSubstr;
 
-constexpr const char* kCluster = "edge.example.net";
-constexpr const char* kMail = "owner@example.org";
-constexpr const char* kPassword = "Passw0rd!";
-
-std::unique_ptr<pb::ProxyService::Stub> proxy_stub(const std::string& target) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt("grpc.use_local_subchannel_pool", 1);
-  return pb::ProxyService::NewStub(
-      grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(), arguments));
-}
-
-void authorize(grpc::ClientContext& context, const std::string& token) {
-  if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
-}
-
-template <class Request, class Response>
-grpc::Status ask(const std::string& target, const std::string& token,
-                 grpc::Status (pb::ProxyService::Stub::*method)(grpc::ClientContext*,
-                                                                const Request&, Response*),
-                 const Request& request, Response& response) {
-  const auto stub = proxy_stub(target);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + patient(10s));
-  authorize(context, token);
-  return (stub.get()->*method)(&context, request, &response);
-}
-
-/// A connected proxy: what it serves, as its stream told it.
-class Proxy {
- public:
-  struct Options {
-    std::string id = "proxy-1";
-    std::string address = kCluster;
-    bool acknowledge = true;
-    bool custom_ports = false;
-  };
-  Proxy(const std::string& target, const std::string& token, Options options)
-      : options_(std::move(options)), stub_(proxy_stub(target)) {
-    authorize(context_, token);
-    stream_ = stub_->SyncMappings(&context_);
-    pb::SyncMappingsRequest hello;
-    hello.mutable_init()->set_proxy_id(options_.id);
-    hello.mutable_init()->set_address(options_.address);
-    hello.mutable_init()->set_version("0.1.0");
-    hello.mutable_init()->mutable_capabilities()->set_supports_custom_ports(options_.custom_ports);
-    stream_->Write(hello);
-    thread_ = std::thread([this] { read(); });
-  }
-  Proxy(const std::string& target, const std::string& token) : Proxy(target, token, Options{}) {}
-  ~Proxy() {
-    context_.TryCancel();
-    thread_.join();
-  }
-
-  /// Until the first round is complete.
-  [[nodiscard]] bool wait_synced() const {
-    return wait([&] { return synced_; });
-  }
-  [[nodiscard]] std::optional<pb::ProxyMapping> wait_mapping(
-      const std::string& domain, const std::function<bool(const pb::ProxyMapping&)>& wanted =
-                                     [](const pb::ProxyMapping&) { return true; }) const {
-    std::optional<pb::ProxyMapping> out;
-    const bool found = wait([&] {
-      for (const auto& [id, mapping] : mappings_)
-        if (mapping.domain() == domain && wanted(mapping)) out = mapping;
-      return out.has_value();
-    });
-    return found ? out : std::nullopt;
-  }
-  [[nodiscard]] bool wait_gone(const std::string& id) const {
-    return wait([&] { return !mappings_.contains(id); });
-  }
-  [[nodiscard]] std::optional<grpc::Status> wait_end() const {
-    const bool ended = wait([&] { return end_.has_value(); });
-    return ended ? end_ : std::nullopt;
-  }
-  [[nodiscard]] bool ended() const {
-    const std::lock_guard lock(mutex_);
-    return end_.has_value();
-  }
-
- private:
-  bool wait(const std::function<bool()>& condition) const {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, patient(15s), condition);
-  }
-  void read() {
-    pb::SyncMappingsResponse message;
-    while (stream_->Read(&message)) {
-      {
-        const std::lock_guard lock(mutex_);
-        for (const auto& mapping : message.mapping()) {
-          if (mapping.type() == pb::UPDATE_TYPE_REMOVED)
-            mappings_.erase(mapping.id());
-          else
-            mappings_[mapping.id()] = mapping;
-        }
-        synced_ = synced_ || message.initial_sync_complete();
-      }
-      changed_.notify_all();
-      pb::SyncMappingsRequest ack;
-      ack.mutable_ack();
-      if (options_.acknowledge) stream_->Write(ack);
-    }
-    const grpc::Status end = stream_->Finish();
-    const std::lock_guard lock(mutex_);
-    end_ = end;
-    changed_.notify_all();
-  }
-
-  const Options options_;
-  mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;
-  std::map<std::string, pb::ProxyMapping> mappings_;
-  bool synced_ = false;
-  std::optional<grpc::Status> end_;
-  std::unique_ptr<pb::ProxyService::Stub> stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<pb::SyncMappingsRequest, pb::SyncMappingsResponse>>
-      stream_;
-  std::thread thread_;
-};
-
-class ProxyServer : public testing::Test {
+class ProxyServer : public ProxySite {
  protected:
-  ProxyServer() : port_two(free_port()), one(options("mgmt-1")), two(options("mgmt-2", port_two)) {
+  /// `looks`: how often a stream looks without being told.
+  explicit ProxyServer(const std::string& looks = "2s")
+      : port_two(free_port()),
+        one(options(looks, "mgmt-1")),
+        two(options(looks, "mgmt-2", port_two)) {
     postgres.create_database("idp");
     one.start();
     two.start();
-    const auto made =
-        web.send(one, "POST", "/api/setup",
-                 std::string(R"({"email":")") + kMail + R"(","name":"Owner","password":")" +
-                     kPassword + R"(","create_pat":true,"pat_expire_in":1})");
-    pat = "Token " + after(made.body, R"("personal_access_token":")");
-    // Its account is founded with the first call.
-    EXPECT_EQ(web.send(one, "GET", "/api/users", {}, pat).status, 200) << made.body;
-    account = postgres.psql("select id from accounts");
-    const std::string key = one.setup_key();
-    EXPECT_TRUE(machine.login(one.target(), key).ok());
-    peer = postgres.psql("select id from peers where key='" + machine.key() + "'");
-    token = proxy_token();
+    found(one);
   }
-  MgmtOptions options(const std::string& instance, std::uint16_t port = 0) const {
-    const std::string issuer = "http://127.0.0.1:" + std::to_string(port_two) + "/oauth2";
+  MgmtOptions options(const std::string& looks, const std::string& instance,
+                      std::uint16_t port = 0) const {
     return {.instance = instance,
             .postgres_dsn = postgres.dsn(),
             .redis = redis.address(),
-            .env = {{"NB_SETUP_PAT_ENABLED", "true"}, {"NB_MGMT_HEARTBEAT_INTERVAL", "1s"}},
-            .json = R"("EmbeddedIdP":{"Enabled":true,"Issuer":")" + issuer +
-                    R"(","Storage":{"Type":"postgres","Config":{"DSN":")" + postgres.dsn("idp") +
-                    R"("}}},)",
+            .env = {{"NB_SETUP_PAT_ENABLED", "true"},
+                    {"NB_MGMT_HEARTBEAT_INTERVAL", "1s"},
+                    {"NB_MGMT_ANTI_ENTROPY_INTERVAL", looks}},
+            .json = embedded_idp("http://127.0.0.1:" + std::to_string(port_two) + "/oauth2",
+                                 postgres.dsn("idp")),
             .port = port};
   }
-  std::string proxy_token(std::vector<std::string> flags = {}) {
-    flags.insert(flags.begin(), {"admin", "token", "create", "--name", "edge"});
-    const Finished done = one.verb(flags);
-    const auto at = done.output.find("nbx_");
-    EXPECT_NE(at, std::string::npos) << done.output;
-    token_id = done.output.substr(done.output.find("Token ID: ") + 10);
-    token_id.erase(token_id.find_first_of("\r\n"));
-    return done.output.substr(at, 40);
+  /// The one secret of the service, hashed so that a busy machine spends no time on tries.
+  void rehash(const std::string& id, const std::string& bcrypt) const {
+    postgres.psql(R"(update services set auth = regexp_replace(auth, '\$argon2id\$[^"]*', ')" +
+                  bcrypt + "') where id='" + id + "'");
   }
-  std::string body(const std::string& domain, const std::string& more = {}) const {
-    return R"({"name":"app","domain":")" + domain +
-           R"(","enabled":true,"targets":[{"target_id":")" + peer +
-           R"(","target_type":"peer","protocol":"http","port":8080,"enabled":true}])" + more + "}";
-  }
-  /// The id of a service made at one.
-  std::string service(const std::string& domain, const std::string& more = {}) {
-    const auto made =
-        web.send(one, "POST", "/api/reverse-proxies/services", body(domain, more), pat);
-    EXPECT_EQ(made.status, 200) << made.body;
-    return after(made.body, R"({"id":")");
-  }
-  std::string clusters(const MgmtServer& at) {
-    return web.send(at, "GET", "/api/reverse-proxies/clusters", {}, pat).body;
+  /// Somebody who may guess as he likes has run out of tries.
+  bool runs_out(const std::function<Result<bool>(const MgmtServer&)>& guess) {
+    for (int i = 0; i < 1'000; ++i)  // one comes back with each second
+      if (const auto tried = guess(i % 2 == 0 ? one : two); !tried)
+        return tried.error().code == Code::kResourceExhausted;
+    return false;
   }
   std::string rows(const std::string& table) const {
     return postgres.psql("select count(*) from " + table);
@@ -206,13 +57,12 @@ class ProxyServer : public testing::Test {
   std::uint16_t port_two;
   MgmtServer one;
   MgmtServer two;
-  Web web;
-  Agent machine{"machine"};
-  std::string pat;
-  std::string account;
-  std::string peer;
-  std::string token;
-  std::string token_id;
+};
+
+/// Nobody looks in time without being told.
+class ToldProxies : public ProxyServer {
+ protected:
+  ToldProxies() : ProxyServer("10m") {}
 };
 
 TEST_F(ProxyServer, MappingsReachAProxyOfTheOtherInstance) {
@@ -290,7 +140,7 @@ TEST_F(ProxyServer, ClusterOfSilentProxiesIsOffline) {
   EXPECT_THAT(clusters(two), HasSubstr(R"("online":false)"));
 }
 
-TEST_F(ProxyServer, RevokedTokenEndsStreamsOnEveryInstance) {
+TEST_F(ToldProxies, RevokedTokenEndsStreamsOnEveryInstance) {
   Proxy at_one(one.target(), token, {.id = "p1"});
   Proxy at_two(two.target(), token, {.id = "p2"});
   ASSERT_TRUE(at_one.wait_synced() && at_two.wait_synced());
@@ -305,6 +155,101 @@ TEST_F(ProxyServer, RevokedTokenEndsStreamsOnEveryInstance) {
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->error_code(), StatusCode::UNAUTHENTICATED);
   EXPECT_EQ(refused->error_message(), "token expired or revoked");
+}
+
+TEST_F(ToldProxies, TokenRevokedOverTheApiEndsStreamsOnEveryInstance) {
+  const auto made =
+      api("POST", "/api/reverse-proxies/proxy-tokens", R"({"name":"own","expires_in":3600})");
+  const std::string own = after(made.body, R"("plain_token":")");
+  Proxy at_one(one.target(), own, {.id = "p1", .address = "own.example.net"});
+  Proxy at_two(two.target(), own, {.id = "p2", .address = "own.example.net"});
+  Proxy other(two.target(), token, {.id = "p3"});
+  ASSERT_TRUE(at_one.wait_synced() && at_two.wait_synced() && other.wait_synced());
+  const std::string path = "/api/reverse-proxies/proxy-tokens/" + after(made.body, R"("id":")");
+  EXPECT_EQ(api("DELETE", path).status, 200);
+  for (const Proxy* proxy : {&at_one, &at_two}) {
+    const auto end = proxy->wait_end();
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->error_code(), StatusCode::UNAUTHENTICATED);
+  }
+  EXPECT_FALSE(other.ended());
+}
+
+TEST_F(ToldProxies, OperatorDisconnectsAllProxiesEverywhere) {
+  Proxy at_one(one.target(), token, {.id = "p1"});
+  Proxy at_two(two.target(), token, {.id = "p2"});
+  ASSERT_TRUE(at_one.wait_synced() && at_two.wait_synced());
+  EXPECT_EQ(one.verb({"admin", "proxy", "disconnect-all", "--force"}).status, 0);
+  for (const Proxy* proxy : {&at_one, &at_two}) {
+    const auto end = proxy->wait_end();
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->error_code(), StatusCode::UNAVAILABLE);
+  }
+}
+
+TEST_F(ProxyServer, EverythingGoesOnWithoutRedis) {
+  Proxy at_one(one.target(), token, {.id = "p1"});
+  Proxy at_two(two.target(), token, {.id = "p2"});
+  ASSERT_TRUE(at_one.wait_synced() && at_two.wait_synced());
+  redis.kill();
+  const std::string domain = std::string("app.") + kCluster;
+  const std::string id = service(domain, R"(,"auth":{"pin_auth":{"enabled":true,"pin":"123456"}})");
+  EXPECT_TRUE(at_one.wait_mapping(domain));
+  const auto mapping = at_two.wait_mapping(domain);
+  ASSERT_TRUE(mapping) << "the database tells the other instance";
+  EXPECT_EQ(*enter(two, token, id, "123456"), true);
+  EXPECT_EQ(*enter(one, token, id, "123457"), false);
+  Agent embedded("proxy");
+  pb::CreateProxyPeerRequest request;
+  request.set_account_id(account);
+  request.set_service_id(id);
+  request.set_token(mapping->auth_token());
+  request.set_cluster(kCluster);
+  request.set_wireguard_public_key(embedded.key());
+  pb::CreateProxyPeerResponse made;
+  EXPECT_TRUE(
+      ask(one.target(), token, &pb::ProxyService::Stub::CreateProxyPeer, request, made).ok());
+  redis.start();
+  const std::string more = std::string("more.") + kCluster;
+  service(more);
+  EXPECT_TRUE(at_two.wait_mapping(more));
+  EXPECT_EQ(one.verb({"admin", "token", "revoke", token_id}).status, 0);
+  for (const Proxy* proxy : {&at_one, &at_two}) EXPECT_TRUE(proxy->wait_end());
+}
+
+TEST_F(ProxyServer, GuesserAtOneProxyTakesNoTriesFromTheOthers) {
+  const std::string other = proxy_token();
+  Proxy proxy(one.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  const std::string id = service(std::string("app.") + kCluster,
+                                 R"(,"auth":{"pin_auth":{"enabled":true,"pin":"123456"}})");
+  rehash(id, "$2b$04$abcdefghijklmnopqrstuuFwMibPVIyV1/Vdxb3PVZCmM4bYxIada");
+  EXPECT_TRUE(
+      runs_out([&](const MgmtServer& server) { return enter(server, token, id, "000000"); }));
+  EXPECT_EQ(*enter(two, other, id, "123456"), true);
+  EXPECT_EQ(*enter(one, other, id, "123456"), true);
+}
+
+// A header is shown with every request of a client that keeps no session.
+TEST_F(ProxyServer, ProgramsMayShowTheirHeaderAsOftenAsTheyLike) {
+  const std::string value = "0123456789abcdef";
+  Proxy proxy(one.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  const std::string id = service(
+      std::string("app.") + kCluster,
+      R"(,"auth":{"header_auths":[{"enabled":true,"header":"X-Key","value":")" + value + R"("}]})");
+  rehash(id, "$2b$04$abcdefghijklmnopqrstuu47kbr.QCtj6Eh/iTqkY.KdFw1jfyWRK");
+  const auto show = [&](const MgmtServer& server, const std::string& text) {
+    pb::AuthenticateRequest request;
+    request.set_account_id(account);
+    request.set_id(id);
+    request.mutable_header_auth()->set_header_name("X-Key");
+    request.mutable_header_auth()->set_header_value(text);
+    return authenticate(server, token, request);
+  };
+  for (const MgmtServer* server : {&one, &two}) EXPECT_EQ(*show(*server, value), true);
+  EXPECT_TRUE(runs_out([&](const MgmtServer& server) { return show(server, "wrong"); }));
+  for (int i = 0; i < 70; ++i) ASSERT_EQ(*show(i % 2 == 0 ? one : two, value), true) << i;
 }
 
 TEST_F(ProxyServer, WrongCallersAndWrongHellosAreRefused) {
@@ -552,9 +497,9 @@ TEST_F(ProxyServer, SignInComesBackToAnotherInstanceOnce) {
   const auto start = web.send(two, "GET", path);
   const std::string login = after(std::string(start.header("location")), "req=");
   ASSERT_FALSE(login.empty()) << start.status << start.body;
-  const auto posted =
-      web.send(one, "POST", "/oauth2/login",
-               net::form_encode({{"req", login}, {"login", kMail}, {"password", kPassword}}));
+  const auto posted = web.send(
+      one, "POST", "/oauth2/login",
+      net::form_encode({{"req", login}, {"login", kOwnerMail}, {"password", kOwnerPassword}}));
   const std::string back(posted.header("location"));
   ASSERT_THAT(back, HasSubstr("/api/reverse-proxy/callback?")) << posted.status << posted.body;
   const std::string callback = back.substr(back.find("/api/"));
@@ -572,7 +517,7 @@ TEST_F(ProxyServer, SignInComesBackToAnotherInstanceOnce) {
   };
   ASSERT_TRUE(validate().ok());
   EXPECT_TRUE(session.valid()) << session.denied_reason();
-  EXPECT_EQ(session.user_email(), kMail);
+  EXPECT_EQ(session.user_email(), kOwnerMail);
   check.set_domain(std::string("other.") + kCluster);
   ASSERT_TRUE(validate().ok());
   EXPECT_EQ(session.denied_reason(), "service_not_found");

@@ -17,9 +17,15 @@ class Web {
   net::HttpClientResponse send(const MgmtServer& server, const std::string& method,
                                const std::string& path, const std::string& body = {},
                                const std::string& authorization = {}) {
+    return send_to(server.target(), method, path, body, authorization);
+  }
+  /// `target`: host and port.
+  net::HttpClientResponse send_to(const std::string& target, const std::string& method,
+                                  const std::string& path, const std::string& body = {},
+                                  const std::string& authorization = {}) {
     net::HttpClientRequest request;
     request.method = method;
-    request.url = "http://" + server.target() + path;
+    request.url = "http://" + target + path;
     request.body = body;
     const auto limit = patient(std::chrono::seconds(20));
     request.timeout = limit;

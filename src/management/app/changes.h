@@ -25,6 +25,8 @@ class Changes {
   virtual void committed(const AccountId& account, std::uint64_t serial) = 0;
   /// The peer's streams end now, on whatever instance they are.
   virtual void end_peer(const AccountId& account, const PeerId& peer, EndReason reason) = 0;
+  /// Something about proxies that no account's serial shows: a token was revoked.
+  virtual void proxies_changed() {}
 };
 
 }  // namespace nb::management::app

@@ -46,6 +46,10 @@ void ProxyNotices::news() {
 
 void ProxyNotices::committed(const AccountId& account, std::uint64_t serial) {
   next_.committed(account, serial);
+  proxies_changed();
+}
+
+void ProxyNotices::proxies_changed() {
   asio::post(home_, [life = life_] {
     ProxyNotices* const self = life->owner;
     if (self == nullptr) return;

@@ -17,7 +17,7 @@ namespace nb::management::app {
 
 /// Passes on what it is told, and says that there is news, here and over the bus: a hint without
 /// content. Streams ask the database what it is, and do so every few seconds without a hint too.
-/// Threads  committed() and end_peer() any; everything else on home.
+/// Threads  those of Changes any; everything else on home.
 class ProxyNotices final : public Changes {
  public:
   /// `bus` may be null. `on_news` is called on home.
@@ -32,6 +32,7 @@ class ProxyNotices final : public Changes {
 
   void committed(const AccountId& account, std::uint64_t serial) override;
   void end_peer(const AccountId& account, const PeerId& peer, EndReason reason) override;
+  void proxies_changed() override;
 
  private:
   boost::asio::awaitable<void> publish();

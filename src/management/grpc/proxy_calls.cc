@@ -5,9 +5,9 @@
 #include "crypto/access_token.h"
 #include "crypto/box.h"
 #include "crypto/session_token.h"
+#include "management/grpc/proxy_requests.h"
 #include "management/grpc/proxy_session.h"
 #include "management/grpc/proxy_state.h"
-#include "management/grpc/text.h"
 #include "proto/proxy_service.pb.h"
 
 #include <algorithm>
@@ -21,97 +21,30 @@ namespace asio = boost::asio;
 namespace pb = ::management;
 using Answer = Task<std::string>;
 
-constexpr std::size_t kIdBytesMax = 255;
-constexpr std::size_t kDomainBytesMax = 253;
-constexpr std::size_t kTextBytesMax = 8'192;
-constexpr std::size_t kUrlBytesMax = 4'096;
-constexpr std::size_t kSecretBytesMax = 4'096;
-constexpr std::size_t kTokenBytesMax = 16 * 1024;
-constexpr int kMetadataMax = 64;
-constexpr std::size_t kMetadataBytesMax = 16 * 1024;
-/// Of one service: a PIN of six digits holds out for days, a crowd gets in.
-constexpr RateLimit kGuesses{.per_second = 1, .burst = 60};
+constexpr std::size_t kNameBytesMax = 255;  // of what is said again in an error
 
-Error invalid(std::string_view what) {
-  return fail(Code::kInvalidArgument, "{}", what);
-}
+struct ProxyCaller {
+  ProxyGrant grant;
+  std::string ip;
+};
 
-Result<> check_text(std::string_view name, std::string_view text, std::size_t most) {
-  if (text.size() > most)
-    return fail(Code::kInvalidArgument, "{}: longer than {} bytes", name, most);
-  if (!is_storable(text)) return fail(Code::kInvalidArgument, "{}: not a text", name);
-  return {};
-}
-
-Result<> check_ids(std::string_view account, std::string_view service) {
-  NB_TRY(check_text("account_id", account, kIdBytesMax));
-  NB_TRY(check_text("service_id", service, kIdBytesMax));
-  if (account.empty() || service.empty()) return invalid("service_id and account_id are required");
-  return {};
+template <class Request>
+Result<Request> read(const std::string& message) {
+  Request request;
+  if (request.ParseFromString(message)) return request;
+  return fail(Code::kInvalidArgument, "invalid request message");
 }
 
 // --- reports ------------------------------------------------------------------------------------
 
-Result<> check_log(const pb::AccessLog& log) {
-  NB_TRY(check_ids(log.account_id(), log.service_id()));
-  NB_TRY(check_text("log_id", log.log_id(), kIdBytesMax));
-  if (log.log_id().empty()) return invalid("log_id is required");
-  NB_TRY(check_text("host", log.host(), kIdBytesMax));
-  NB_TRY(check_text("path", log.path(), kTextBytesMax));
-  NB_TRY(check_text("method", log.method(), kIdBytesMax));
-  NB_TRY(check_text("auth_mechanism", log.auth_mechanism(), kIdBytesMax));
-  NB_TRY(check_text("user_id", log.user_id(), kIdBytesMax));
-  NB_TRY(check_text("protocol", log.protocol(), kIdBytesMax));
-  if (log.metadata_size() > kMetadataMax) return invalid("metadata: too many entries");
-  std::size_t bytes = 0;
-  for (const auto& [name, value] : log.metadata()) {
-    bytes += name.size() + value.size();
-    NB_TRY(check_text("metadata", name, kMetadataBytesMax));
-    NB_TRY(check_text("metadata", value, kMetadataBytesMax));
-  }
-  if (bytes > kMetadataBytesMax) return invalid("metadata: too long");
-  if (log.duration_ms() < 0 || log.bytes_upload() < 0 || log.bytes_download() < 0)
-    return invalid("durations and sizes must not be negative");
-  constexpr std::int64_t kYearMs = 366LL * 86'400'000;
-  if (log.duration_ms() > kYearMs) return invalid("duration_ms is out of range");
-  constexpr std::int64_t kTimeMax = 9'000'000'000;
-  const auto& at = log.timestamp();
-  if (at.seconds() < 0 || at.seconds() > kTimeMax || at.nanos() < 0 || at.nanos() > 999'999'999)
-    return invalid("timestamp is out of range");
-  return {};
-}
-
-std::string reason_of(const pb::AccessLog& log) {
-  if (!log.protocol().empty() && log.protocol() != "http") return {};
-  if (!log.auth_success()) return "Authentication failed";
-  return log.response_code() >= 400 ? "Request failed" : "";
-}
-
-Answer send_access_log(ProxyStatePtr state, ProxyGrant grant, std::string message, Instant by) {
-  pb::SendAccessLogRequest request;
-  if (!request.ParseFromString(message)) co_return invalid("invalid request message");
+Answer send_access_log(ProxyStatePtr state, ProxyCaller caller, std::string message, Instant by) {
+  NB_CO_LET(const pb::SendAccessLogRequest request, read<pb::SendAccessLogRequest>(message));
   const pb::AccessLog& log = request.log();
-  NB_CO_TRY(check_scope(grant, log.account_id()));
+  NB_CO_TRY(check_scope(caller.grant, log.account_id()));
   // Agent networks are not served here, so nobody can say anything true of them.
   if (log.agent_network()) co_return fail(Code::kUnimplemented, "agent networks are not supported");
-  NB_CO_TRY(check_log(log));
-  ProxyAccess access;
-  access.id = log.log_id();
-  access.service_id = log.service_id();
-  access.at = WallTime(std::chrono::seconds(log.timestamp().seconds()) +
-                       std::chrono::nanoseconds(log.timestamp().nanos()));
-  access.method = log.method();
-  access.host = log.host();
-  access.path = log.path();
-  access.duration_ms = log.duration_ms();
-  access.status_code = log.response_code();
-  access.reason = reason_of(log);
-  access.user_id = log.user_id();
-  access.auth_method = log.auth_mechanism();
-  access.bytes_upload = log.bytes_upload();
-  access.bytes_download = log.bytes_download();
-  access.protocol = log.protocol();
-  for (const auto& [name, value] : log.metadata()) access.metadata[name] = value;
+  NB_CO_TRY(check_request(request));
+  ProxyAccess access = access_of(log);
   PeerLocation place;
   if (const auto ip = IpAddress::parse(log.source_ip())) {
     place.connection_ip = ip->unmapped();
@@ -143,11 +76,11 @@ std::string status_text(pb::ProxyStatus status) {
   }
 }
 
-Answer send_status_update(ProxyStatePtr state, ProxyGrant grant, std::string message, Instant by) {
-  pb::SendStatusUpdateRequest request;
-  if (!request.ParseFromString(message)) co_return invalid("invalid request message");
-  NB_CO_TRY(check_scope(grant, request.account_id()));
-  NB_CO_TRY(check_ids(request.account_id(), request.service_id()));
+Answer send_status_update(ProxyStatePtr state, ProxyCaller caller, std::string message,
+                          Instant by) {
+  NB_CO_LET(const pb::SendStatusUpdateRequest request, read<pb::SendStatusUpdateRequest>(message));
+  NB_CO_TRY(check_scope(caller.grant, request.account_id()));
+  NB_CO_TRY(check_request(request));
   AccountId account(request.account_id());
   ServiceId service(request.service_id());
   std::string text = status_text(request.status());
@@ -156,26 +89,23 @@ Answer send_status_update(ProxyStatePtr state, ProxyGrant grant, std::string mes
   co_return pb::SendStatusUpdateResponse().SerializeAsString();
 }
 
-Answer create_proxy_peer(ProxyStatePtr state, ProxyGrant grant, std::string message, Instant by) {
-  pb::CreateProxyPeerRequest request;
-  if (!request.ParseFromString(message)) co_return invalid("invalid request message");
-  NB_CO_TRY(check_scope(grant, request.account_id()));
+Answer create_proxy_peer(ProxyStatePtr state, ProxyCaller caller, std::string message, Instant by) {
+  NB_CO_LET(const pb::CreateProxyPeerRequest request, read<pb::CreateProxyPeerRequest>(message));
+  NB_CO_TRY(check_scope(caller.grant, request.account_id()));
   pb::CreateProxyPeerResponse response;
   if (request.service_id().empty() || request.account_id().empty() || request.token().empty()) {
     response.set_error_message(
         "missing required fields: service_id, account_id, and token are required");
     co_return response.SerializeAsString();
   }
-  NB_CO_TRY(check_ids(request.account_id(), request.service_id()));
-  NB_CO_TRY(check_text("cluster", request.cluster(), kIdBytesMax));
-  const auto key = crypto::PublicKey::parse(request.wireguard_public_key());
-  if (!key) co_return invalid("wireguard_public_key is not a WireGuard key");
+  NB_CO_TRY(check_request(request));
+  NB_CO_LET(const crypto::PublicKey key, crypto::PublicKey::parse(request.wireguard_public_key()));
   auto opened = state->ports.seals.open_token(request.token(), request.account_id(),
                                               request.service_id(), state->ports.clock.wall());
   if (!opened) co_return fail(Code::kUnauthenticated, "token validation: {}", opened.error().text);
   ProxyPeer peer{.account = AccountId(request.account_id()),
                  .cluster = request.cluster(),
-                 .key = PeerKey(key->base64()),
+                 .key = PeerKey(key.base64()),
                  .token_hash = std::move(opened->hash),
                  .token_ends = opened->ends};
   auto made = co_await state->ports.store.create_peer(by, std::move(peer));
@@ -192,64 +122,26 @@ Answer create_proxy_peer(ProxyStatePtr state, ProxyGrant grant, std::string mess
 
 // --- visitors -----------------------------------------------------------------------------------
 
-struct Attempt {
-  std::vector<std::string> hashes;  // any of them lets in
-  std::string secret;
-  std::string user;
-  std::string method;
-};
-
-void add_secret(Attempt& attempt, const std::optional<SecretAuth>& auth) {
-  if (auth && auth->enabled) attempt.hashes.push_back(auth->secret);
-}
-
-Attempt attempt_of(const pb::AuthenticateRequest& request, const ServiceAuth& auth) {
-  Attempt out;
-  if (request.has_pin()) {
-    out = {{}, request.pin().pin(), "pin-user", "pin"};
-    add_secret(out, auth.pin);
-  } else if (request.has_password()) {
-    out = {{}, request.password().password(), "password-user", "password"};
-    add_secret(out, auth.password);
-  } else if (request.has_header_auth()) {
-    out = {{}, request.header_auth().header_value(), "header-user", "header"};
-    const std::string& name = request.header_auth().header_name();
-    for (const HeaderAuth& header : auth.headers)
-      if (header.enabled && (name.empty() || equals_ignore_case(header.header, name)))
-        out.hashes.push_back(header.secret);
-  }
-  return out;
-}
-
-Answer authenticate(ProxyStatePtr state, ProxyGrant grant, std::string message, Instant by) {
-  pb::AuthenticateRequest request;
-  if (!request.ParseFromString(message)) co_return invalid("invalid request message");
-  NB_CO_TRY(check_scope(grant, request.account_id()));
-  NB_CO_TRY(check_ids(request.account_id(), request.id()));
+Answer authenticate(ProxyStatePtr state, ProxyCaller caller, std::string message, Instant by) {
+  NB_CO_LET(const pb::AuthenticateRequest request, read<pb::AuthenticateRequest>(message));
+  NB_CO_TRY(check_scope(caller.grant, request.account_id()));
+  NB_CO_TRY(check_request(request));
   AccountId account(request.account_id());
   ServiceId id(request.id());
   const auto found = co_await state->ports.store.service(by, std::move(account), std::move(id));
   if (!found && found.error().code == Code::kNotFound)
     co_return fail(Code::kFailedPrecondition, "get service from store: {}", found.error().text);
   if (!found) co_return found.error();
-  Attempt attempt = attempt_of(request, found->service.auth);
-  if (attempt.secret.size() > kSecretBytesMax) co_return invalid("the secret is too long");
+  VisitorClaim claim = claim_of(request, found->service);
+  // The token too: behind one balancer all proxies may have one address.
+  claim.attempt.proxy = caller.grant.token.value() + "@" + caller.ip;
+  NB_CO_LET(const bool good, co_await state->gate.open(std::move(claim.attempt)));
   pb::AuthenticateResponse response;
-  if (attempt.hashes.empty()) co_return response.SerializeAsString();
-  std::string bucket = "proxy-auth:" + found->service.id.value();
-  if (!co_await state->ports.limiter.take(std::move(bucket), kGuesses))
-    co_return fail(Code::kResourceExhausted, "too many attempts, please try again later");
-  bool good = false;
-  for (const std::string& hash : attempt.hashes) {
-    if (good) break;
-    Secret secret(attempt.secret);
-    NB_CO_LET(good, co_await state->ports.hasher.verify(hash, std::move(secret)));
-  }
   if (!good) co_return response.SerializeAsString();
   response.set_success(true);
   if (!found->private_key.empty()) {
     const crypto::SessionClaims claims{
-        .user = attempt.user, .domain = found->service.domain, .method = attempt.method};
+        .user = claim.user, .domain = found->service.domain, .method = claim.method};
     NB_CO_LET(std::string token,
               crypto::sign_session(found->private_key, claims, state->ports.clock.wall()));
     response.set_session_token(std::move(token));
@@ -257,20 +149,10 @@ Answer authenticate(ProxyStatePtr state, ProxyGrant grant, std::string message, 
   co_return response.SerializeAsString();
 }
 
-Answer get_oidc_url(ProxyStatePtr state, ProxyGrant grant, std::string message, Instant by) {
-  pb::GetOIDCURLRequest request;
-  if (!request.ParseFromString(message)) co_return invalid("invalid request message");
-  NB_CO_TRY(check_scope(grant, request.account_id()));
-  NB_CO_TRY(check_text("account_id", request.account_id(), kIdBytesMax));
-  NB_CO_TRY(check_text("redirect_url", request.redirect_url(), kUrlBytesMax));
-  const auto url = parse_url(request.redirect_url());
-  if (!url) co_return fail(Code::kInvalidArgument, "parse redirect url: {}", url.error().text);
-  if (url->scheme != "https" && url->scheme != "http")
-    co_return invalid("redirect URL must use http or https scheme");
-  // A browser reads what stands before '@' or behind '\' in its own way: no such thing passes.
-  if (request.redirect_url().find_first_of("\\@\r\n\t ") != std::string::npos)
-    co_return invalid("redirect URL has characters that do not belong there");
-  std::string domain = lower(url->host);
+Answer get_oidc_url(ProxyStatePtr state, ProxyCaller caller, std::string message, Instant by) {
+  NB_CO_LET(const pb::GetOIDCURLRequest request, read<pb::GetOIDCURLRequest>(message));
+  NB_CO_TRY(check_scope(caller.grant, request.account_id()));
+  NB_CO_LET(std::string domain, visited_host(request));
   const auto found = co_await state->ports.store.service_of_domain(by, std::move(domain));
   const bool known = found && found->service.account_id.value() == request.account_id();
   if (!known && (found || found.error().code == Code::kNotFound))
@@ -326,20 +208,18 @@ const std::vector<std::string>* distribution(const Service& service) {
              : nullptr;
 }
 
-Answer validate_session(ProxyStatePtr state, ProxyGrant grant, std::string message, Instant by) {
-  pb::ValidateSessionRequest request;
-  if (!request.ParseFromString(message)) co_return invalid("invalid request message");
+Answer validate_session(ProxyStatePtr state, ProxyCaller caller, std::string message, Instant by) {
+  NB_CO_LET(const pb::ValidateSessionRequest request, read<pb::ValidateSessionRequest>(message));
   pb::ValidateSessionResponse response;
   if (request.domain().empty() || request.session_token().empty())
     co_return denied(response, "missing domain or session_token");
-  NB_CO_TRY(check_text("domain", request.domain(), kDomainBytesMax));
-  NB_CO_TRY(check_text("session_token", request.session_token(), kTokenBytesMax));
+  NB_CO_TRY(check_request(request));
   std::string domain = request.domain();
   const auto found = co_await state->ports.store.service_of_domain(by, std::move(domain));
   if (!found && found.error().code == Code::kNotFound)
     co_return denied(response, "service_not_found");
   if (!found) co_return found.error();
-  NB_CO_TRY(check_scope(grant, found->service.account_id.value()));
+  NB_CO_TRY(check_scope(caller.grant, found->service.account_id.value()));
   const auto user = crypto::session_user(request.session_token(), found->service.session_public_key,
                                          found->service.domain, state->ports.clock.wall());
   if (!user)
@@ -374,14 +254,14 @@ bool may_enter(const Service& service, const std::vector<NamedGroup>& groups) {
   return allowed == nullptr || any_of(*allowed, has);
 }
 
-Answer validate_tunnel_peer(ProxyStatePtr state, ProxyGrant grant, std::string message,
+Answer validate_tunnel_peer(ProxyStatePtr state, ProxyCaller caller, std::string message,
                             Instant by) {
-  pb::ValidateTunnelPeerRequest request;
-  if (!request.ParseFromString(message)) co_return invalid("invalid request message");
+  NB_CO_LET(const pb::ValidateTunnelPeerRequest request,
+            read<pb::ValidateTunnelPeerRequest>(message));
   pb::ValidateTunnelPeerResponse response;
   if (request.domain().empty() || request.tunnel_ip().empty())
     co_return denied(response, "missing domain or tunnel_ip");
-  NB_CO_TRY(check_text("domain", request.domain(), kDomainBytesMax));
+  NB_CO_TRY(check_request(request));
   const auto ip = IpAddress::parse(request.tunnel_ip());
   if (!ip) co_return denied(response, "invalid_tunnel_ip");
   std::string domain = request.domain();
@@ -390,7 +270,7 @@ Answer validate_tunnel_peer(ProxyStatePtr state, ProxyGrant grant, std::string m
     co_return denied(response, "service_not_found");
   if (!found) co_return found.error();
   const Service& service = found->service;
-  NB_CO_TRY(check_scope(grant, service.account_id.value()));
+  NB_CO_TRY(check_scope(caller.grant, service.account_id.value()));
   const auto visitor =
       co_await state->ports.store.tunnel_visitor(by, service.account_id, ip->unmapped());
   if (!visitor && visitor.error().code == Code::kNotFound)
@@ -425,14 +305,14 @@ Answer validate_tunnel_peer(ProxyStatePtr state, ProxyGrant grant, std::string m
   co_return response.SerializeAsString();
 }
 
-Answer no_agent_networks(ProxyStatePtr /*state*/, ProxyGrant /*grant*/, std::string /*message*/,
+Answer no_agent_networks(ProxyStatePtr /*state*/, ProxyCaller /*caller*/, std::string /*message*/,
                          Instant /*by*/) {
   co_return fail(Code::kUnimplemented, "agent-network limits service not configured on management");
 }
 
 // --- frame --------------------------------------------------------------------------------------
 
-using Handler = Answer (*)(ProxyStatePtr, ProxyGrant, std::string, Instant);
+using Handler = Answer (*)(ProxyStatePtr, ProxyCaller, std::string, Instant);
 
 struct Asked {
   Handler handler;
@@ -445,13 +325,15 @@ struct Asked {
 
 asio::awaitable<void> answer(ProxyStatePtr state, ProxyLoop* loop, Asked asked) {
   const net::GrpcCallHandle handle = asked.call;
-  auto grant = co_await proxy_caller(state, loop, std::move(asked.authorization),
-                                     std::move(asked.ip), asked.by);
+  auto grant =
+      co_await proxy_caller(state, loop, std::move(asked.authorization), asked.ip, asked.by);
   Result<std::string> done = fail(Code::kInternal, "not answered");
-  if (grant)
-    done = co_await asked.handler(state, *std::move(grant), std::move(asked.message), asked.by);
-  else
+  if (grant) {
+    ProxyCaller caller{.grant = *std::move(grant), .ip = std::move(asked.ip)};
+    done = co_await asked.handler(state, std::move(caller), std::move(asked.message), asked.by);
+  } else {
     done = std::move(grant).error();
+  }
   net::GrpcCall* const call = handle.get();
   if (call == nullptr) co_return;
   if (!done) co_return call->finish(net::GrpcStatus::from(done.error()));
@@ -486,7 +368,7 @@ Task<ProxyGrant> proxy_caller(ProxyStatePtr state, ProxyLoop* loop, std::string 
 Result<> check_scope(const ProxyGrant& grant, std::string_view account) {
   if (!grant.account || grant.account->value() == account) return {};
   return fail(Code::kPermissionDenied, "account-scoped token cannot access account {}",
-              escape_control(account.substr(0, kIdBytesMax)));
+              escape_control(account.substr(0, kNameBytesMax)));
 }
 
 void add_proxy_calls(net::GrpcRouter& router, const ProxyStatePtr& state) {

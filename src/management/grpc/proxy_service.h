@@ -7,9 +7,11 @@
 //              over them; proxy_calls.cc for the rest.
 // Threads      a call lives on the loop of its connection. ProxyService itself is made and
 //              destroyed by one thread.
-// Limits       ProxyOptions, kProxy… in proxy_calls.cc; message sizes by net/.
+// Limits       ProxyOptions; proxy_requests.cc; visitors' tries: app/visitor_gate.h; message sizes
+//              by net/.
 // Failure      infrastructure is UNAVAILABLE; a stream outlives a database that is away.
-// Decisions    docs/decisions/0116-proxy-seals.md, 0117-proxies-follow-the-database.md
+// Decisions    docs/decisions/0116-proxy-seals.md, 0117-proxies-follow-the-database.md,
+//              0118, 0123
 #pragma once
 
 #include "base/clock.h"

@@ -2,7 +2,7 @@
 
 #include "base/log_keys.h"
 #include "crypto/random.h"
-#include "management/grpc/text.h"
+#include "management/grpc/proxy_requests.h"
 #include "proto/proxy_service.pb.h"
 
 #include <boost/asio/as_tuple.hpp>
@@ -19,23 +19,6 @@ namespace pb = ::management;
 using namespace std::chrono_literals;
 
 constexpr auto kGreetingWait = 10s;
-constexpr std::size_t kIdBytesMax = 255;  // columns of upstream's table
-constexpr std::size_t kAddressBytesMax = 253;
-
-/// A name of letters, digits, dashes, underscores and dots without empty labels, or an address.
-bool is_cluster_address(std::string_view text) {
-  if (text.empty() || text.size() > kAddressBytesMax) return false;
-  if (IpAddress::parse(text)) return true;
-  char before = '.';
-  for (const char c : text) {
-    const bool letter =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    if (!letter && c != '-' && c != '.') return false;
-    if (c == '.' && before == '.') return false;
-    before = c;
-  }
-  return before != '.' && before != '-' && text.front() != '-';
-}
 
 template <class Hello, class Has, class Get>
 std::optional<bool> ability(const Hello& hello, Has has, Get get) {
@@ -143,11 +126,7 @@ Task<> ProxySession::greeting() {
 template <class Hello>
 Result<> ProxySession::take_hello(const Hello& hello) {
   using Can = pb::ProxyCapabilities;
-  if (hello.proxy_id().empty()) return fail(Code::kInvalidArgument, "proxy_id is required");
-  if (hello.proxy_id().size() > kIdBytesMax || !is_storable(hello.proxy_id()))
-    return fail(Code::kInvalidArgument, "proxy_id is invalid");
-  if (!is_cluster_address(hello.address()))
-    return fail(Code::kInvalidArgument, "proxy address is invalid");
+  NB_TRY(check_hello(hello.proxy_id(), hello.address()));
   hello_.id = hello.proxy_id();
   hello_.address = hello.address();
   hello_.session = crypto::make_uuid(service_->ports.random);

@@ -3,6 +3,7 @@
 
 #include "base/rate_limit.h"
 #include "base/task_group.h"
+#include "management/app/visitor_gate.h"
 #include "management/grpc/proxy_service.h"
 
 #include <atomic>
@@ -29,11 +30,15 @@ struct ProxyLoop {
 /// Outlives every call: calls hold it.
 struct ProxyServiceState {
   ProxyServiceState(ProxyPorts ports_in, ProxyOptions options_in, Logger log_in)
-      : ports(std::move(ports_in)), options(options_in), log(std::move(log_in)) {}
+      : ports(std::move(ports_in)),
+        options(options_in),
+        log(std::move(log_in)),
+        gate(ports.limiter, ports.hasher, ports.random) {}
 
   ProxyPorts ports;
   ProxyOptions options;
   Logger log;
+  app::VisitorGate gate;
   std::vector<std::unique_ptr<ProxyLoop>> loops;
   std::atomic<bool> draining{false};
   std::atomic<std::size_t> streams{0};

@@ -21,6 +21,9 @@
 
 namespace nb::management {
 
+/// PostgreSQL channel of what an operator's verb changed for streams of proxies; they look then.
+inline constexpr const char* kProxyChannel = "nb_proxies_changed";
+
 /// What a proxy token allows.
 struct ProxyGrant {
   ProxyTokenId token{};

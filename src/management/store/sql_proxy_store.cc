@@ -182,11 +182,14 @@ Result<std::vector<ConnectedProxy>> connected_proxies(sql::Database& database, I
 }
 
 Result<std::int64_t> disconnect_proxies(sql::Database& database, WallTime now, Instant deadline) {
-  return database.run_blocking<std::int64_t>(deadline, kWrite, [now](Session& session) {
-    return session.exec(
-        "UPDATE proxies SET status = 'disconnected', disconnected_at = $1 WHERE status = "
-        "'connected'",
-        {now});
+  using Count = Result<std::int64_t>;
+  return database.run_blocking<std::int64_t>(deadline, kWrite, [now](Session& session) -> Count {
+    NB_LET(const std::int64_t count,
+           session.exec("UPDATE proxies SET status = 'disconnected', disconnected_at = $1 WHERE "
+                        "status = 'connected'",
+                        {now}));
+    NB_TRY(session.notify(kProxyChannel, "disconnect"));
+    return count;
   });
 }
 

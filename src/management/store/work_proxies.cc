@@ -128,7 +128,7 @@ Result<> revoke_proxy_token(Session& session, const ProxyTokenId& id,
                   account ? " AND account_id = $3" : "");
   NB_LET(const std::int64_t found, session.exec(text, values));
   if (found == 0) return fail(Code::kNotFound, "token not found");
-  return {};
+  return session.notify(kProxyChannel, id.value());
 }
 
 Result<ProxyGrant> proxy_grant(Session& session, const Context& context, const std::string& hash) {

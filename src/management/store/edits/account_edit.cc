@@ -12,6 +12,7 @@ Result<Changed> AccountEdit::finish() {
   out.account = account_id();
   out.ended = std::move(ended_);
   out.idle = std::move(idle_);
+  out.proxies = proxies_;
   if (changes_.empty()) return out;
   NB_LET(out.serial, bump_serial(session_, context_, changes_));
   return out;

@@ -93,6 +93,8 @@ class AccountEdit {
   Result<> peer_event(Activity activity, const Peer& peer, std::string target, EventMeta more = {});
   void end_peer(PeerEnd end) { ended_.push_back(std::move(end)); }
   void made_idle(const Peer& peer) { idle_.push_back(peer); }
+  /// Proxies may serve no longer what they serve, though no map is different.
+  void touched_proxies() { proxies_ = true; }
 
  private:
   Result<> lock_row(std::string_view table, const std::string& id);
@@ -111,6 +113,7 @@ class AccountEdit {
   std::vector<Event> events_;
   std::vector<PeerEnd> ended_;
   std::vector<Peer> idle_;
+  bool proxies_ = false;
 };
 
 /// What was added to and removed from a list, each in the order of its list.

@@ -45,6 +45,7 @@ struct Changed {
   std::vector<PeerEnd> ended;
   /// Ephemeral peers that were made and are not connected yet: their time runs.
   std::vector<Peer> idle;
+  bool proxies = false;  // streams of proxies have to look, whatever the serial says
 };
 
 template <class T>

@@ -388,6 +388,7 @@ Result<std::vector<ProxyToken>> perform(AccountEdit& edit, const ListProxyTokens
 
 Result<Nothing> perform(AccountEdit& edit, const RevokeProxyToken& command) {
   NB_TRY(revoke_proxy_token(edit.session(), command.id, edit.account_id()));
+  edit.touched_proxies();
   return Nothing{};
 }
 
