@@ -97,7 +97,7 @@ case $what in
       echo "== $part"
       (
         case $part in
-          signal) signal "$@" ;;
+          signal | relay) "$part" "$@" ;;
           management) management --agents 500 --all-at-once ;;
           *) "$part" ;;
         esac

@@ -265,12 +265,12 @@ void Http1Session::dispatch(HttpRequest request) {
   if (handler == nullptr) return respond(unmatched(context_, request, false));
   task_ = std::make_unique<HttpTask>(context_.routes, *handler, std::move(request),
                                      [this](HttpResponse response) {
-                                       respond(response);
+                                       respond(std::move(response));
                                        if (!busy_ && !closing_) parse();
                                      });
 }
 
-void Http1Session::respond(const HttpResponse& response) {
+void Http1Session::respond(HttpResponse response) {
   busy_ = false;
   if (draining_ || ended_) keep_alive_ = false;
   const bool bodiless = response.status == 204 || response.status == 304 || response.status < 200;
@@ -291,10 +291,20 @@ void Http1Session::respond(const HttpResponse& response) {
     output_ += "connection: keep-alive\r\n";
   }
   output_ += "\r\n";
-  if (!bodiless && !head_) output_ += response.body;
+  if (!bodiless && !head_) append_body(std::move(response.body));
   if (!keep_alive_) closing_ = true;
   waiting_since_ = context_.loop.now();
   carrier_.want_flush();
+}
+
+/// Megabytes are moved once, within memory that is there.
+void Http1Session::append_body(std::string body) {
+  if (output_sent_ > 0 || body.size() < output_.size()) {
+    output_ += body;
+    return;
+  }
+  body.insert(0, output_);
+  output_ = std::move(body);
 }
 
 void Http1Session::refuse(int status, std::string text) {

@@ -42,7 +42,8 @@ class Http1Session final : public Session {
   bool upgrade_h2c(const HttpRequest& request, std::string_view rest);
   bool upgrade_websocket(const HttpRequest& request, std::string_view rest);
   void dispatch(HttpRequest request);
-  void respond(const HttpResponse& response);
+  void respond(HttpResponse response);
+  void append_body(std::string body);
   void refuse(int status, std::string text);
 
   Carrier& carrier_;
