@@ -274,6 +274,16 @@ TEST_F(MgmtConfigTest, BadValuesNameTheirKeyAndHideSecrets) {
   EXPECT_THAT(run("[]").err, HasSubstr("must be a map"));
 }
 
+TEST_F(MgmtConfigTest, ManagersOfOtherProvidersAreWarnedAbout) {
+  EXPECT_THAT(run(R"({"IdpManagerConfig":{"ManagerType":"auth0"}})").invocation.warnings,
+              Contains(HasSubstr("IdpManagerConfig.ManagerType \"auth0\"")));
+}
+
+TEST_F(MgmtConfigTest, NoManagerIsNothingToWarnAbout) {
+  EXPECT_THAT(run(R"({"IdpManagerConfig":{"ManagerType":"None"}})").invocation.warnings,
+              Not(Contains(HasSubstr("IdpManagerConfig"))));
+}
+
 TEST_F(MgmtConfigTest, NullsEverywhereLeaveDefaults) {
   const auto outcome = run(
       R"({"Stuns":null,"TURNConfig":null,"Relay":null,"Signal":null,"HttpConfig":null,"StoreConfig":null,"HA":null,"ReverseProxy":null,"EmbeddedIdP":null,"DataStoreEncryptionKey":null})");

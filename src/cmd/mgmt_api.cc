@@ -1,6 +1,7 @@
 #include "cmd/mgmt_api.h"
 
 #include "base/build_info.h"
+#include "base/log_keys.h"
 #include "cmd/mgmt_settings.h"
 #include "ha/local/rate_limiter.h"
 #include "management/app/account_commands.h"
@@ -187,7 +188,11 @@ Result<std::unique_ptr<MgmtApi>> MgmtApi::make(const MgmtConfig& config, Ports p
   NB_TRY(impl->open_keys(config, ports));
   NB_TRY(impl->open_sign_in(config, ports));
   if (!config.limits.disable_geolocation) {
-    NB_LET(impl->locations, open_locations(config.datadir, log));
+    // Without the names of places the server works: checks of places are refused with the reason.
+    if (auto places = open_locations(config.datadir, log))
+      impl->locations = std::move(*places);
+    else
+      log.warn("names of places are off", {log::f(log::kError, places.error().text)});
     impl->services.locations = impl->locations.get();
   }
   impl->authority.emplace(auth::AuthorityPorts{.store = *impl->identities,

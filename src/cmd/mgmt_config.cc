@@ -74,6 +74,11 @@ Result<> check_parts(const MgmtConfig& config) {
 }
 
 void warn(const Node& file, const MgmtConfig& config, std::vector<std::string>& warnings) {
+  if (!config.idp_manager_type.empty() && !config.embedded_idp.enabled)
+    warnings.push_back(
+        fmt::format("config file: IdpManagerConfig.ManagerType \"{}\": users are not read from "
+                    "other identity providers, and not deleted there; names come from tokens",
+                    escape_control(config.idp_manager_type)));
   const Node* const datadir = file.find("Datadir");
   if (datadir == nullptr || !datadir->scalar() || datadir->text().empty()) return;
   const auto plain = [](std::string_view path) {

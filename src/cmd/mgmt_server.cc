@@ -6,6 +6,7 @@
 #include "cmd/mgmt_api.h"
 #include "cmd/mgmt_cluster.h"
 #include "cmd/mgmt_core.h"
+#include "cmd/mgmt_discovery.h"
 #include "cmd/mgmt_idp.h"
 #include "cmd/mgmt_settings.h"
 #include "cmd/mgmt_upkeep.h"
@@ -178,6 +179,7 @@ Result<> MgmtPart::build() {
   NB_LET(core, MgmtCore::open(
                    config, [this, shared] { return shared && !bus_carries(); }, kDatabaseWait, log,
                    metrics.get()));
+  NB_TRY(discover_provider(config, {}, core->clock(), log));
   NB_LET(upkeep, MgmtUpkeep::make(config, *core, log));
   // Before anybody can ask for it; the same on every instance.
   NB_LET(auto secrets, core->server_keys());

@@ -1,0 +1,144 @@
+#include "cmd/mgmt_discovery.h"
+
+#include "base/backoff.h"
+#include "base/log_keys.h"
+#include "cmd/mgmt_core.h"
+#include "net/http_client.h"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace nb::cmd {
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+constexpr std::size_t kDocumentBytesMax = 256 * 1024;
+
+/// A URL, or empty: whatever else a provider wrote there is of no use.
+std::string url_in(const config::Node& document, std::string_view name) {
+  const config::Node* const value = document.find(name);
+  if (value == nullptr || value->kind() != config::Node::Kind::kString) return {};
+  const std::string& text = value->text();
+  return text.starts_with("https://") || text.starts_with("http://") ? text : std::string{};
+}
+
+void replace(std::string& value, std::string found) {
+  if (!found.empty()) value = std::move(found);
+}
+
+/// "https://idp.example:8443/x" → "idp.example:8443".
+std::string authority_of(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return {};
+  url.remove_prefix(scheme + 3);
+  return std::string(url.substr(0, url.find('/')));
+}
+
+std::string copy_path(const MgmtConfig& config) {
+  return config.datadir + (config.datadir.ends_with('/') ? "" : "/") + "oidc-discovery";
+}
+
+/// The copy holds its URL in the first line: another provider's says nothing about this one.
+std::optional<std::string> read_copy(const MgmtConfig& config) {
+  const auto text = config::read_file(copy_path(config), kDocumentBytesMax + 4096);
+  if (!text) return std::nullopt;
+  const std::size_t end = text->find('\n');
+  if (end == std::string::npos || text->substr(0, end) != config.http.oidc_config_endpoint)
+    return std::nullopt;
+  return text->substr(end + 1);
+}
+
+void keep_copy(const MgmtConfig& config, const std::string& document, const Logger& log) {
+  if (read_copy(config) == document) return;
+  const auto kept = config::write_file_atomically(
+      copy_path(config), config.http.oidc_config_endpoint + '\n' + document);
+  if (!kept)
+    log.warn("the identity provider's document could not be kept for the next start",
+             {log::f(log::kError, kept.error().text)});
+}
+
+asio::awaitable<Result<std::string>> fetch(std::shared_ptr<net::HttpClient> client, std::string url,
+                                           std::chrono::milliseconds timeout) {
+  net::HttpClientRequest request;
+  request.url = std::move(url);
+  request.headers = {{"accept", "application/json"}};
+  request.timeout = timeout;
+  request.body_bytes_max = kDocumentBytesMax;
+  auto answer = co_await client->send(std::move(request));
+  if (!answer) co_return std::move(answer).error();
+  if (answer->status != 200) co_return fail(Code::kUnavailable, "answered {}", answer->status);
+  co_return std::move(answer->body);
+}
+
+/// One attempt: a document that can be applied, or why there is none.
+Result<std::string> ask(const MgmtConfig& config, const std::shared_ptr<net::HttpClient>& client,
+                        std::chrono::milliseconds timeout) {
+  NB_LET(std::string document,
+         MgmtCore::wait(fetch(client, config.http.oidc_config_endpoint, timeout)));
+  MgmtConfig trial = config;
+  NB_TRY(apply_discovery(trial, document));
+  return document;
+}
+
+}  // namespace
+
+Result<> apply_discovery(MgmtConfig& config, std::string_view document) {
+  const auto parsed = config::parse_json(document);
+  if (!parsed || !parsed->is_map())
+    return fail(Code::kInvalidArgument, "the discovery document is no JSON object");
+  const std::string issuer = url_in(*parsed, "issuer");
+  const std::string keys = url_in(*parsed, "jwks_uri");
+  if (issuer.empty() || keys.empty())
+    return fail(Code::kInvalidArgument, "the discovery document lacks issuer or jwks_uri");
+  config.http.auth_issuer = issuer;
+  config.http.auth_keys_location = keys;
+  const std::string tokens = url_in(*parsed, "token_endpoint");
+  FlowConfig& device = config.device_flow;
+  if (!device.provider.empty()) {
+    replace(device.token_endpoint, tokens);
+    replace(device.device_auth_endpoint, url_in(*parsed, "device_authorization_endpoint"));
+    device.domain = authority_of(config.http.oidc_config_endpoint);
+  }
+  replace(config.pkce_flow.token_endpoint, tokens);
+  replace(config.pkce_flow.authorization_endpoint, url_in(*parsed, "authorization_endpoint"));
+  return {};
+}
+
+Result<> discover_provider(MgmtConfig& config, const DiscoveryOptions& options, Clock& clock,
+                           const Logger& log) {
+  const HttpAuthConfig& http = config.http;
+  if (config.embedded_idp.enabled || http.oidc_config_endpoint.empty()) return {};
+  NB_LET(const auto client, net::HttpClient::create({.user_agent = "netbird-mgmt"}));
+  const Instant give_up = clock.now() + options.wait;
+  Backoff backoff({.first = 200ms, .most = 5s}, 1);
+  for (;;) {
+    const auto document = ask(config, client, options.timeout);
+    if (document) {
+      keep_copy(config, *document, log);
+      return apply_discovery(config, *document);
+    }
+    const std::string& why = document.error().text;
+    if (const auto copy = read_copy(config)) {
+      log.warn("the identity provider is away, its last known document is used",
+               {log::f(log::kError, why)});
+      return apply_discovery(config, *copy);
+    }
+    if (!http.auth_issuer.empty() && !http.auth_keys_location.empty()) {
+      log.warn("the identity provider is away, issuer and keys of the file are used",
+               {log::f(log::kError, why)});
+      return {};
+    }
+    if (clock.now() >= give_up)
+      return fail(Code::kUnavailable, "HttpConfig.OIDCConfigEndpoint: {}", why);
+    log.warn("waiting for the identity provider", {log::f(log::kError, why)});
+    std::this_thread::sleep_for(backoff.next());
+  }
+}
+
+}  // namespace nb::cmd

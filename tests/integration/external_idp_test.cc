@@ -1,0 +1,147 @@
+// netbird-mgmt with somebody else's identity provider, of which it knows the discovery document
+// only (HttpConfig.OIDCConfigEndpoint, contract/signal-relay-ops.md §6.1).
+#include "crypto/jose.h"
+#include "integration/web.h"
+#include "net/testing.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace nb::test {
+namespace {
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+
+/// A provider on a port of its own, which may be away and come back.
+class OidcProvider {
+ public:
+  OidcProvider()
+      : port_(free_port()), key_(*crypto::SigningKey::generate(crypto::JwsAlg::kEs256)) {}
+  void start() {
+    net::ServerConfig config;
+    config.listeners.push_back({.address = "127.0.0.1", .port = port_});
+    server_.emplace(
+        [this](net::GrpcRouter&, net::HttpRouter& http) {
+          http.exact(kDiscovery, page(document()));
+          http.exact("/keys", page(crypto::JwkSet({key_.public_key()}).json()));
+        },
+        config, 1);
+  }
+  void stop() { server_.reset(); }
+  [[nodiscard]] std::string url(const std::string& path) const {
+    return fmt::format("http://127.0.0.1:{}{}", port_, path);
+  }
+  [[nodiscard]] std::string discovery() const { return url(kDiscovery); }
+  [[nodiscard]] std::string token(const std::string& user) const {
+    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+                         std::chrono::system_clock::now().time_since_epoch())
+                         .count();
+    return key_.sign(fmt::format(R"({{"iss":"{}","aud":"nb","sub":"{}","exp":{},"iat":{}}})",
+                                 url("/realm"), user, now + 600, now - 1),
+                     "JWT");
+  }
+
+ private:
+  static constexpr const char* kDiscovery = "/.well-known/openid-configuration";
+  [[nodiscard]] std::string document() const {
+    return fmt::format(
+        R"({{"issuer":"{}","jwks_uri":"{}","token_endpoint":"{}","authorization_endpoint":"{}",)"
+        R"("device_authorization_endpoint":"{}","scopes_supported":["openid"]}})",
+        url("/realm"), url("/keys"), url("/token"), url("/authorize"), url("/device"));
+  }
+  static net::HttpHandler page(std::string body) {
+    return [body = std::move(body)](net::HttpRequest) -> boost::asio::awaitable<net::HttpResponse> {
+      co_return net::HttpResponse::json(200, body);
+    };
+  }
+  const std::uint16_t port_;
+  const crypto::SigningKey key_;
+  std::optional<net::testing::TestServer> server_;
+};
+
+class ExternalIdp : public ::testing::Test {
+ protected:
+  [[nodiscard]] MgmtOptions options(const std::string& more = {}) const {
+    MgmtOptions out;
+    out.json = fmt::format(
+        R"("HttpConfig":{{"AuthAudience":"nb","OIDCConfigEndpoint":"{}"{}}},)"
+        R"("DeviceAuthorizationFlow":{{"Provider":"hosted","ProviderConfig":)"
+        R"({{"ClientID":"cli","Audience":"nb"}}}},"PKCEAuthorizationFlow":{{"ProviderConfig":)"
+        R"({{"ClientID":"cli","Audience":"nb","Scope":"openid",)"
+        R"("RedirectURLs":["http://localhost:53000"]}}}},)",
+        provider.discovery(), more);
+    return out;
+  }
+  template <class Flow, class Request>
+  std::optional<Flow> ask(const MgmtServer& server,
+                          grpc::Status (pb::ManagementService::Stub::*method)(
+                              grpc::ClientContext*, const pb::EncryptedMessage&,
+                              pb::EncryptedMessage*)) const {
+    const Agent agent("laptop");
+    const auto key = agent.server_key(server.target());
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + 10s);
+    pb::EncryptedMessage sealed;
+    const auto service = stub(server.target());
+    const auto status = ((*service).*method)(&context, agent.seal(Request(), key.value), &sealed);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return agent.open<Flow>(sealed, key.value);
+  }
+  void expect_flows(const MgmtServer& server) const {
+    const auto device = ask<pb::DeviceAuthorizationFlow, pb::DeviceAuthorizationFlowRequest>(
+        server, &pb::ManagementService::Stub::GetDeviceAuthorizationFlow);
+    ASSERT_TRUE(device);
+    EXPECT_EQ(device->providerconfig().tokenendpoint(), provider.url("/token"));
+    EXPECT_EQ(device->providerconfig().deviceauthendpoint(), provider.url("/device"));
+    EXPECT_EQ("http://" + device->providerconfig().domain(), provider.url(""));
+    EXPECT_EQ(device->providerconfig().scope(), "openid");
+    EXPECT_EQ(device->providerconfig().clientid(), "cli");
+    const auto pkce = ask<pb::PKCEAuthorizationFlow, pb::PKCEAuthorizationFlowRequest>(
+        server, &pb::ManagementService::Stub::GetPKCEAuthorizationFlow);
+    ASSERT_TRUE(pkce);
+    EXPECT_EQ(pkce->providerconfig().tokenendpoint(), provider.url("/token"));
+    EXPECT_EQ(pkce->providerconfig().authorizationendpoint(), provider.url("/authorize"));
+  }
+  [[nodiscard]] int users_seen_by(const MgmtServer& server, const std::string& user) const {
+    Web web;
+    return web.send(server, "GET", "/api/users", "", "Bearer " + provider.token(user)).status;
+  }
+  OidcProvider provider;
+};
+
+TEST_F(ExternalIdp, TellsItselfAndMayBeAwayAtTheNextStart) {
+  provider.start();
+  MgmtServer server(options());
+  server.start();
+  expect_flows(server);
+  EXPECT_EQ(users_seen_by(server, "olga"), 200);
+  server.process().kill();
+  provider.stop();
+  server.start();
+  expect_flows(server);
+  EXPECT_THAT(server.process().output(), HasSubstr("its last known document is used"));
+  provider.start();
+  EXPECT_TRUE(eventually([&] { return users_seen_by(server, "olga") == 200; }, 20s));
+}
+
+TEST_F(ExternalIdp, IsWaitedForWhereNothingElseNamesIt) {
+  MgmtServer server(options());
+  server.start_without_waiting();
+  EXPECT_TRUE(server.process().wait_for_output("waiting for the identity provider", 20s));
+  EXPECT_FALSE(server.ready());
+  provider.start();
+  EXPECT_TRUE(eventually([&] { return server.ready(); }, 30s));
+  expect_flows(server);
+}
+
+TEST_F(ExternalIdp, IsNotNeededWhereTheFileNamesIssuerAndKeys) {
+  MgmtServer server(options(fmt::format(R"(,"AuthIssuer":"{}","AuthKeysLocation":"{}")",
+                                        provider.url("/realm"), provider.url("/keys"))));
+  server.start();
+  provider.start();
+  EXPECT_TRUE(eventually([&] { return users_seen_by(server, "olga") == 200; }, 20s));
+}
+
+}  // namespace
+}  // namespace nb::test
