@@ -439,6 +439,29 @@ TEST(MgmtFanOutSim, SerialNeverFallsAndEveryPeerEndsOnTheNewestState) {
   });
 }
 
+TEST(MgmtFanOutSim, WhatNoSerialTellsGoesOutInTheEnd) {  // edits by hand, upstream servers
+  for_seeds(20, [](World& world) {
+    const auto shared = std::make_shared<Cluster>();
+    Cluster& cluster = *shared;
+    boot(world, shared, 2);
+    std::string left = "never looked";
+    for (int round = 0; round < 60 && !left.empty(); ++round) {
+      agents_act(world, cluster, 0);
+      world.run_for(1s);
+      left = stale(world, cluster);
+    }
+    ASSERT_EQ(left, "") << world.replay();
+    const std::uint64_t untouched = cluster.agents[0].maps;
+    cluster.database.content["p3"] = 777;  // and the serial stays
+    world.run_for(1min);
+    EXPECT_NE(stale(world, cluster), "") << "the change is told by something else";
+    world.run_for(20min);
+    EXPECT_EQ(stale(world, cluster), "") << world.replay();
+    EXPECT_EQ(cluster.agents[0].maps, untouched) << "the others are left alone";
+    EXPECT_EQ(first_alarm(cluster), "") << world.replay();
+  });
+}
+
 TEST(MgmtFanOutSim, OneSeedRunsTheSameTwice) {
   std::uint64_t prints[2];
   for (auto& print : prints) {

@@ -134,6 +134,8 @@ void FanOut::loaded(const std::string& id, Serial serial, const Affected& affect
   account.retry_at.reset();
   const bool had = std::exchange(account.have_snapshot, true);
   const bool newer = !had || serial > account.loaded;
+  // Edits by hand and upstream servers change accounts without raising their serial.
+  const bool changed_silently = had && serial == account.loaded && affected && !affected->empty();
   account.loaded = std::max(account.loaded, serial);
   if (serial < account.asked) {
     // A forged announcement, a restored database, or a read from behind: the database is right, and
@@ -142,9 +144,10 @@ void FanOut::loaded(const std::string& id, Serial serial, const Affected& affect
     account.retry_at = now + options_.load_retry;
   }
   account.wanted = std::max(account.wanted, account.loaded);
-  if (newer && had) mark_affected(account, affected);
+  const bool news = changed_silently || (newer && had);
+  if (news) mark_affected(account, affected);
   // Also when nobody here is affected: the next load then waits for its turn.
-  if (newer && had && now >= account.next_round) release(id, account, now);
+  if (news && now >= account.next_round) release(id, account, now);
   if (account.wanted > account.loaded) account.pending = true;
   advance(id, account, now);
   serve_all(id, account);

@@ -95,6 +95,21 @@ TEST_F(FanOutTest, ChangeDuringABuildIsBuiltAgain) {
   EXPECT_THAT(effects(), ElementsAre(build(1)));
 }
 
+TEST_F(FanOutTest, WhatALoadOfTheSameSerialFindsDifferentGoesOutToo) {
+  settled(1, "a", 7);
+  settled(2, "b", 7);
+  fan_out.changed("acc", 8, now);  // a serial that is not there only causes the load
+  EXPECT_THAT(effects(), ElementsAre(load(8)));
+  fan_out.loaded("acc", 7, peers({"b"}), now);
+  EXPECT_THAT(effects(), ElementsAre(build(2)));
+  fan_out.ready(2, std::nullopt, now);
+  pass(5s);
+  EXPECT_THAT(effects(), IsEmpty());
+  fan_out.changed("acc", 8, now);
+  fan_out.loaded("acc", 6, peers({"b"}), now);  // from behind: nothing of it is newer
+  EXPECT_THAT(effects(), ElementsAre(load(8)));
+}
+
 TEST_F(FanOutTest, FirstChangeGoesOutAtOnceAndFollowersShareOneRound) {
   settled(1, "a", 7);
   fan_out.changed("acc", 8, now);

@@ -14,6 +14,7 @@ namespace nb::management::app {
 namespace {
 
 constexpr std::size_t kPollBatch = 5'000;
+constexpr std::size_t kSweepsPerPoll = 8;  // so that many accounts have their turns one by one
 constexpr auto kTimeSlack = std::chrono::milliseconds(20);
 
 std::vector<std::string> peer_ids(const netmap::MapView& view, const netmap::Bits& slots) {
@@ -22,6 +23,12 @@ std::vector<std::string> peer_ids(const netmap::MapView& view, const netmap::Bit
     if (const netmap::PeerRecord* const record = view.peer(slot))
       ids.push_back(record->peer->id.value());
   });
+  return ids;
+}
+
+std::vector<std::string> all_peer_ids(const netmap::MapView& view) {
+  std::vector<std::string> ids;
+  for (const Peer& peer : view.snapshot().peers) ids.push_back(peer.id.value());
   return ids;
 }
 
@@ -283,9 +290,11 @@ Task<AccountSnapshotPtr> SyncHub::read(AccountId account, AccountSnapshotPtr bef
     }
   }
   counters_.loads_whole.fetch_add(1, std::memory_order_relaxed);
+  const Instant began = clock_.now();
+  auto whole = co_await store_.snapshot(began + options_.load_deadline, account);
   const auto state = accounts_.find(account.value());
-  if (state != accounts_.end()) state->second.read_whole_at = clock_.now();
-  co_return co_await store_.snapshot(clock_.now() + options_.load_deadline, std::move(account));
+  if (whole && state != accounts_.end()) state->second.read_whole_at = began;
+  co_return whole;
 }
 
 asio::awaitable<void> SyncHub::load_task(std::string account) {
@@ -312,7 +321,13 @@ asio::awaitable<void> SyncHub::load_task(std::string account) {
     netmap::ViewUpdate update =
         netmap::MapView::update(before, std::move(snapshot), self->options_.view);
     FanOut::Affected affected;
-    if (!update.everyone) affected = peer_ids(*update.view, update.affected);
+    const bool silent = before && before->serial() == update.view->serial();
+    if (!update.everyone)
+      affected = peer_ids(*update.view, update.affected);
+    else if (silent)
+      affected = all_peer_ids(*update.view);
+    if (silent && !affected->empty())
+      self->counters_.repairs.fetch_add(1, std::memory_order_relaxed);
     self->post([hub = self.get(), began, account = std::move(account),
                 view = std::move(update.view), affected = std::move(affected)] {
       const auto present = hub->accounts_.find(account);
@@ -332,6 +347,15 @@ asio::awaitable<void> SyncHub::poll_loop() {
     if (stopped_) co_return;
     auto accounts = fan_out_.accounts();
     if (!accounts.empty()) co_await poll(std::move(accounts));
+    // Not everything that changes an account raises its serial: in its turn each is read whole, as
+    // if a serial had been announced that is not there yet (contract/network-map.md §3.4).
+    std::size_t swept = 0;
+    for (const auto& [id, state] : accounts_) {
+      if (!state.view || clock_.now() < state.read_whole_at + options_.whole_interval) continue;
+      fan_out_.changed(id, fan_out_.loaded_serial(id) + 1, clock_.now());
+      if (++swept == kSweepsPerPoll) break;
+    }
+    if (swept > 0) step();
   }
 }
 
