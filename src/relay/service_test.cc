@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace nb::relay {
@@ -46,6 +48,27 @@ TEST_P(RelayService, CarriesPacketsBothWaysWithTheSendersId) {
     EXPECT_THAT(a.next(), Optional(Eq(packet("b", payload)))) << size;
   }
   EXPECT_EQ(rig.metrics.sent_bytes.value(), rig.metrics.received_bytes.value());
+}
+
+// Contract §3.4 "Do better" (a): an answer that comes second breaks the client's handshake.
+TEST_P(RelayService, TheAnswerComesBeforeThePacketsOfThoseWhoKnowNoBetter) {
+  RawPeer eager(rig, "eager");
+  std::atomic<bool> done{false};
+  std::thread flood([&] {
+    const std::string frame = client_frame(2, packet("late", std::string(200, 'x')));
+    while (!done) eager.client.send(frame);
+  });
+  for (int i = 0; i < 50; ++i) {
+    RawPeer late(rig);
+    late.authenticate("late");
+    const auto first = late.next();
+    ASSERT_TRUE(first) << i;
+    EXPECT_EQ(first->substr(0, 2), "\x01\x07") << i;
+    late.send("\x01\x04");
+    late.close_code();
+  }
+  done = true;
+  flood.join();
 }
 
 TEST_P(RelayService, KeepsTheOrderOfPackets) {

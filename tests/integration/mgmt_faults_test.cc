@@ -163,6 +163,30 @@ TEST_F(MgmtFaults, EphemeralPeerLeavesOnce) {
   EXPECT_EQ(connected(*watcher), "t");
 }
 
+TEST_F(MgmtFaults, EphemeralPeerOfAKilledInstanceLeavesOnce) {  // network-map.md scenario 72
+  const std::string passing = one.setup_key({"--name", "passing", "--ephemeral"});
+  const auto watcher = agent("watcher", one);
+  SyncStream stream(*watcher, one.target());
+  const Agent guest("guest");
+  ASSERT_TRUE(guest.login(two.target(), passing).ok());
+  SyncStream guests(guest, two.target());
+  ASSERT_TRUE(guests.wait_first());
+  ASSERT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, guest.key()); }));
+  const std::string member = id(guest) + "|" + query("select id from accounts");
+  const auto waits = [&] { return !redis.cli({"ZSCORE", "nb:mgmt:ephemeral", member}).empty(); };
+  EXPECT_TRUE(eventually([&] { return !waits(); }, 5s));  // while it is connected
+  two.process().kill();
+  EXPECT_TRUE(eventually([&] { return connected(guest) == "f"; }, 20s));
+  EXPECT_TRUE(eventually(waits, 10s));  // scheduled by who found the other one dead
+  postgres.psql(
+      "update peers set peer_status_last_seen = now() - interval '11 minutes' where key='" +
+      guest.key() + "'");
+  redis.cli({"ZADD", "nb:mgmt:ephemeral", "1", member});
+  EXPECT_TRUE(eventually([&] { return id(guest).empty(); }, 60s));
+  EXPECT_TRUE(eventually([&] { return !shows_peer(*stream.last(), guest.key()); }, 5s));
+  EXPECT_EQ(one.metric("management_ephemeral_peers_cleaned_counter_total"), 1);
+}
+
 TEST_F(MgmtFaults, DrainSpreadsStreamsAndNeverCancels) {
   HaProxy balancer({{.name = "one", .port = one.port(), .check_port = one.metrics_port()},
                     {.name = "two", .port = two.port(), .check_port = two.metrics_port()}});

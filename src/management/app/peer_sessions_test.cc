@@ -1,6 +1,8 @@
 // Logins of users' machines, over a real database.
 #include "management/app/peer_sessions.h"
 
+#include "ha/local/adapters.h"
+#include "ha/memory_store.h"
 #include "management/store/test_store.h"
 #include "support/home_loop.h"
 
@@ -191,6 +193,92 @@ TEST_F(PeerSessionsTest, WithoutUserLoginsEveryTokenIsInvalid) {
   EXPECT_EQ(get(bare.login(command(fresh_peer_key(), "owner"))).error(),
             (Error{Code::kInvalidArgument,
                    "invalid jwt token, err: this server is not configured for user logins"}));
+}
+
+TEST_F(PeerSessionsTest, MetaIsRequiredWhereTheContractSaysSo) {
+  auto request = command(fresh_peer_key(), "owner");
+  request.meta.reset();
+  request.location.connection_ip = *IpAddress::parse("203.0.113.7");
+  const std::string who = request.key.value() + ", remote addr 203.0.113.7";
+  EXPECT_EQ(login(request).error(),
+            (Error{Code::kFailedPrecondition,
+                   "peer system meta has to be provided to log in. Peer " + who}));
+  SyncCommand sync;
+  sync.key = request.key;
+  sync.location = request.location;
+  sync.deadline = soon();
+  EXPECT_EQ(get(sessions->update_meta(std::move(sync))).error(),
+            (Error{Code::kFailedPrecondition,
+                   "peer system meta has to be provided on sync. Peer " + who}));
+}
+
+/// Machines that sync in a loop, before a filter that has seen enough after three times.
+class LoginFilterTest : public PeerSessionsTest {
+ protected:
+  void use_filter(bool block) {
+    PeerSessionsOptions options;
+    options.instance = InstanceId("one");
+    options.incarnation = 1;
+    options.block_same_peers = block;
+    options.hash_setup_key = [](std::string_view plain) { return crypto::hash_setup_key(plain); };
+    sessions.emplace(PeerSessionsPorts{.store = *instance.store,
+                                       .agents = *agents,
+                                       .hub = *hub,
+                                       .tokens = &tokens,
+                                       .filter = &filter,
+                                       .filter_home = loop.executor(),
+                                       .clock = clock},
+                     std::move(options), Logger{});
+  }
+  PeerKey machine() {
+    const auto key = get(
+        instance.store->create_setup_key(soon(), fresh_setup_key(account.id), account.created_by));
+    const auto joined = get(instance.store->register_peer(soon(), registration(*key)));
+    EXPECT_TRUE(joined);
+    return joined->peer.key;
+  }
+  Result<SyncStarted> sync(const PeerKey& key, const std::string& hostname = "box") {
+    SyncCommand out;
+    out.key = key;
+    out.deadline = soon();
+    out.meta.emplace();
+    out.meta->hostname = hostname;
+    return get(sessions->start(std::move(out)));
+  }
+  Code sync_until_refused(const PeerKey& key) {
+    for (int i = 0; i < 3; ++i)
+      if (const auto started = sync(key); !started) return started.error().code;
+    const auto started = sync(key);
+    return started ? Code::kOk : started.error().code;
+  }
+  ha::MemoryStore memory{clock};
+  ha::DirectAccess access{memory};
+  ha::LocalLoginFilter filter{access, "filter", {.reconnects_max = 2}};
+};
+
+TEST_F(LoginFilterTest, CountsAndRefusesNobodyUnlessItIsToldTo) {  // contract §8.3
+  use_filter(false);
+  EXPECT_EQ(sync_until_refused(machine()), Code::kOk);
+  EXPECT_GT(sessions->counters().sync_blocked, 0U);
+}
+
+TEST_F(LoginFilterTest, RefusesMachinesThatComeTooOftenAndSendsNobodyToALoginPage) {
+  use_filter(true);
+  const PeerKey key = machine();
+  EXPECT_EQ(sync_until_refused(key), Code::kResourceExhausted);
+  auto request = command(key, "");
+  request.meta->hostname = "box";
+  request.meta->wt_version.clear();
+  EXPECT_EQ(login(std::move(request)).error().code, Code::kResourceExhausted);
+  EXPECT_GT(sessions->counters().login_blocked, 0U);
+  EXPECT_TRUE(sync(machine())) << "others do not notice";
+}
+
+TEST_F(LoginFilterTest, NeverRefusesTheSyncOfAUsersMachine) {
+  use_filter(true);
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  EXPECT_EQ(sync_until_refused(key), Code::kOk);
 }
 
 }  // namespace

@@ -69,6 +69,27 @@ TEST_F(EnvelopeTest, ForeignServerKeyIsRefused) {
   EXPECT_EQ(opened.error(), fail(Code::kInvalidArgument, "invalid request message"));
 }
 
+TEST_F(EnvelopeTest, FlowsSayWhatIsWrongInTheirOwnWords) {  // contract/management-grpc.md §2
+  const auto flow = [&](const std::string& bytes) {
+    return open_envelope(bytes, ring, EnvelopeTexts::kFlow, "GetPKCEAuthorizationFlow").error();
+  };
+  ::management::EncryptedMessage message;
+  message.set_wgpubkey("no key");
+  EXPECT_EQ(flow(message.SerializeAsString()),
+            (Error{Code::kInvalidArgument,
+                   "error while parsing peer's Wireguard public key no key on "
+                   "GetPKCEAuthorizationFlow request."}));
+  const std::string key = agent.public_key().base64();
+  EXPECT_EQ(
+      flow(sealed(older, "x")),
+      (Error{Code::kInvalidArgument,
+             "error while decrypting peer's message with Wireguard public key " + key + "."}));
+  EXPECT_EQ(open_envelope(sealed(older, "x"), ring).error(),
+            (Error{Code::kInvalidArgument, "invalid request message"}));
+  EXPECT_EQ(open_envelope(sealed(server, "x"), ServerKeyRing()).error(),
+            (Error{Code::kInternal, "failed processing request"}));
+}
+
 TEST_F(EnvelopeTest, BadKeyTextIsShownWithoutItsBytes) {
   ::management::EncryptedMessage message;
   message.set_wgpubkey("a\x01" + std::string(500, 'b'));

@@ -171,8 +171,9 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
   const std::string plain = std::move(made.map).message(view->serial(), config);
   if (plain.size() > kOversizeBytes) {
     ports.metrics.maps_oversize.add();
-    service_->log.warn("map is larger than old agents can receive",
-                       {log::f(log::kPeer, peer_.id.value()), log::f(log::kCount, plain.size())});
+    service_->log.limited().warn(
+        "map is larger than old agents can receive",
+        {log::f(log::kPeer, peer_.id.value()), log::f(log::kCount, plain.size())});
   }
   std::string sealed = channel_->seal(plain, ports.random);
   ports.metrics.maps_sent.add();

@@ -83,6 +83,43 @@ TEST_P(UpstreamTest, OurTablesAreThoseOfUpstream) {
   EXPECT_EQ(indexes(ours), indexes(theirs));
 }
 
+TEST_P(UpstreamTest, TheForksTestsMayWriteInTheirWords) {  // contract/network-map.md §1.2
+  if (!postgres()) GTEST_SKIP() << "they speak to PostgreSQL only";
+  const sql::test::TestDatabase fixture(GetParam());
+  const Instance instance(fixture);
+  ASSERT_TRUE(instance.prepare());
+  const auto made = get(instance.store->ensure_account(soon(), fresh_account()));
+  ASSERT_TRUE(made);
+  const std::string owner = instance.value("SELECT id FROM users WHERE role='owner' LIMIT 1");
+  const std::string account = instance.value("SELECT id FROM accounts LIMIT 1");
+  EXPECT_EQ(owner, made->first.created_by.value());
+  for (const char* const hash : {"old", "new"})
+    instance.sql(
+        "INSERT INTO personal_access_tokens (id, user_id, name, hashed_token, expiration_date, "
+        "created_by, created_at, last_used) VALUES ('ha-test-pat', '" +
+        owner + "', 'ha', '" + hash + "', NOW() + INTERVAL '1 year', '" + owner +
+        "', NOW(), NOW()) ON CONFLICT (id) DO UPDATE SET hashed_token = EXCLUDED.hashed_token");
+  EXPECT_EQ(instance.value("SELECT hashed_token FROM personal_access_tokens"), "new");
+  const std::string plain = "E2808C99-E7FA-4841-845E-07CE633E50A1";
+  const std::string key = crypto::hash_setup_key(plain);
+  for (int i = 0; i < 2; ++i)
+    instance.sql(
+        "INSERT INTO setup_keys (id, account_id, key, key_secret, name, type, created_at, "
+        "updated_at, revoked, used_times, auto_groups, usage_limit, ephemeral, "
+        "allow_extra_dns_labels) VALUES ('ha-test-key', '" +
+        account + "', '" + key +
+        "', 'E2808****', 'ha-test', 'reusable', NOW(), NOW(), false, 0, '[]'::jsonb, 0, false, "
+        "false) ON CONFLICT (id) DO UPDATE SET key = EXCLUDED.key");
+  EXPECT_EQ(instance.value("SELECT key FROM setup_keys WHERE name='ha-test'"), key);
+  const auto stored = get(instance.store->setup_key_by_hash(soon(), SetupKeyHash(key)));
+  ASSERT_TRUE(stored) << stored.error().text;
+  const auto joined = get(instance.store->register_peer(soon(), registration(*stored, "agent-a")));
+  ASSERT_TRUE(joined) << joined.error().text;
+  EXPECT_EQ(
+      instance.value("SELECT id FROM peers WHERE name='agent-a' AND account_id='" + account + "'"),
+      joined->peer.id.value());
+}
+
 TEST_P(UpstreamTest, TheExampleOpensAsItIs) {
   const sql::test::TestDatabase fixture(GetParam());
   load_example(fixture);

@@ -1,0 +1,153 @@
+// What one netbird-mgmt bounds and refuses, and what it says of itself while it does.
+#include "integration/mgmt_harness.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace nb::test {
+namespace {
+
+using namespace std::chrono_literals;
+using grpc::StatusCode;
+
+TEST(MgmtLimits, CallsOfOneAddressAreLimitedAndGoOnLater) {  // contract/management-grpc.md §8.4
+  MgmtServer server({.env = {{"NB_LOGIN_RATE_PER_SOURCE", "2"}}});
+  server.start();
+  const Agent agent("eager");
+  std::optional<grpc::Status> refused;
+  for (int i = 0; i < 2'000 && !refused; ++i)
+    if (const auto login = agent.login(server.target());
+        login.status.error_code() == StatusCode::RESOURCE_EXHAUSTED)
+      refused = login.status;
+  ASSERT_TRUE(refused);
+  EXPECT_THAT(refused->error_message(), testing::HasSubstr("too many requests from 127.0.0.1"));
+  EXPECT_GT(server.metric("netbird_management_address_limited_total"), 0);
+  EXPECT_TRUE(eventually(
+      [&] {
+        return agent.login(server.target()).status.error_code() == StatusCode::PERMISSION_DENIED;
+      },
+      20s));
+}
+
+TEST(MgmtLimits, TheServerKeyIsToldWithATimeAhead) {  // upstream's lies in 1970
+  MgmtServer server({});
+  server.start();
+  grpc::ClientContext context;
+  pb::ServerKeyResponse response;
+  ASSERT_TRUE(stub(server.target())->GetServerKey(&context, pb::Empty(), &response).ok());
+  const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+                       std::chrono::system_clock::now().time_since_epoch())
+                       .count();
+  EXPECT_NEAR(static_cast<double>(response.expiresat().seconds()),
+              static_cast<double>(now + 86'400), 600);
+}
+
+TEST(MgmtLimits, BrokenGeoDatabasesStopNoStart) {  // contract/signal-relay-ops.md §6.8
+  const TempDir dir;
+  for (const char* const name : {"GeoLite2-City_20300101.mmdb", "geonames_20300101.db"})
+    std::ofstream(dir / name) << "no database at all, and long enough to be read as one";
+  MgmtServer server({.flags = {"--datadir", dir.path().string()}});
+  server.start();
+  EXPECT_TRUE(server.process().wait_for_output("geolocation is off", 5s));
+}
+
+class MgmtOnPostgres : public testing::Test {
+ protected:
+  explicit MgmtOnPostgres(const std::string& json = {})
+      : server({.postgres_dsn = postgres.dsn(), .json = json}) {
+    server.start();
+    key = server.setup_key();
+  }
+  [[nodiscard]] Agent joined(const std::string& name) const {
+    Agent out(name);
+    const auto login = out.login(server.target(), key);
+    EXPECT_TRUE(login.ok()) << login.status.error_message();
+    return out;
+  }
+  PostgresServer postgres;
+  MgmtServer server;
+  std::string key;
+};
+
+TEST_F(MgmtOnPostgres, HealthCallsFollowTheDatabase) {  // contract/management-grpc.md §5.1
+  const auto healthy = [&] {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + 5s);
+    pb::Empty response;
+    return stub(server.target())->isHealthy(&context, pb::Empty(), &response).error_code();
+  };
+  EXPECT_EQ(healthy(), StatusCode::OK);
+  postgres.stop();
+  EXPECT_TRUE(eventually([&] { return healthy() == StatusCode::UNAVAILABLE; }, 20s));
+  postgres.start();
+  EXPECT_TRUE(eventually([&] { return healthy() == StatusCode::OK; }, 20s));
+}
+
+TEST_F(MgmtOnPostgres, MapsThatOldAgentsCannotReceiveAreCounted) {  // contract §1.1
+  // Each port of the rule is a rule of its own at each of the others: 4 MiB from few peers.
+  const Agent reader = joined("reader");
+  for (int i = 0; i < 40; ++i) static_cast<void>(joined("peer-" + std::to_string(i)));
+  std::string ports;
+  for (int port = 1; port <= 1'000; ++port)
+    ports += fmt::format(R"({}"{}")", port > 1 ? "," : "", 20'000 + port);
+  postgres.psql("update policy_rules set protocol = 'tcp', ports = '[" + ports + "]'");
+  SyncStream stream(reader, server.target());
+  ASSERT_TRUE(stream.wait_first(60s));
+  EXPECT_GT(stream.last()->ByteSizeLong(), 3'670'016U);
+  EXPECT_EQ(server.metric("netbird_management_maps_oversize_total"), 1);
+}
+
+TEST_F(MgmtOnPostgres, JobStreamsWithoutAHelloAreRefused) {  // contract §5.10
+  grpc::ClientContext context;
+  const auto service = stub(server.target());
+  const auto stream = service->Job(&context);
+  stream->WritesDone();
+  pb::EncryptedMessage message;
+  EXPECT_FALSE(stream->Read(&message));
+  const auto end = stream->Finish();
+  EXPECT_EQ(end.error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(end.error_message(), testing::HasSubstr("missing hello: "));
+}
+
+/// Relay tokens so short that a test sees new ones.
+class MgmtRefresh : public MgmtOnPostgres {
+ protected:
+  MgmtRefresh()
+      : MgmtOnPostgres(
+            R"("Relay": {"Addresses": ["rels://relay.test:443"], "CredentialsTTL": "4s",)"
+            R"( "Secret": "relay-secret"},)") {}
+};
+
+TEST_F(MgmtRefresh, NewTokensComeWithTheChecksAndNothingElse) {  // contract §5.4, §8.1
+  const Agent agent = joined("long-lived");
+  postgres.psql(
+      R"(insert into posture_checks (id, name, account_id, public_id, checks) select 'pc', 'agent',)"
+      R"( id, 'pub', '{"ProcessCheck":{"Processes":[{"LinuxPath":"/usr/bin/agent"}]}}' from accounts;)"
+      R"(update policies set source_posture_checks = '["pc"]')");
+  SyncStream stream(agent, server.target());
+  const auto is_refresh = [](const pb::SyncResponse& message) {
+    return message.has_netbirdconfig() && !message.has_networkmap();
+  };
+  ASSERT_TRUE(stream.wait_for(is_refresh, 20s));
+  const auto messages = stream.received();
+  const auto& first = messages.front();
+  ASSERT_EQ(first.checks_size(), 1);
+  EXPECT_THAT(first.checks(0).files(), testing::ElementsAre("/usr/bin/agent"));
+  const auto refresh = *std::ranges::find_if(messages, is_refresh);
+  EXPECT_EQ(refresh.netbirdconfig().relay().urls(0), "rels://relay.test:443");
+  EXPECT_GT(std::stoll(refresh.netbirdconfig().relay().tokenpayload()),
+            std::stoll(first.netbirdconfig().relay().tokenpayload()));
+  // Agents of 2026-04 take absent checks for none any more.
+  ASSERT_EQ(refresh.checks_size(), 1);
+  EXPECT_EQ(refresh.checks(0).SerializeAsString(), first.checks(0).SerializeAsString());
+  EXPECT_FALSE(refresh.has_peerconfig());
+  EXPECT_FALSE(refresh.has_sessionexpiresat());
+  EXPECT_EQ(refresh.netbirdconfig().stuns_size(), 0);
+  EXPECT_FALSE(refresh.netbirdconfig().has_signal());
+}
+
+}  // namespace
+}  // namespace nb::test
