@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -16,7 +17,6 @@
 #include <cstring>
 #include <fstream>
 #include <mutex>
-#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -46,6 +46,25 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   for (auto& text : texts) result.push_back(text.data());
   result.push_back(nullptr);
   return result;
+}
+
+/// Makes the port this process's own, to its end. False: another test process has it, or something
+/// listens.
+bool take_port(std::uint16_t port) {
+  const auto folder = std::filesystem::temp_directory_path() / "nb-test-ports";
+  std::error_code error;
+  if (std::filesystem::create_directory(folder, error))
+    std::filesystem::permissions(folder, std::filesystem::perms(01777), error);
+  const std::string name = (folder / std::to_string(port)).string();
+  const int lock = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (lock < 0) return false;
+  sockaddr_in address{};
+  const int probe = loopback_socket(port, address);
+  const bool ours = ::flock(lock, LOCK_EX | LOCK_NB) == 0 &&
+                    ::bind(probe, as_sockaddr(address), sizeof address) == 0;
+  ::close(probe);
+  if (!ours) ::close(lock);  // else it stays open, and the port ours, to the end of the process
+  return ours;
 }
 
 /// Between fork and exec: only async-signal-safe calls, everything prepared before.
@@ -99,18 +118,19 @@ TempDir::~TempDir() {
 }
 
 std::uint16_t free_port() {
+  constexpr unsigned kFirst = 20'000;
+  constexpr unsigned kCountMin = 1'000;
+  unsigned outgoing = 0;
+  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> outgoing;
+  // From `outgoing` on the system takes ports of connections: one of those may be gone when its
+  // server starts, or starts again. Where that leaves too few, all will have to do.
+  const unsigned count = (outgoing < kFirst + kCountMin ? 65'536 : outgoing) - kFirst;
   static std::mutex mutex;
-  static std::set<std::uint16_t> given;
+  static unsigned next = static_cast<unsigned>(::getpid()) * 37;  // where others rarely are
   const std::lock_guard lock(mutex);
-  for (int attempt = 0; attempt < 1000; ++attempt) {
-    sockaddr_in address{};
-    const int fd = loopback_socket(0, address);
-    socklen_t size = sizeof address;
-    const bool ok = ::bind(fd, as_sockaddr(address), size) == 0 &&
-                    ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-    ::close(fd);
-    const std::uint16_t port = ntohs(address.sin_port);
-    if (ok && given.insert(port).second) return port;
+  for (unsigned attempt = 0; attempt < count; ++attempt) {
+    const auto port = static_cast<std::uint16_t>(kFirst + next++ % count);
+    if (take_port(port)) return port;
   }
   throw std::runtime_error("no free port on 127.0.0.1");
 }

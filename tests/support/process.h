@@ -32,7 +32,7 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-/// A TCP port that was free on 127.0.0.1 a moment ago; no port is given out twice by one process.
+/// A free TCP port of 127.0.0.1, no other test's till we end, and none of outgoing connections.
 [[nodiscard]] std::uint16_t free_port();
 
 /// `limit`, and in proportion more on a machine that has more to run than cores. Upper bounds in

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <functional>
 #include <stdexcept>
 
 namespace nb::test {
@@ -18,6 +19,12 @@ using namespace std::chrono_literals;
 
 [[noreturn]] void failed(std::string_view what, const Process& process) {
   throw std::runtime_error(std::string(what) + " did not start:\n" + process.output());
+}
+
+/// Throws as soon as the server has ended by itself.
+void wait_until_up(std::string_view what, Process& process, const std::function<bool()>& up) {
+  const bool over = eventually([&] { return up() || !process.running(); }, 30s);
+  if (!over || !process.running()) failed(what, process);
 }
 
 void write_file(const std::string& path, const std::string& text) {
@@ -91,7 +98,7 @@ void make_cluster(const std::string& data, const TempDir& dir) {
   if (made.status != 0) throw std::runtime_error("initdb: " + made.output);
   const std::uint16_t port = free_port();
   Process server(postgres(data, dir, port));
-  if (!eventually([port] { return ready(port); }, 30s)) failed("postgres", server);
+  wait_until_up("postgres", server, [port] { return ready(port); });
   run_psql(port, "postgres", {"-c", "CREATE ROLE netbird LOGIN SUPERUSER"});
   run_psql(port, "postgres", {"-c", "CREATE DATABASE netbird OWNER netbird"});
   server.signal(SIGINT);  // fast shutdown, with a checkpoint
@@ -134,7 +141,7 @@ void RedisServer::start() {
   command.argv.insert(command.argv.end(), options_.arguments.begin(), options_.arguments.end());
   process_ = std::make_unique<Process>(std::move(command));
   if (!options_.wait) return;
-  if (!eventually([this] { return accepts(port_); }, 10s)) failed("redis-server", *process_);
+  wait_until_up("redis-server", *process_, [this] { return accepts(port_); });
 }
 
 void RedisServer::kill() {
@@ -154,7 +161,7 @@ RedisSentinel::RedisSentinel(std::uint16_t master_port) : port_(free_port()) {
                  " 1\nsentinel down-after-milliseconds nbmaster 500\n"
                  "sentinel failover-timeout nbmaster 3000\n");
   process_ = std::make_unique<Process>(Command{.argv = {"redis-sentinel", dir_ / "sentinel.conf"}});
-  if (!eventually([this] { return accepts(port_); }, 10s)) failed("redis-sentinel", *process_);
+  wait_until_up("redis-sentinel", *process_, [this] { return accepts(port_); });
 }
 
 std::uint16_t RedisSentinel::master_port() const {
@@ -172,7 +179,7 @@ PostgresServer::PostgresServer() : port_(free_port()) {
   if (run({.argv = {"cp", "-a", template_cluster(), data}}).status != 0)
     throw std::runtime_error("cannot copy the template cluster");
   process_ = std::make_unique<Process>(postgres(data, dir_, port_));
-  if (!eventually([this] { return ready(port_); }, 30s)) failed("postgres", *process_);
+  wait_until_up("postgres", *process_, [this] { return ready(port_); });
 }
 
 PostgresServer::~PostgresServer() {
@@ -197,7 +204,7 @@ void PostgresServer::stop() {
 
 void PostgresServer::start() {
   process_->start();
-  if (!eventually([this] { return ready(port_); }, 30s)) failed("postgres", *process_);
+  wait_until_up("postgres", *process_, [this] { return ready(port_); });
 }
 
 void PostgresServer::break_connections() {
@@ -256,7 +263,7 @@ void HaProxy::start(std::string configuration) {
   write_file(dir_ / "haproxy.cfg", configuration);
   process_ =
       std::make_unique<Process>(Command{.argv = {"haproxy", "-db", "-f", dir_ / "haproxy.cfg"}});
-  if (!eventually([this] { return accepts(port_); }, 10s)) failed("haproxy", *process_);
+  wait_until_up("haproxy", *process_, [this] { return accepts(port_); });
 }
 
 TurnServer::TurnServer(const Options& options) : port_(free_port()) {
@@ -272,7 +279,7 @@ TurnServer::TurnServer(const Options& options) : port_(free_port()) {
     text += "lt-cred-mech\nuser=" + options.user + ":" + options.password + "\n";
   write_file(dir_ / "turn.conf", text);
   process_ = std::make_unique<Process>(Command{.argv = {"turnserver", "-c", dir_ / "turn.conf"}});
-  if (!eventually([this] { return accepts(port_); }, 10s)) failed("turnserver", *process_);
+  wait_until_up("turnserver", *process_, [this] { return accepts(port_); });
 }
 
 }  // namespace nb::test

@@ -1,6 +1,14 @@
 #include "support/servers.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
 
 namespace nb::test {
 namespace {
@@ -20,6 +28,29 @@ TEST(PostgresServer, SurvivesAStopWithWhatWasCommitted) {
   postgres.stop();
   postgres.start();
   EXPECT_EQ(postgres.psql("SELECT i FROM t"), "7");
+}
+
+TEST(FreePort, IsTheProcesssOwnAndNoneOfOutgoingConnections) {
+  const std::uint16_t port = free_port();
+  unsigned outgoing = 0;
+  std::ifstream("/proc/sys/net/ipv4/ip_local_port_range") >> outgoing;
+  if (outgoing > 30'000) {
+    EXPECT_LT(port, outgoing);
+  }
+  EXPECT_NE(free_port(), port);
+  const pid_t other = ::fork();
+  if (other == 0) {
+    const auto lock =
+        std::filesystem::temp_directory_path() / "nb-test-ports" / std::to_string(port);
+    ::_exit(::flock(::open(lock.c_str(), O_RDWR), LOCK_EX | LOCK_NB) == 0 ? 1 : 0);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(other, &status, 0), other);
+  EXPECT_EQ(status, 0) << "another process was given the same port";
+}
+
+TEST(Servers, OneThatCannotStartIsToldAtOnce) {
+  EXPECT_THROW(HaProxy("no such section\n"), std::runtime_error);
 }
 
 TEST(Process, ReportsStatusAndOutput) {
