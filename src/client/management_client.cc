@@ -171,8 +171,10 @@ asio::awaitable<Error> ManagementClient::sync(std::function<void(const NetworkUp
     ~Guard() { stream->cancel(); }
     const std::shared_ptr<GrpcStream> stream;
   } const guard{stream_};
-  while (!state->end) co_await state->changed.async_wait(kAwait);
-  co_return *state->end;
+  for (;;) {
+    if (const auto end = state->end) co_return *end;
+    co_await state->changed.async_wait(kAwait);
+  }
 }
 
 void ManagementClient::end_sync() {

@@ -157,7 +157,7 @@ void add_process_health(net::HttpRouter& router, const Health& health, const Clo
 Result<> add_relay_health(net::HttpRouter& router, RelayHealthOptions options, const Clock& clock) {
   NB_LET(auto client, net::HttpClient::create());
   const auto health = std::make_shared<RelayHealth>(std::move(client), std::move(options), clock);
-  router.exact("/health", [health](net::HttpRequest) { return health->answer(); });
+  router.exact("/health", [health](const net::HttpRequest&) { return health->answer(); });
   return {};
 }
 

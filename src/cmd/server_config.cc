@@ -111,7 +111,7 @@ Result<> finish_relay_address(ServerConfig& config, const Exposed& exposed,
                 "relay's secret");
   const std::string& own = config.file.relay_exposed_address;
   const bool shared = own.empty();
-  std::string address =
+  const std::string address =
       shared ? fmt::format("{}://{}", exposed.tls ? "rels" : "rel", exposed.authority()) : own;
   // A proxy may end TLS: what the exposed address says counts, not our own listener.
   const auto url = relay::instance_url(address, exposed.tls && !address.starts_with("rel://"));
