@@ -9,6 +9,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+// Of kPassword.
+const std::string kBcrypt = "$2b$04$abcdefghijklmnopqrstuuchGdllX0O2ZthG6oyaPSbmBrCIbnHlu";
+
 class IdpAbuse : public ::testing::TestWithParam<sql::Engine> {
  protected:
   static Page start_device(Browser& browser) {
@@ -115,6 +118,73 @@ TEST_P(IdpAbuse, WhatARequestSaysOfItsHostChangesNoAddress) {
   EXPECT_EQ(claims_of(tokens.text("access_token")).at("iss").as_string(), rig.issuer());
   const Page out = liar.get("/oauth2/logout?id_token_hint=" + tokens.text("id_token"));
   EXPECT_THAT(out.body, Not(HasSubstr("evil")));
+}
+
+// T7: no account sees more than one wrong password.
+TEST_P(IdpAbuse, AddressThatTriesManyAccountsIsLockedAndOthersAreNot) {
+  Rig rig(GetParam());
+  rig.add_user("owner@example.org");
+  Browser sprayer(rig);
+  sprayer.ip = "198.51.100.7";
+  const std::string request = query_of(sprayer.get(authorize_url()).location)["req"];
+  const auto attempt = [&](const std::string& email, const std::string& password) {
+    return sprayer
+        .post("/oauth2/login", {{"req", request}, {"login", email}, {"password", password}})
+        .status;
+  };
+  int status = 401;
+  int tried = 0;
+  for (; status == 401 && tried < 120; ++tried)
+    status = attempt("user" + std::to_string(tried) + "@example.org", "Winter-2026!");
+  EXPECT_EQ(status, 429);
+  EXPECT_EQ(tried, 101);
+  EXPECT_EQ(attempt("owner@example.org", kPassword), 429) << "even with the right one";
+  Browser owner(rig);
+  EXPECT_EQ(log_in(owner, "owner@example.org").status, 303);
+  rig.shift(16min);
+  EXPECT_EQ(log_in(sprayer, "owner@example.org").status, 303);
+}
+
+// T8: the time of an answer does not tell whether somebody is known, has which kind of hash, or
+// typed something absurd. All wait for the same moment.
+TEST_P(IdpAbuse, FailedLoginsWaitForTheSameMomentWhoeverIsMeant) {
+  Options options;
+  options.owner = OwnerSeed{.email = "old@example.org", .name = "", .password = Secret(kBcrypt)};
+  Rig rig(GetParam(), options, false);
+  rig.options().failure_floor = 400ms;
+  rig.start_nodes();
+  rig.add_user("new@example.org");
+  for (const auto& [email, password] :
+       std::vector<std::pair<std::string, std::string>>{{"old@example.org", "Wrong-Passw0rd"},
+                                                        {"new@example.org", "Wrong-Passw0rd"},
+                                                        {"nobody@example.org", "Wrong-Passw0rd"},
+                                                        {"nobody@example.org", ""},
+                                                        {"not an address", std::string(76, 'x')}}) {
+    Browser browser(rig);
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(log_in(browser, email, password).status, 401) << email;
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, 400ms) << email;
+  }
+}
+
+TEST_P(IdpAbuse, PasswordOfAnyLengthIsWrongAndNeverAnError) {
+  Options options;
+  options.owner = OwnerSeed{.email = "old@example.org", .name = "", .password = Secret(kBcrypt)};
+  Rig rig(GetParam(), options);
+  rig.add_user("new@example.org");
+  int i = 0;
+  for (const char* email : {"old@example.org", "new@example.org"}) {
+    for (const std::string& password :
+         {kPassword + std::string(1, '\0'), std::string(72, 'x'), std::string(73, 'x'),
+          std::string(76, 'x'), std::string(1'000, 'x')}) {
+      Browser browser(rig);
+      browser.ip = "192.0.2." + std::to_string(++i);
+      EXPECT_EQ(log_in(browser, email, password).status, 401) << email << password.size();
+    }
+    Browser browser(rig);
+    browser.ip = "203.0.113.1";
+    EXPECT_EQ(log_in(browser, email).status, 303) << email;
+  }
 }
 
 }  // namespace
