@@ -260,6 +260,11 @@ TEST(Docs, EveryNameOfUpstreamAndForkIsKnownToManagement) {
                        "NB_SETUP_PAT_ENABLED",
                        "NB_DISABLE_GEOLOCATION",
                        "NB_IDP_SESSION_COOKIE_ENCRYPTION_KEY",
+                       "NB_IDP_TIMEOUT",
+                       "NB_IDP_CACHE_WARMUP_DELAY",
+                       "NB_PROXY_PORT_MIN",
+                       "NB_PROXY_PORT_MAX",
+                       "NB_PROXY_SNAPSHOT_BATCH_SIZE",
                        "NB_HA_SECRET",
                        "NB_REDIS_ADDRESS"});
 }

@@ -195,7 +195,8 @@ class MgmtVerbSettings final : public VerbSettings {
   void add_rows(config::Table& table) override { add_mgmt_store_rows(table, config_); }
   config::Command command(config::Table& table) override { return mgmt_command(table, config_); }
   [[nodiscard]] LogConfig log() const override { return config_.service.log; }
-  Result<MgmtConfig*> ready() override { return &config_; }
+  MgmtConfig& config() override { return config_; }
+  Result<> ready() override { return {}; }
 
  private:
   MgmtConfig config_;
@@ -264,6 +265,7 @@ std::vector<VerbPlan> database_verbs() {
   out.push_back(
       {.path = "migrate",
        .help = "bring the database up to date",
+       .only_looks = [migrate] { return migrate->check; },
        .add_rows =
            [migrate](config::Table& table) { table.section("Migration").add(kMigrate, *migrate); },
        .run = [migrate](const VerbCall& call) { return migrate_database(call, migrate->check); }});
@@ -299,6 +301,11 @@ void MgmtAdmin::add(config::Cli& cli, const VerbPlan& plan) {
   command.usage = plan.usage;
   command.arguments_max = plan.arguments_max;
   command.hidden = plan.hidden;
+  command.finish = [verb, looks = plan.only_looks, finish = std::move(command.finish)](
+                       const config::Node& file, std::vector<std::string>& warnings) {
+    verb->settings->config().only_looks = looks && looks();
+    return finish(file, warnings);
+  };
   command.run = [this, verb, run = plan.run](const config::Invocation& invocation) {
     const auto complain = [this](const Error& error) {
       fmt::print(stderr, "{}: {}\n", program_.name, error.text);
@@ -306,10 +313,9 @@ void MgmtAdmin::add(config::Cli& cli, const VerbPlan& plan) {
     };
     auto sink = make_log_sink(verb->settings->log(), program_.name);
     if (!sink) return complain(sink.error());
-    const auto config = verb->settings->ready();
-    if (!config) return complain(config.error());
+    if (const auto ready = verb->settings->ready(); !ready) return complain(ready.error());
     const Logger log(*sink);
-    return run({**config, invocation, log, program_.name});
+    return run({verb->settings->config(), invocation, log, program_.name});
   };
   cli.command(std::move(command));
 }

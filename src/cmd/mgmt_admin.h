@@ -27,8 +27,10 @@ class VerbSettings {
   /// With read_file and finish filled in.
   virtual config::Command command(config::Table& table) = 0;
   [[nodiscard]] virtual LogConfig log() const = 0;
-  /// Once all is read. What it returns lives as long as this.
-  virtual Result<MgmtConfig*> ready() = 0;
+  /// What the command fills.
+  virtual MgmtConfig& config() = 0;
+  /// Once all is read.
+  virtual Result<> ready() = 0;
 };
 
 struct VerbProgram {
@@ -54,6 +56,7 @@ struct VerbPlan {
   std::string usage{};
   std::size_t arguments_max = 0;
   bool hidden = false;
+  std::function<bool()> only_looks{};              // MgmtConfig::only_looks, once flags are read
   std::function<void(config::Table&)> add_rows{};  // flags of its own
   std::function<int(const VerbCall&)> run;
 };

@@ -75,7 +75,7 @@ struct MgmtApi::Impl {
               .random = ports.core.random(),
               .clock = ports.core.clock(),
               .log = log_in},
-        store_options{.announce = ports.announce, .dns_domain = config.dns_domain},
+        store_options(sql_store_options(config, ports.announce)),
         local_limiter(ports.core.clock()),
         identities(make_sql_identity_store(parts, store_options)),
         catalog(make_sql_catalog(parts)),

@@ -43,6 +43,7 @@ void trust_proxies(MgmtConfig& config) {
 }
 
 Result<> check_parts(const MgmtConfig& config) {
+  if (config.only_looks) return {};
   const auto& idp = config.embedded_idp;
   if (idp.enabled && config.disable_single_account_mode) {
     return fail(Code::kInvalidArgument,

@@ -143,6 +143,15 @@ struct MgmtLimits {
   std::uint32_t logins_per_second_per_source = 0;  // 0: no limit
 };
 
+/// Variables of upstream for parts that are made otherwise here: known, without effect.
+struct MgmtIgnored {
+  std::string idp_timeout;
+  std::string idp_cache_warmup_delay;
+  std::string proxy_port_min;
+  std::string proxy_port_max;
+  std::string proxy_snapshot_batch_size;
+};
+
 struct MgmtConfig {
   ServiceConfig service;
   std::string config_file = "/etc/netbird/management.json";
@@ -178,10 +187,14 @@ struct MgmtConfig {
   Secret cache_redis_address;  // shared cache; with HA it defaults to the HA Redis
   MgmtHaConfig ha;
   MgmtLimits limits;
+  MgmtIgnored ignored;
 
   /// The domain of an account that exists wins over single_account_mode_domain and dns_domain
   /// (combined server; contract/signal-relay-ops.md §5.3).
   bool domain_from_account = false;
+  /// Of a verb that only looks, from wherever the stores can be reached: secrets of parts that it
+  /// does not open may be missing, and no key is made.
+  bool only_looks = false;
 
   /// The parsed file, for parts no struct above has yet (IdpManagerConfig, connectors).
   config::Node file;

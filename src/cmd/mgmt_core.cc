@@ -70,9 +70,7 @@ Result<std::unique_ptr<MgmtCore>> MgmtCore::open(MgmtConfig& config, std::functi
     return fail(Code::kFailedPrecondition,
                 "{}: migrate-store has not finished with it; run it again to the end", where);
   if (config.domain_from_account) NB_TRY(core->take_domain(parts, config));
-  const SqlStoreOptions options{.announce = std::move(announce),
-                                .dns_domain = config.dns_domain,
-                                .keep_events = config.limits.event_log_enabled};
+  const SqlStoreOptions options = sql_store_options(config, std::move(announce));
   core->store_ = make_sql_store(parts, options);
   core->agents_ = make_sql_agent_store(parts, options);
   return core;

@@ -45,7 +45,7 @@ constexpr Option<StatusFlags> kStatus[] = {
     {.flag = "json", .env = "-", .member = &StatusFlags::json, .help = "print one JSON object"},
 };
 
-/// The database as it is; null with the reason where it cannot be opened.
+/// The database as it is; or the reason why it cannot be opened.
 Result<std::unique_ptr<sql::Database>> open_database(const VerbCall& call) {
   NB_LET(sql::Dsn dsn, main_dsn(call.config));
   // SQLite would make the file.
@@ -217,8 +217,9 @@ constexpr int kTooLate = 4;
 bool done_with(const app::HaReport& report, const app::HaInstance& ordered) {
   for (const app::HaInstance& one : report.instances) {
     if (one.service != ordered.service || one.id != ordered.id) continue;
-    // Another start of it is not what was ordered.
-    if (one.facts.started_ms != ordered.facts.started_ms) return true;
+    // Another start of it is not what was ordered. One that had told nothing has no start to know.
+    if (ordered.facts.started_ms > 0 && one.facts.started_ms != ordered.facts.started_ms)
+      return true;
     return !one.alive || one.facts.state == ha::kDrained;
   }
   const bool seen = ordered.service == "management" ? report.database.up : report.redis.up;
@@ -246,12 +247,30 @@ int wait_drained(const VerbCall& call, const Window& window, const DrainFlags& f
   }
 }
 
+constexpr auto kTold = 12s;  // by then it was told: 2 s after a start, otherwise with a heartbeat
+
+/// Until every instance of that name has told what it is: which of them are one process, and which
+/// start of it this is. Older versions never tell.
+void wait_told(const VerbCall& call, const Window& window, const std::string& id) {
+  const Instant until = std::chrono::steady_clock::now() + kTold;
+  const auto silent = [&](const app::HaInstance& one) {
+    return one.alive && one.id == id && one.facts.state.empty();
+  };
+  for (;;) {
+    const auto report = MgmtCore::wait(through<app::HaReport>(call, window, report_of));
+    if (report && std::none_of(report->instances.begin(), report->instances.end(), silent)) return;
+    if (std::chrono::steady_clock::now() >= until) return;
+    std::this_thread::sleep_for(kLook);
+  }
+}
+
 int drain(const VerbCall& call, const DrainFlags& flags) {
   if (call.invocation.arguments.empty())
     return call.complain(
         fail(Code::kInvalidArgument, "ha drain: which instance? See ha status for their names"));
   const std::string id = call.invocation.arguments.front();
   const Window window = open_window(call);
+  wait_told(call, window, id);
   using Ordered = std::vector<app::HaInstance>;
   const auto ordered =
       MgmtCore::wait(through<Ordered>(call, window, [&](const app::HaOverview& overview) {
@@ -276,6 +295,7 @@ std::vector<VerbPlan> ha_verbs() {
   out.push_back(
       {.path = "ha status",
        .help = "which servers are alive, how they are, and who serves how many peers",
+       .only_looks = [] { return true; },
        .add_rows = [flags](config::Table& table) { table.section("Output").add(kStatus, *flags); },
        .run = [flags](const VerbCall& call) { return status(call, *flags); }});
   const auto draining = std::make_shared<DrainFlags>();
@@ -284,6 +304,7 @@ std::vector<VerbPlan> ha_verbs() {
        .help = "make an instance shed its peers and stay empty until it is stopped",
        .usage = "<instance>",
        .arguments_max = 1,
+       .only_looks = [] { return true; },
        .add_rows =
            [draining](config::Table& table) { table.section("The drain").add(kDrain, *draining); },
        .run = [draining](const VerbCall& call) { return drain(call, *draining); }});

@@ -107,6 +107,7 @@ Result<sql::Dsn> idp_dsn(const MgmtConfig& config) {
   const EmbeddedIdpConfig& idp = config.embedded_idp;
   if (idp.storage_type != "postgres") return sql::Dsn::sqlite(idp.storage_file);
   const Secret& dsn = idp.storage_dsn.empty() ? config.auth_store_dsn : idp.storage_dsn;
+  if (dsn.empty()) return fail(Code::kInvalidArgument, "NB_AUTH_STORE_DSN is not set");
   return sql::Dsn::postgres(dsn.reveal());
 }
 

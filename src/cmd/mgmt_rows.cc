@@ -274,6 +274,29 @@ constexpr Option<MgmtLimits> kLimits[] = {
      .help = "never look up where a peer is"},
 };
 
+constexpr Option<MgmtIgnored> kIgnored[] = {
+    {.env = "NB_IDP_TIMEOUT",
+     .member = &MgmtIgnored::idp_timeout,
+     .hidden = true,
+     .help = "time-out of an external identity provider's API, which is not used"},
+    {.env = "NB_IDP_CACHE_WARMUP_DELAY",
+     .member = &MgmtIgnored::idp_cache_warmup_delay,
+     .hidden = true,
+     .help = "there is no cache of users to fill"},
+    {.env = "NB_PROXY_PORT_MIN",
+     .member = &MgmtIgnored::proxy_port_min,
+     .hidden = true,
+     .help = "layer-4 services that name no port get one from 10000 to 49151"},
+    {.env = "NB_PROXY_PORT_MAX",
+     .member = &MgmtIgnored::proxy_port_max,
+     .hidden = true,
+     .help = "as above"},
+    {.env = "NB_PROXY_SNAPSHOT_BATCH_SIZE",
+     .member = &MgmtIgnored::proxy_snapshot_batch_size,
+     .hidden = true,
+     .help = "batches to reverse proxies are cut by size"},
+};
+
 Result<> check_heartbeat(const MgmtHaConfig& ha) {
   if (2 * ha.heartbeat_interval <= ha.peer_ttl) return {};
   return fail(Code::kInvalidArgument,
@@ -282,6 +305,7 @@ Result<> check_heartbeat(const MgmtHaConfig& ha) {
 }
 
 Result<> check_stores(const MgmtConfig& config) {
+  if (config.only_looks) return {};
   const StoreConfig& store = config.store;
   if (!store.mysql_dsn.empty()) {
     return fail(Code::kInvalidArgument, "NB_STORE_ENGINE_MYSQL_DSN: MySQL is not supported");
@@ -330,7 +354,7 @@ void add_mgmt_service_rows(config::Table& table, MgmtConfig& config, Service ser
   add_ha_rows(table, config.service.ha, service);
   table.section("HA keys of management").add(kHa, config.ha);
   if (service == Service::kManagement) table.add(kSignalKey, config.ha);
-  table.section("Load").add(kLimits, config.limits);
+  table.section("Load").add(kLimits, config.limits).add(kIgnored, config.ignored);
   table.rule([&config] { return check_heartbeat(config.ha); });
 }
 

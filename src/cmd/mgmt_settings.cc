@@ -72,8 +72,11 @@ grpc::FlowSettings flow(const FlowConfig& config) {
 }  // namespace
 
 Result<sql::Dsn> main_dsn(const MgmtConfig& config) {
-  if (config.store.engine == "postgres")
+  if (config.store.engine == "postgres") {
+    if (config.store.postgres_dsn.empty())
+      return fail(Code::kInvalidArgument, "NB_STORE_ENGINE_POSTGRES_DSN is not set");
     return sql::Dsn::postgres(config.store.postgres_dsn.reveal());
+  }
   if (config.store.engine != "sqlite")
     return fail(Code::kInvalidArgument, "store engine '{}': only sqlite and postgres are supported",
                 config.store.engine);
@@ -98,6 +101,13 @@ sql::DatabaseOptions database_options(const MgmtConfig& config) {
   options.connection_age_max = config.store.conn_max_lifetime;
   options.application_name = "netbird-mgmt";
   return options;
+}
+
+management::SqlStoreOptions sql_store_options(const MgmtConfig& config,
+                                              std::function<bool()> announce) {
+  return {.announce = std::move(announce),
+          .dns_domain = config.dns_domain,
+          .keep_events = config.limits.event_log_enabled};
 }
 
 Result<grpc::NetbirdConfigs> netbird_configs(const MgmtConfig& config) {

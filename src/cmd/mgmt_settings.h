@@ -7,8 +7,12 @@
 #include "management/app/sync_hub.h"
 #include "management/grpc/netbird_config.h"
 #include "management/grpc/service.h"
+#include "management/store/sql_store.h"
 #include "sql/database.h"
 #include "sql/dsn.h"
+
+#include <functional>
+#include <string>
 
 namespace nb::cmd {
 
@@ -18,6 +22,9 @@ namespace nb::cmd {
 /// missing, so that one is replaced by an empty database of the connection alone.
 [[nodiscard]] sql::Dsn looked_at(sql::Dsn dsn);
 [[nodiscard]] sql::DatabaseOptions database_options(const MgmtConfig& config);
+/// Of everything that writes to the main database. `announce`: see SqlStoreOptions.
+[[nodiscard]] management::SqlStoreOptions sql_store_options(const MgmtConfig& config,
+                                                            std::function<bool()> announce = {});
 [[nodiscard]] Result<management::grpc::NetbirdConfigs> netbird_configs(const MgmtConfig& config);
 [[nodiscard]] management::grpc::ServiceOptions service_options(const MgmtConfig& config);
 /// `postgres`: messages can go over the database too.

@@ -5,6 +5,7 @@
 #include "cmd/mgmt_admin.h"
 #include "cmd/mgmt_core.h"
 #include "cmd/mgmt_idp.h"
+#include "cmd/mgmt_settings.h"
 #include "management/app/identity_provider.h"
 #include "management/store/edits/accounts.h"
 #include "management/store/edits/sql_edits.h"
@@ -135,7 +136,7 @@ Result<> set_mfa(MgmtCore& core, const VerbCall& call, bool on) {
                             .random = core.random(),
                             .clock = core.clock(),
                             .log = call.log};
-  const auto edits = make_sql_edits(parts, {.dns_domain = call.config.dns_domain});
+  const auto edits = make_sql_edits(parts, sql_store_options(call.config));
   UpdateSettings change;
   change.draft.values = account.settings;
   change.draft.local_mfa_enabled = on;

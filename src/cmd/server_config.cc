@@ -100,12 +100,12 @@ Result<> finish_relay_address(ServerConfig& config, const Exposed& exposed,
   config.run_relay = relays.addresses.empty();
   if (!config.run_relay) {
     if (relays.secret.empty()) relays.secret = relay.auth_secret;
-    if (relays.secret.empty())
+    if (relays.secret.empty() && !config.mgmt.only_looks)
       return fail(Code::kInvalidArgument,
                   "server.relays.addresses without server.relays.secret or server.authSecret");
     return {};
   }
-  if (relay.auth_secret.empty())
+  if (relay.auth_secret.empty() && !config.mgmt.only_looks)
     return fail(Code::kInvalidArgument,
                 "server.authSecret is missing (also NB_AUTH_SECRET or NB_AUTH_SECRET_FILE): the "
                 "relay's secret");
@@ -138,6 +138,7 @@ Result<> finish_auth(ServerConfig& config, const Exposed& exposed) {
   idp.storage_type = engine == "postgres" ? "postgres" : "sqlite3";
   const std::string name = file.auth_store_file.empty() ? "idp.db" : file.auth_store_file;
   idp.storage_file = below(config.mgmt.datadir, name);
+  if (config.mgmt.only_looks) return {};
   if (idp.storage_type == "postgres" && config.mgmt.auth_store_dsn.empty())
     return fail(Code::kInvalidArgument,
                 "server.authStore.engine postgres needs server.authStore.dsn (or "

@@ -13,13 +13,15 @@ class ServerVerbSettings final : public VerbSettings {
   config::Command command(config::Table& table) override { return server_command(table, config_); }
   /// Upstream's admin commands log errors only, to where they are called from (contract §5.6).
   [[nodiscard]] LogConfig log() const override { return {.level = "error", .file = "console"}; }
-  Result<MgmtConfig*> ready() override {
+  MgmtConfig& config() override { return config_.mgmt; }
+  Result<> ready() override {
+    if (config_.mgmt.only_looks) return {};
     std::vector<std::string> warnings;
     crypto::SystemRandom random;
     NB_TRY(ensure_server_key(
         config_, [&random] { return crypto::FieldCipher::generate_key(random); }, warnings));
     for (const std::string& warning : warnings) fmt::print(stderr, "{}\n", warning);
-    return &config_.mgmt;
+    return {};
   }
 
  private:

@@ -3,7 +3,6 @@
 #include "integration/combined_server.h"
 #include "integration/mgmt_harness.h"
 #include "integration/signal_peer.h"
-#include "support/servers.h"
 #include "support/ws_bridge.h"
 
 #include <arpa/inet.h>
@@ -245,6 +244,26 @@ TEST(CombinedKey, IsMadeOnceAndNeverReplaced) {
   EXPECT_FALSE(std::filesystem::exists(path));
 }
 
+TEST(CombinedKey, ALookMakesNeitherAKeyNorADatabase) {
+  const CombinedServer server;  // never started
+  const auto files = [&] {
+    std::vector<std::string> out;
+    for (const auto& entry : std::filesystem::directory_iterator(server.dir().path()))
+      out.push_back(entry.path().filename().string());
+    return out;
+  };
+  const std::vector<std::string> before = files();
+  const Finished status = server.verb({"ha", "status"});
+  EXPECT_EQ(status.status, 0) << status.output;
+  EXPECT_THAT(status.output, HasSubstr("Database: SQLite, down: "));
+  EXPECT_THAT(status.output, HasSubstr("there is no such file"));
+  const Finished check = server.verb({"migrate", "--check"});
+  EXPECT_EQ(check.status, 3) << check.output;
+  EXPECT_THAT(check.output, HasSubstr("missing: "));
+  EXPECT_EQ(server.verb({"ha", "drain", "anyone"}).status, 1);
+  EXPECT_EQ(files(), before);
+}
+
 TEST(CombinedParts, ThoseThatOthersServeAreOff) {
   CombinedServer server({.yaml = "  signalUri: https://signal.example:443\n"
                                  "  relays:\n"
@@ -291,58 +310,6 @@ TEST(CombinedSite, DashboardIsServedBesideTheApi) {
   EXPECT_EQ(get("/oauth2/keys").status, 200);
   EXPECT_TRUE(Agent("one").server_key(server.target()).ok());
   std::filesystem::remove(site.path().parent_path() / "outside.txt");
-}
-
-/// Two instances on one PostgreSQL and one Redis: whichever answers, it is one network.
-TEST(CombinedHa, TwoInstancesAreOneServer) {
-  const RedisServer redis;
-  PostgresServer postgres;
-  postgres.create_database("netbird_auth");
-  const auto yaml = [&](const std::string& id, std::uint16_t port) {
-    return "  relayExposedAddress: \"rel://127.0.0.1:" + std::to_string(port) +
-           "\"\n"
-           "  store:\n"
-           "    engine: postgres\n"
-           "    dsn: \"" +
-           postgres.dsn() + "\"\n    encryptionKey: \"" + kDataKey +
-           "\"\n"
-           "  authStore:\n"
-           "    engine: postgres\n"
-           "    dsn: \"" +
-           postgres.dsn("netbird_auth") +
-           "\"\n"
-           "  ha:\n"
-           "    enabled: true\n"
-           "    redisAddress: \"" +
-           redis.address() + "\"\n    instanceId: " + id + "\n";
-  };
-  CombinedServer a;
-  CombinedServer b;
-  a.configure(yaml("server-1", a.port()));
-  b.configure(yaml("server-2", b.port()));
-  a.start();
-  b.start();
-  EXPECT_EQ(http_get(a.port(), "/oauth2/keys").body, http_get(b.port(), "/oauth2/keys").body);
-  const std::string key = a.setup_key();
-  const Agent one("one");
-  const Agent two("two");
-  ASSERT_TRUE(one.login(a.target(), key).ok());
-  SyncStream stream(one, a.target());
-  ASSERT_TRUE(stream.wait_first());
-  ASSERT_TRUE(two.login(b.target(), key).ok());
-  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, two.key()); }));
-  SignalPeer peer_a(a.target(), "peer-a");
-  SignalPeer peer_b(b.target(), "peer-b");
-  ASSERT_TRUE(peer_a.registered());
-  ASSERT_TRUE(peer_b.registered());
-  ASSERT_TRUE(eventually([&] {
-    return redis.cli({"HGET", "nb:signal:registry", "peer-b"}) == "server-2";
-  }));
-  ASSERT_TRUE(send(peer_a.channel(), message("peer-a", "peer-b", "across")).ok());
-  EXPECT_TRUE(peer_b.got("across"));
-  EXPECT_THAT(http_get(a.metrics_port(), "/readyz").body, HasSubstr("\"signal_redis\""));
-  a.process().kill();
-  EXPECT_TRUE(two.login(b.target()).ok());
 }
 
 }  // namespace

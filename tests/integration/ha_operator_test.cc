@@ -128,6 +128,11 @@ TEST_F(HaOperator, AManagementServerDrainsAndItsAgentsGoOnElsewhere) {
   EXPECT_FALSE(one.ready());
   EXPECT_TRUE(one.process().running());
   EXPECT_TRUE(two.ready());
+  // All of its streams were closed at once, and it still tells.
+  EXPECT_EQ(one.metric("management_updatechannel_close_multiple_channels_sum"), 1);
+  EXPECT_EQ(one.metric("management_updatechannel_close_multiple_channels_count"), 1);
+  EXPECT_EQ(one.metric("management_updatechannel_close_multiple_duration_micro_microseconds_count"),
+            1);
   EXPECT_TRUE(tells("management", "mgmt-1", R"("state":"drained")"));
   one.process().signal(SIGTERM);
   EXPECT_EQ(one.process().wait(15s), 0);
@@ -183,6 +188,35 @@ TEST_F(HaOperator, WhatCannotDrainIsSaid) {
   EXPECT_THAT(done.output, HasSubstr("Redis is down"));
   EXPECT_TRUE(one.ready());
   EXPECT_TRUE(two.ready());
+}
+
+TEST_F(HaOperator, ALookNeedsNoSecretsOfPartsThatItDoesNotOpen) {
+  // management.json of the servers on an operator's machine, without the variables of theirs.
+  const std::string json =
+      R"("EmbeddedIdP":{"Enabled":true,"Issuer":"http://127.0.0.1:9/oauth2","Storage":{"Type":"postgres"}},
+         "Relay":{"Addresses":["rel://127.0.0.1:1"]},
+         "TURNConfig":{"TimeBasedCredentials":true},)";
+  MgmtOptions elsewhere = options("nobody");
+  elsewhere.json = json;
+  elsewhere.env["NB_DATASTORE_ENCRYPTION_KEY"] = "";
+  const Finished seen = MgmtServer(elsewhere).verb({"ha", "status"});
+  EXPECT_EQ(seen.status, 0) << seen.output;
+  EXPECT_THAT(seen.output, AllOf(HasSubstr("Database: PostgreSQL, ok\nRedis: ok\n"),
+                                 HasSubstr("management\tmgmt-1\t")));
+  SignalServer signal_1(signal("signal-1"));
+  ASSERT_TRUE(tells("signal", "signal-1", R"("state":"serving")"));
+  elsewhere.env["NB_STORE_ENGINE_POSTGRES_DSN"] = "";
+  const Finished half = MgmtServer(elsewhere).verb({"ha", "status"});
+  EXPECT_EQ(half.status, 0) << half.output;
+  EXPECT_THAT(
+      half.output,
+      AllOf(HasSubstr("Database: PostgreSQL, down: NB_STORE_ENGINE_POSTGRES_DSN is not set"),
+            HasSubstr("signal\tsignal-1\tserving\t")));
+  // A server with the same file does not start.
+  elsewhere.env.erase("NB_STORE_ENGINE_POSTGRES_DSN");
+  const Finished server = MgmtServer(elsewhere).verb({"management", "--check-config"});
+  EXPECT_EQ(server.status, 1);
+  EXPECT_THAT(server.output, HasSubstr("NB_AUTH_STORE_DSN"));
 }
 
 TEST(HaOperatorSingle, OneServerOnSqliteReportsItselfAndDrains) {

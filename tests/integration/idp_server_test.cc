@@ -121,6 +121,96 @@ TEST(IdpServer, ACheckOfMissingDatabasesMakesNone) {
   EXPECT_EQ(server.verb({"migrate", "--check"}).status, 0);
 }
 
+TEST(IdpServer, CallsToItAreCountedUnderTheNamesOfUpstream) {  // contract/signal-relay-ops.md §8.2
+  // The provider's database is another server than the main one, so that it can be away by itself.
+  PostgresServer postgres;
+  MgmtServer server({.env = {{"NB_SETUP_PAT_ENABLED", "true"}},
+                     .json = std::string(R"("EmbeddedIdP":{"Enabled":true,"Issuer":")") + kIssuer +
+                             R"(","Storage":{"Type":"postgres","Config":{"DSN":")" +
+                             postgres.dsn() + R"("}},"DashboardRedirectURIs":[")" + kReturn +
+                             R"("]},)"});
+  server.start();
+  Web web;
+  std::string owner;
+  const auto call = [&](const std::string& method, const std::string& path,
+                        const std::string& body = {}) {
+    return web.send(server, method, path, body, owner);
+  };
+  std::map<std::string, double> before;
+  const auto grew = [&](const std::string& what) {
+    const std::string name = "management_idp_" + what + "_counter_total";
+    const double now = server.metric(name);
+    return now > std::exchange(before[name], now);
+  };
+  for (const char* const what :
+       {"authenticate_request", "get_account", "get_accounts", "get_user_by_id",
+        "get_user_by_email", "create_user", "delete_user", "update_user_meta", "request_error",
+        "request_status_error"})
+    EXPECT_GE(server.metric(std::string("management_idp_") + what + "_counter_total"), 0) << what;
+
+  EXPECT_EQ(call("GET", "/api/instance").status, 200);
+  EXPECT_TRUE(grew("get_accounts")) << "whether there are users yet";
+  const auto set_up = call("POST", "/api/setup",
+                           R"({"email":"owner@example.org","name":"Owner",)"
+                           R"("password":"Passw0rd!","create_pat":true})");
+  ASSERT_EQ(set_up.status, 200) << set_up.body;
+  EXPECT_TRUE(grew("create_user"));
+  const std::string signed_in = tokens(web, server, server, server, [] {});
+  EXPECT_EQ(web.send(server, "GET", "/api/users/current", {},
+                     "Bearer " + after(signed_in, R"("access_token":")"))
+                .status,
+            200);
+  EXPECT_TRUE(grew("authenticate_request")) << "its keys";
+  owner = "Token " + after(set_up.body, R"("personal_access_token":")");
+  const auto made = call("POST", "/api/users",
+                         R"({"email":"new@example.org","name":"New","role":"user",)"
+                         R"("auto_groups":[],"is_service_user":false})");
+  ASSERT_EQ(made.status, 200) << made.body;
+  EXPECT_TRUE(grew("create_user"));
+  const auto current = call("GET", "/api/users/current");
+  const std::string self = after(current.body, R"("id":")");
+  ASSERT_EQ(call("PUT", "/api/users/" + self + "/password",
+                 R"({"old_password":"Passw0rd!","new_password":"Another-Password-2"})")
+                .status,
+            200);
+  EXPECT_TRUE(grew("update_user_meta"));
+  EXPECT_EQ(call("GET", "/api/identity-providers").status, 200);
+  EXPECT_TRUE(grew("get_accounts"));
+  grew("request_status_error");
+  EXPECT_EQ(call("GET", "/api/identity-providers/nobody").status, 404);
+  EXPECT_TRUE(grew("get_account"));
+  EXPECT_TRUE(grew("request_status_error"));
+  ASSERT_EQ(call("DELETE", "/api/users/" + after(made.body, R"("id":")")).status, 200);
+  EXPECT_TRUE(grew("delete_user"));
+
+  grew("request_error");
+  postgres.stop();
+  EXPECT_GE(call("GET", "/api/identity-providers").status, 500);
+  EXPECT_TRUE(grew("request_error"));
+  postgres.start();
+  EXPECT_TRUE(
+      eventually([&] { return call("GET", "/api/identity-providers").status == 200; }, 20s));
+}
+
+TEST(IdpServer, ActivityOfTheApiIsNotKeptWhereThatIsOff) {
+  MgmtServer server(
+      {.env = {{"NB_SETUP_PAT_ENABLED", "true"}, {"NB_EVENT_ACTIVITY_LOG_ENABLED", "false"}},
+       .json = std::string(R"("EmbeddedIdP":{"Enabled":true,"Issuer":")") + kIssuer +
+               R"(","Storage":{"Type":"sqlite3"}},)"});
+  server.start();
+  Web web;
+  const auto set_up = web.send(server, "POST", "/api/setup",
+                               R"({"email":"owner@example.org","name":"Owner",)"
+                               R"("password":"Passw0rd!","create_pat":true})");
+  const std::string owner = "Token " + after(set_up.body, R"("personal_access_token":")");
+  const auto made =
+      web.send(server, "POST", "/api/groups", R"({"name":"quiet","peers":[]})", owner);
+  ASSERT_EQ(made.status, 200) << made.body;
+  const auto events = web.send(server, "GET", "/api/events/audit", {}, owner);
+  EXPECT_EQ(events.status, 200);
+  EXPECT_EQ(events.body, "[]\n");
+}
+
 TEST(IdpServer, OneServerOnSqliteTellsAgentsItsOwnFlows) {
   MgmtServer server({.json = idp_json(R"({"Type":"sqlite3"})")});
   server.start();

@@ -51,6 +51,7 @@ asio::awaitable<void> end_streams(std::shared_ptr<ServiceState> service, LoopSta
   }
   for (const auto& weak : jobs)
     if (const auto session = weak.lock()) session->finish(status);
+  if (syncs.empty()) co_return;
   auto& metrics = service->ports.metrics;
   const auto took = service->ports.clock.now() - began;
   metrics.close_multiple.observe(static_cast<double>(syncs.size()));

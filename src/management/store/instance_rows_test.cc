@@ -53,6 +53,13 @@ TEST_P(InstanceRowsTest, FactsStandBesideTheLease) {
   EXPECT_EQ(list()[0].facts, "version=1");
 }
 
+TEST_P(InstanceRowsTest, ANewProcessHasToldNothingYet) {
+  beat("a", 7);
+  ASSERT_TRUE(tell("a", 7, "state=drained"));
+  beat("a", 9);
+  EXPECT_EQ(list()[0].facts, "");
+}
+
 TEST_P(InstanceRowsTest, AnOlderProcessSaysNothingOfItsSuccessor) {
   beat("a", 7);
   beat("a", 9);

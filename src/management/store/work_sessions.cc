@@ -13,7 +13,9 @@ Result<> heartbeat(Session& session, const InstanceId& instance, std::int64_t in
       "INSERT INTO nb_instances (id, incarnation, lease_until) VALUES ($1, $2, {} + CAST($3 AS "
       "bigint)) ON "
       "CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, lease_until = "
-      "excluded.lease_until WHERE nb_instances.incarnation <= excluded.incarnation RETURNING id",
+      "excluded.lease_until, facts = CASE WHEN nb_instances.incarnation = excluded.incarnation "
+      "THEN "
+      "nb_instances.facts END WHERE nb_instances.incarnation <= excluded.incarnation RETURNING id",
       now_ms(session));
   NB_LET(const sql::Rows rows, session.query(text, {instance.value(), incarnation,
                                                     static_cast<std::int64_t>(ttl.count())}));
