@@ -3,6 +3,7 @@
 #include "base/log_keys.h"
 #include "base/task_group.h"
 #include "ha/announcer.h"
+#include "ha/beat_due.h"
 #include "ha/redis/adapters.h"
 #include "ha/redis/instance_board.h"
 #include "redis/client.h"
@@ -10,7 +11,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <future>
 #include <utility>
@@ -24,6 +24,7 @@ namespace {
 constexpr std::chrono::milliseconds kTtl{30'000};
 constexpr std::chrono::milliseconds kBeat{10'000};
 constexpr std::chrono::milliseconds kRetry{500};
+constexpr std::chrono::milliseconds kTurn{100};
 constexpr std::chrono::seconds kStopMax{4};
 }  // namespace
 
@@ -72,13 +73,13 @@ struct RelayCluster::Impl {
   }
   asio::awaitable<void> beat_for_ever() {
     for (;;) {
-      beat_wanted = false;
-      const auto beaten = co_await membership.beat();
-      if (beaten) judge();
-      const Instant due = clock.now() + (beaten ? kBeat : kRetry);
-      do {
-        co_await clock.sleep_for(kRetry);
-      } while (!beat_wanted && clock.now() < due);
+      if (beat.due(clock.now())) {
+        beat.begun();
+        const auto beaten = co_await membership.beat();
+        beat.ended(clock.now(), static_cast<bool>(beaten));
+        if (beaten) judge();
+      }
+      co_await clock.sleep_for(kTurn);
     }
   }
   ha::InstanceFacts facts() const {
@@ -90,11 +91,12 @@ struct RelayCluster::Impl {
   }
   asio::awaitable<void> tell(ha::FactsTeller::Told now) {
     membership.set_metadata(std::move(now.text));
-    beat_wanted |= now.news;
+    if (now.news) beat.soon();
     co_return;
   }
   void on_redis(bool up) {
     redis_up = up;
+    if (up) beat.soon();
     redis_part.set(up ? HealthState::kOk : HealthState::kDegraded,
                    up ? "" : "not connected; peers are served");
   }
@@ -129,10 +131,10 @@ struct RelayCluster::Impl {
   redis::Client client;
   ha::StoreMembership membership;
   ha::RedisInstanceBoard board;
+  ha::BeatDue beat{kBeat, kRetry};
   ha::Announcer announcer;
   TaskGroup tasks;
   bool redis_up = false;
-  bool beat_wanted = false;
   std::string told;
 };
 

@@ -23,15 +23,15 @@ Housekeeper::Housekeeper(asio::any_io_executor home, ha::Membership& membership,
       options_(options),
       events_(std::move(events)),
       log_(std::move(log)),
+      beat_due_(options.beat_interval, options.retry_interval),
       tasks_(std::move(home)) {}
 
 void Housekeeper::start() {
-  beat_due_ = clock_.now();
   tasks_.spawn(run());
 }
 
 void Housekeeper::beat_soon() {
-  beat_due_ = clock_.now();
+  beat_due_.soon();
 }
 
 asio::awaitable<void> Housekeeper::stop() {
@@ -40,7 +40,7 @@ asio::awaitable<void> Housekeeper::stop() {
 
 asio::awaitable<void> Housekeeper::run() {
   for (;;) {
-    if (clock_.now() >= beat_due_) {
+    if (beat_due_.due(clock_.now())) {
       co_await beat();
       if (clock_.now() - purged_ >= options_.purge_interval) purge_wanted_ = true;
       if (purge_wanted_ && membership_.fresh()) co_await purge();
@@ -50,9 +50,9 @@ asio::awaitable<void> Housekeeper::run() {
 }
 
 asio::awaitable<void> Housekeeper::beat() {
+  beat_due_.begun();
   const auto beaten = co_await membership_.beat();
-  beat_due_ = clock_.now() + (beaten ? options_.beat_interval
-                                     : std::min(options_.retry_interval, options_.beat_interval));
+  beat_due_.ended(clock_.now(), static_cast<bool>(beaten));
   if (beaten && beaten->store_lost && events_.on_store_lost) events_.on_store_lost();
   if (beaten && somebody_died()) purge_wanted_ = true;
   if (events_.on_beat) events_.on_beat(static_cast<bool>(beaten));

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/task_group.h"
+#include "ha/beat_due.h"
 #include "ha/leases.h"
 #include "ha/membership.h"
 #include "ha/peer_directory.h"
@@ -60,7 +61,7 @@ class Housekeeper {
   std::vector<ha::InstanceId> known_;  // members at the last beat
   bool purge_wanted_ = true;
   Instant purged_{};
-  Instant beat_due_{};
+  ha::BeatDue beat_due_;
   TaskGroup tasks_;
 };
 
