@@ -86,12 +86,12 @@ function(nb_patience out seconds)
 endfunction()
 
 # nb_test(name SRCS a_test.cc … DEPS base … [LIBS …] [LABELS …] [TIMEOUT s] [RESOURCES lock])
-# One executable; every TEST is a test of CTest, discovered at test time.
+# One executable; every TEST is a test of CTest, discovered at test time. WHOLE: all of them are one.
 function(nb_test name)
   if(NOT NB_BUILD_TESTS)
     return()
   endif()
-  cmake_parse_arguments(A "" "TIMEOUT" "SRCS;DEPS;LIBS;LABELS;ENV" ${ARGN})
+  cmake_parse_arguments(A "WHOLE" "TIMEOUT" "SRCS;DEPS;LIBS;LABELS;ENV" ${ARGN})
   if(NOT A_TIMEOUT)
     set(A_TIMEOUT 60)
   endif()
@@ -102,6 +102,12 @@ function(nb_test name)
     GTest::gmock GTest::gmock_main)
   target_precompile_headers(${name} REUSE_FROM nb_pch_test)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  if(A_WHOLE)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}"
+      ENVIRONMENT "${A_ENV}")
+    return()
+  endif()
   include(GoogleTest)
   gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}" ENVIRONMENT "${A_ENV}")

@@ -1,6 +1,7 @@
 #include "integration/combined_server.h"
 
 #include "support/certificate.h"
+#include "support/netbird.h"
 #include "support/paths.h"
 
 #include <fstream>
@@ -64,13 +65,7 @@ Finished CombinedServer::verb(std::vector<std::string> words,
 }
 
 std::string CombinedServer::setup_key() const {
-  const Finished done = verb({"setup-key", "create"});
-  constexpr std::string_view kLabel = "Setup key: ";
-  const std::size_t at = done.output.find(kLabel);
-  if (done.status != 0 || at == std::string::npos)
-    throw std::runtime_error("setup-key create: " + done.output);
-  const std::size_t begin = at + kLabel.size();
-  return done.output.substr(begin, done.output.find('\n', begin) - begin);
+  return printed_setup_key(verb({"setup-key", "create"}));
 }
 
 }  // namespace nb::test

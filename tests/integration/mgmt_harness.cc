@@ -1,5 +1,6 @@
 #include "integration/mgmt_harness.h"
 
+#include "support/netbird.h"
 #include "support/paths.h"
 
 #include <algorithm>
@@ -35,8 +36,8 @@ MgmtServer::MgmtServer(MgmtOptions options)
       metrics_port_(free_port()) {
   std::ofstream(dir_ / "management.json") << "{" << options_.json << R"(
     "Stuns": [{"Proto": "udp", "URI": "stun:127.0.0.1:3478"}],
-    "Signal": {"Proto": "http", "URI": ")" << options_.signal
-                                          << R"("}
+    "Signal": {"Proto": ")" << options_.signal_proto
+                                          << R"(", "URI": ")" << options_.signal << R"("}
   })";
   std::vector<std::string> argv = {program_dir() + "/netbird-mgmt",
                                    "management",
@@ -74,11 +75,7 @@ std::map<std::string, std::string> MgmtServer::environment() const {
     env.emplace("NETBIRD_STORE_ENGINE", "postgres");
     env.emplace("NB_STORE_ENGINE_POSTGRES_DSN", options_.postgres_dsn);
   }
-  if (!options_.redis.empty()) {
-    env.emplace("NB_HA_ENABLED", "true");
-    env.emplace("NB_HA_REDIS_ADDRESS", options_.redis);
-    env.emplace("NB_HA_INSTANCE_ID", options_.instance);
-  }
+  env.merge(ha_environment(options_.redis, options_.instance));
   return env;
 }
 
@@ -109,13 +106,7 @@ Finished MgmtServer::verb(std::vector<std::string> words) const {
 
 std::string MgmtServer::setup_key(std::vector<std::string> flags) const {
   flags.insert(flags.begin(), {"setup-key", "create"});
-  const Finished done = verb(std::move(flags));
-  constexpr std::string_view kLabel = "Setup key: ";
-  const std::size_t at = done.output.find(kLabel);
-  if (done.status != 0 || at == std::string::npos)
-    throw std::runtime_error("setup-key create: " + done.output);
-  const std::size_t begin = at + kLabel.size();
-  return done.output.substr(begin, done.output.find('\n', begin) - begin);
+  return printed_setup_key(verb(std::move(flags)));
 }
 
 std::unique_ptr<pb::ManagementService::Stub> stub(const std::string& target) {

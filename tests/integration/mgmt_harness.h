@@ -32,7 +32,8 @@ struct MgmtOptions {
   std::map<std::string, std::string> env{};
   std::string json{};  // more members of management.json, with a comma at the end
   std::string signal = "127.0.0.1:10000";  // where agents are sent
-  std::uint16_t port = 0;                  // 0: a free one
+  std::string signal_proto = "http";
+  std::uint16_t port = 0;  // 0: a free one
 };
 
 /// The data-store key of all servers under test.

@@ -1,5 +1,6 @@
 // netbird-relay among peers that mean it ill or do it badly: issue 6 §5. Each costs itself only,
 // gets the right close code and is counted; two users exchange packets all the while.
+#include "relay_names.h"
 #include "relay_server.h"
 
 #include <gmock/gmock.h>
@@ -9,15 +10,7 @@ namespace nb::test {
 namespace {
 
 using namespace std::chrono_literals;
-using net::testing::client_frame;
 using net::testing::RawClient;
-using relay::make_ids;
-using relay::make_transport;
-using relay::PeerId;
-using relay::Type;
-using relay::testing::id;
-using relay::testing::RawPeer;
-using relay::testing::token;
 using ::testing::Eq;
 using ::testing::Optional;
 

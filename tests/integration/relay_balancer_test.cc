@@ -1,5 +1,6 @@
 // Two relays behind HAProxy with the file of deploy/haproxy: each under a name of its own, both
 // under a shared one.
+#include "relay_names.h"
 #include "relay_server.h"
 #include "support/paths.h"
 
@@ -13,8 +14,6 @@ namespace nb::test {
 namespace {
 
 using namespace std::chrono_literals;
-using relay::testing::id;
-using relay::testing::token;
 
 // Names without a name server: every address of 127/8 is this host.
 constexpr auto kShared = "127.0.0.1";
@@ -123,8 +122,7 @@ TEST_F(RelaysBehindHaProxy, ARelayKnowsTheRealClientAndNotWhatItClaims) {
       "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
       "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nX-Real-Ip: 192.0.2.9\r\n"
       "X-Real-Port: 9\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n";
-  const std::string frame =
-      net::testing::client_frame(2, relay::make_auth(id("a"), token(1h, "another secret")));
+  const std::string frame = client_frame(2, relay::make_auth(id("a"), token(1h, "another secret")));
   const std::uint16_t port = send_from(kClient, port_, upgrade + frame);
   ASSERT_NE(port, 0);
   const std::string seen = std::string(kClient) + ":" + std::to_string(port);

@@ -1,6 +1,7 @@
 #include "relay_server.h"
 
 #include "support/certificate.h"
+#include "support/netbird.h"
 #include "support/paths.h"
 
 #include <gtest/gtest.h>
@@ -39,14 +40,10 @@ RelayServer::RelayServer(RelayServerOptions options)
                 {"--tls-cert-file", dir_ / "cert.pem", "--tls-key-file", dir_ / "key.pem"});
   }
   argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
-  std::map<std::string, std::string> env = {
-      {"NB_AUTH_SECRET", std::string(relay::testing::kSecret)}, {"NB_DRAIN_DELAY", "100ms"}};
-  if (!options_.redis.empty()) {
-    env["NB_HA_ENABLED"] = "true";
-    env["NB_HA_REDIS_ADDRESS"] = options_.redis;
-    env["NB_HA_INSTANCE_ID"] = options_.instance;
-  }
-  for (const auto& [name, value] : options_.env) env[name] = value;
+  std::map<std::string, std::string> env = options_.env;
+  env.emplace("NB_AUTH_SECRET", relay::testing::kSecret);
+  env.emplace("NB_DRAIN_DELAY", "100ms");
+  env.merge(ha_environment(options_.redis, options_.instance));
   process_ = std::make_unique<Process>(Command{.argv = std::move(argv), .env = std::move(env)});
   if (options_.wait && !ready_within(15s))
     throw std::runtime_error("netbird-relay did not become ready:\n" + process_->output());
@@ -59,10 +56,7 @@ RelayServer::~RelayServer() {
 }
 
 double RelayServer::metric(const std::string& line) const {
-  const std::string page = "\n" + http_get(metrics_port_, "/metrics").body;
-  const auto at = page.find("\n" + line + " ");
-  if (at == std::string::npos) return -1;
-  return std::stod(page.substr(at + line.size() + 2));
+  return metric_line(metrics_port_, line);
 }
 
 void Inbox::add(std::string_view payload) {

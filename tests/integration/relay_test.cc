@@ -1,5 +1,6 @@
 // netbird-relay as its peers see it: contract/signal-relay-ops.md §3, on real processes.
 #include "crypto/encoding.h"
+#include "relay_names.h"
 #include "relay_server.h"
 #include "support/servers.h"
 
@@ -13,14 +14,6 @@ namespace nb::test {
 namespace {
 
 using namespace std::chrono_literals;
-using net::testing::client_frame;
-using relay::make_ids;
-using relay::make_transport;
-using relay::PeerId;
-using relay::Type;
-using relay::testing::id;
-using relay::testing::RawPeer;
-using relay::testing::token;
 using ::testing::Eq;
 using ::testing::Optional;
 

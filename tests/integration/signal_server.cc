@@ -1,5 +1,6 @@
 #include "signal_server.h"
 
+#include "support/netbird.h"
 #include "support/paths.h"
 
 #include <gtest/gtest.h>
@@ -30,13 +31,9 @@ SignalServer::SignalServer(SignalServerOptions options)
                                    "--log-file",       "console"};
   if (!options_.legacy_port) argv.push_back("--disable-legacy-port");
   argv.insert(argv.end(), options_.arguments.begin(), options_.arguments.end());
-  std::map<std::string, std::string> env = {{"NB_DRAIN_DELAY", "100ms"}};
-  if (!options_.redis.empty()) {
-    env["NB_HA_ENABLED"] = "true";
-    env["NB_HA_REDIS_ADDRESS"] = options_.redis;
-    env["NB_HA_INSTANCE_ID"] = options_.instance;
-  }
-  for (const auto& [name, value] : options_.env) env[name] = value;
+  std::map<std::string, std::string> env = options_.env;
+  env.emplace("NB_DRAIN_DELAY", "100ms");
+  env.merge(ha_environment(options_.redis, options_.instance));
   process_ = std::make_unique<Process>(Command{.argv = std::move(argv), .env = std::move(env)});
   await_ready();
 }
@@ -77,10 +74,7 @@ bool SignalServer::becomes_ready(milliseconds limit) const {
 }
 
 double SignalServer::metric(const std::string& line) const {
-  const std::string page = "\n" + http_get(metrics_port_, "/metrics", options_.listen).body;
-  const auto at = page.find("\n" + line + " ");
-  if (at == std::string::npos) return -1;
-  return std::stod(page.substr(at + line.size() + 2));
+  return metric_line(metrics_port_, line, options_.listen);
 }
 
 SignalPair::SignalPair(SignalServerOptions common)
