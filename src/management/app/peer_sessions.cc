@@ -22,6 +22,7 @@ constexpr auto kDisconnectDeadline = 10s;
 /// What a validator may let pass after a token's end, and clocks that differ.
 constexpr auto kTokenLeeway = 60s;
 constexpr auto kTokenRepeat = 300s;  // contract/auth-idp.md §2.6
+constexpr auto kRequestsRemembered = 1h;
 
 /// contract/management-grpc.md §8.3: FNV-1a 64 over these, without separators.
 std::uint64_t meta_hash(const PeerMeta& meta) {
@@ -250,7 +251,7 @@ Task<> PeerSessions::update_meta(SyncCommand command) {
   co_return as_agent_error(std::move(stored).error());
 }
 
-Task<> PeerSessions::logout(PeerKey key, Instant deadline) {
+Task<> PeerSessions::logout(PeerKey key, std::string nonce, Instant deadline) {
   // The key's holder may always remove itself (contract/management-grpc.md §5.8, "do better").
   auto view = co_await store_.peer_by_key(deadline, key);
   if (!view) {
@@ -258,6 +259,12 @@ Task<> PeerSessions::logout(PeerKey key, Instant deadline) {
       co_return fail(Code::kNotFound, "peer not found: {}", key.value());
     co_return as_agent_error(std::move(view).error());
   }
+  // The protocol has no protection against replays (contract/management-grpc.md §2).
+  TokenUse use{token_hash(nonce), key, clock_.wall() + kRequestsRemembered, -1s};
+  const auto fresh = co_await agents_.claim_token(deadline, std::move(use));
+  if (!fresh && fresh.error().code == Code::kUnauthenticated)
+    co_return fail(Code::kInvalidArgument, "invalid request message");
+  if (!fresh) co_return as_agent_error(fresh.error());
   std::string initiator =
       view->peer.user_id.empty() ? std::string(kSystemInitiator) : view->peer.user_id.value();
   auto deleted = co_await store_.delete_peer(deadline, std::move(key), std::move(initiator));

@@ -113,7 +113,9 @@ class PeerSessions {
   Task<SyncStarted> start(SyncCommand command);
   /// kNotFound "account not found: index lookup failed" for an unknown peer.
   Task<> update_meta(SyncCommand command);
-  Task<> logout(PeerKey key, Instant deadline);
+  /// Removes the peer. A request with the same `nonce` is refused for an hour, on every instance:
+  /// who recorded it cannot remove the peer again.
+  Task<> logout(PeerKey key, std::string nonce, Instant deadline);
   /// Kept and repeated until the database has taken it.
   boost::asio::awaitable<void> stopped(SessionPeer peer, std::int64_t epoch);
   /// Registered at all? kPermissionDenied "peer is not registered".

@@ -195,6 +195,17 @@ TEST_F(PeerSessionsTest, WithoutUserLoginsEveryTokenIsInvalid) {
                    "invalid jwt token, err: this server is not configured for user logins"}));
 }
 
+TEST_F(PeerSessionsTest, RecordedLogoutRemovesNobodyTwice) {  // contract/management-grpc.md §2
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  ASSERT_TRUE(get(sessions->logout(key, "the nonce of one request", soon())));
+  ASSERT_TRUE(login(command(key, "owner")));
+  EXPECT_EQ(get(sessions->logout(key, "the nonce of one request", soon())).error(),
+            (Error{Code::kInvalidArgument, "invalid request message"}));
+  EXPECT_TRUE(get(instance.store->peer_by_key(soon(), key)));
+  EXPECT_TRUE(get(sessions->logout(key, "the nonce of another", soon())));
+}
+
 TEST_F(PeerSessionsTest, MetaIsRequiredWhereTheContractSaysSo) {
   auto request = command(fresh_peer_key(), "owner");
   request.meta.reset();

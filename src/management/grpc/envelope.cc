@@ -7,6 +7,7 @@
 namespace nb::management::grpc {
 namespace {
 
+constexpr std::size_t kNonceBytes = 24;    // in front of a body, contract/management-grpc.md §2
 constexpr std::size_t kKeyTextShown = 64;  // of a key that is none; never more into an answer
 
 Error bad_request() {
@@ -67,7 +68,9 @@ Result<Opened> open_envelope(std::string_view bytes, const ServerKeyRing& ring, 
     if (!box) return bad_key(message.wgpubkey(), texts, rpc);
     auto plain = box->open(message.body());
     if (plain)
-      return Opened{{PeerKey(peer->base64()), std::move(*box), key.public_text}, std::move(*plain)};
+      return Opened{{PeerKey(peer->base64()), std::move(*box), key.public_text},
+                    std::move(*plain),
+                    message.body().substr(0, kNonceBytes)};
   }
   if (texts == EnvelopeTexts::kFlow)
     return fail(Code::kInvalidArgument,

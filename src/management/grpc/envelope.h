@@ -47,6 +47,7 @@ struct Channel {
 struct Opened {
   Channel channel;
   std::string plain;
+  std::string nonce;  // the sender's, different for each message; what is sealed depends on it
 };
 
 /// Which texts a failed opening is told with.

@@ -30,6 +30,8 @@ TEST_F(EnvelopeTest, OpensAndAnswersWithTheKeyThatOpened) {
   ASSERT_TRUE(opened);
   EXPECT_EQ(opened->plain, "hello");
   EXPECT_EQ(opened->channel.peer.value(), agent.public_key().base64());
+  EXPECT_EQ(opened->nonce.size(), 24U);
+  EXPECT_NE(opened->nonce, open_envelope(sealed(server, "hello"), ring)->nonce);
   ::management::EncryptedMessage answer;
   ASSERT_TRUE(answer.ParseFromString(opened->channel.seal("world", random)));
   EXPECT_EQ(answer.wgpubkey(), server.public_key().base64());

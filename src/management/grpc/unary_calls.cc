@@ -161,8 +161,8 @@ asio::awaitable<Answer> sync_meta(State service, net::GrpcRequest request) {
 }
 
 asio::awaitable<Answer> logout(State service, net::GrpcRequest request) {
-  NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys));
-  auto done = co_await service->ports.sessions.logout(opened.channel.peer,
+  NB_CO_LET(Opened opened, open_envelope(request.message, service->ports.keys));
+  auto done = co_await service->ports.sessions.logout(opened.channel.peer, std::move(opened.nonce),
                                                       service->deadline(request.deadline));
   if (!done) co_return std::move(done).error();
   co_return std::string{};  // Empty
