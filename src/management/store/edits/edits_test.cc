@@ -284,6 +284,53 @@ TEST_P(EditTest, AnEqualPolicyWritesNothing) {
   EXPECT_REFUSED(run(DeletePolicy{made.id}), Code::kNotFound, "policy: ");
 }
 
+// Terraform takes an answer in another order for a failure (contract/rest-api.md §9, round trips).
+TEST_P(EditTest, APolicyComesBackInTheOrderItWasSent) {
+  const Group a = group("a");
+  const Group b = group("b");
+  PolicyRuleDraft one;
+  one.name = "one";
+  one.enabled = true;
+  one.action = "accept";
+  one.protocol = "tcp";
+  one.ports = {"80", "443"};
+  one.sources = {{a.id, b.id}};
+  one.destinations = {{a.id}};
+  PolicyRuleDraft two = one;
+  two.name = "two";
+  PolicyDraft draft{.name = "p", .enabled = true, .rules = {one, two}};
+  const Policy made = must(SavePolicy{.draft = draft});
+  draft.rules[0].id = made.rules[0].id;
+  draft.rules[1].id = made.rules[1].id;
+  events();
+  const std::uint64_t before = serial();
+  const auto stored = [&] { return *snapshot()->policies.find(made.id); };
+  const auto names = [&] {
+    Strings out;
+    for (const PolicyRule& rule : stored().rules) out.push_back(rule.name);
+    return out;
+  };
+
+  draft.rules[0].ports = {"443", "80"};
+  draft.rules[0].sources = {{b.id, a.id}};
+  must(SavePolicy{.id = made.id, .draft = draft});
+  EXPECT_EQ(stored().rules[0].ports, (Strings{"443", "80"}));
+  EXPECT_EQ(stored().rules[0].sources, (std::vector{b.id, a.id}));
+
+  std::swap(draft.rules[0], draft.rules[1]);
+  must(SavePolicy{.id = made.id, .draft = draft});
+  EXPECT_EQ(names(), (Strings{"two", "one"}));
+  EXPECT_EQ(stored().rules[0].id, made.rules[1].id);
+  EXPECT_TRUE(events().empty());  // it means what it meant before
+  EXPECT_EQ(serial(), before + 2);
+
+  PolicyRuleDraft first = one;
+  first.name = "first";
+  draft.rules.insert(draft.rules.begin(), first);
+  must(SavePolicy{.id = made.id, .draft = draft});
+  EXPECT_EQ(names(), (Strings{"first", "two", "one"}));
+}
+
 TEST_P(EditTest, APostureCheckInUseStays) {
   const PostureDraft draft{.name = "new enough", .checks = {.nb_version_min = "0.50.0"}};
   events();

@@ -75,11 +75,36 @@ Result<> identify_rules(AccountEdit& edit, const Policy* stored, Policy& policy)
   return {};
 }
 
+bool is_stored(const Policy& stored, const Policy& policy) {
+  return AccountEdit::is_stored(std::optional(stored), policy) &&
+         std::equal(stored.rules.begin(), stored.rules.end(), policy.rules.begin(),
+                    policy.rules.end(), [](const PolicyRule& a, const PolicyRule& b) {
+                      return AccountEdit::same_values(rows::update_rule(a), rows::update_rule(b));
+                    });
+}
+
+/// Rules are read in the order of their insertion: may the rows of those that stay be kept?
+bool keeps_order(const std::vector<PolicyRule>& stored, const std::vector<PolicyRule>& wanted) {
+  std::set<RuleId> ids;
+  for (const PolicyRule& rule : wanted) ids.insert(rule.id);
+  auto next = wanted.begin();
+  return std::all_of(stored.begin(), stored.end(), [&](const PolicyRule& rule) {
+    return !ids.contains(rule.id) || (next++)->id == rule.id;
+  });
+}
+
+Result<> erase_rules(AccountEdit& edit, const PolicyId& policy) {
+  NB_TRY(edit.session().exec("DELETE FROM policy_rules WHERE policy_id = $1", {policy.value()}));
+  return {};
+}
+
 Result<> write_rules(AccountEdit& edit, const Policy* stored, const Policy& policy) {
   Session& session = edit.session();
   std::set<RuleId> present;
-  if (stored != nullptr)
+  if (stored != nullptr && keeps_order(stored->rules, policy.rules))
     for (const PolicyRule& rule : stored->rules) present.insert(rule.id);
+  else if (stored != nullptr)
+    NB_TRY(erase_rules(edit, policy.id));
   for (const PolicyRule& rule : policy.rules) {
     const rows::Write write =
         present.erase(rule.id) > 0 ? rows::update_rule(rule) : rows::insert_rule(rule);
@@ -104,9 +129,11 @@ Result<Policy> perform(AccountEdit& edit, const SavePolicy& command) {
   NB_TRY(keep_known_groups(edit, policy));
   NB_TRY(keep_known_checks(edit, policy));
   NB_TRY(hold_sides(edit, policy));
-  if (stored && same_choice(*stored, policy)) return policy;
+  if (stored && is_stored(*stored, policy)) return policy;
   NB_TRY(edit.put(policy, !stored));
   NB_TRY(write_rules(edit, before, policy));
+  // Another order is stored, because answers must equal what was sent, and changes nothing else.
+  if (stored && same_choice(*stored, policy)) return policy;
   edit.event(stored ? Activity::kPolicyUpdated : Activity::kPolicyAdded, policy.id.value(),
              {{"name", policy.name}});
   return policy;
@@ -114,7 +141,7 @@ Result<Policy> perform(AccountEdit& edit, const SavePolicy& command) {
 
 Result<Nothing> perform(AccountEdit& edit, const DeletePolicy& command) {
   NB_LET(const Policy policy, edit.get<Policy>(command.id));
-  NB_TRY(edit.session().exec("DELETE FROM policy_rules WHERE policy_id = $1", {policy.id.value()}));
+  NB_TRY(erase_rules(edit, policy.id));
   NB_TRY(edit.erase<Policy>(policy.id));
   edit.event(Activity::kPolicyDeleted, policy.id.value(), {{"name", policy.name}});
   return Nothing{};
