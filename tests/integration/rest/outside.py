@@ -23,12 +23,6 @@ class OutsideProvider(Provider):
 
     def get(self, path):
         where, _, query = path.partition("?")
-        if where == "/.well-known/openid-configuration":
-            return 200, {}, {
-                "issuer": self.issuer, "authorization_endpoint": self.issuer + "/auth",
-                "token_endpoint": self.issuer + "/token", "jwks_uri": self.issuer + "/keys",
-                "response_types_supported": ["code"], "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["RS256"]}
         if where != "/auth":
             return super().get(path)
         asked = {k: v[0] for k, v in urllib.parse.parse_qs(query).items()}

@@ -36,10 +36,14 @@ def prepare(folder):
 
 
 def limited():
-    """Two requests per personal token, and then one in ten minutes."""
+    """Two requests per personal token, and then one in ten minutes. Who issues tokens is found by
+    the provider's discovery document (contract/auth-idp.md §1.1)."""
     if "limited" not in shared:
         shared["limited"] = Deployment(
-            engine(), os.environ["NB_BINARY_DIR"], {"HttpConfig": provider().settings()},
+            engine(), os.environ["NB_BINARY_DIR"],
+            {"HttpConfig": {"AuthAudience": "nb-test", "IdpSignKeyRefreshEnabled": True,
+                            "OIDCConfigEndpoint": provider().issuer +
+                                                  "/.well-known/openid-configuration"}},
             {"NB_API_RATE_LIMITING_ENABLED": "true", "NB_API_RATE_LIMITING_BURST": "2",
              "NB_API_RATE_LIMITING_RPM": "1"}, prepare=prepare)
     return shared["limited"]

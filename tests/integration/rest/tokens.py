@@ -38,7 +38,7 @@ def unpadded(data):
 
 
 class Provider:
-    """A key set on loopback, and the key behind it (openssl does the mathematics)."""
+    """Discovery and a key set on loopback, and the key behind it (openssl does the mathematics)."""
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="nb-provider-")
@@ -79,6 +79,13 @@ class Provider:
         self.issuer = f"http://127.0.0.1:{self.server.server_port}"
 
     def get(self, path):
+        if path == "/.well-known/openid-configuration":
+            return 200, {}, {
+                "issuer": self.issuer, "authorization_endpoint": self.issuer + "/auth",
+                "token_endpoint": self.issuer + "/token", "jwks_uri": self.issuer + "/keys",
+                "userinfo_endpoint": self.issuer + "/userinfo",
+                "response_types_supported": ["code"], "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256"]}
         return 200, {"Cache-Control": "max-age=3600"}, self.jwks
 
     def post(self, path, form, authorization):
