@@ -51,11 +51,13 @@ auth::ClaimRules claim_rules(const MgmtConfig& config, const IdentityProvider* p
 
 auth::AuthorityOptions authority_options(const MgmtConfig& config,
                                          const IdentityProvider* provider) {
-  return {.rules = claim_rules(config, provider),
-          .single_account =
-              !config.disable_single_account_mode && !config.single_account_mode_domain.empty(),
-          .single_account_domain = config.single_account_mode_domain,
-          .default_policy = !config.disable_default_policy};
+  return {
+      .rules = claim_rules(config, provider),
+      .single_account =
+          !config.disable_single_account_mode && !config.single_account_mode_domain.empty(),
+      .single_account_domain = config.single_account_mode_domain,
+      .default_policy = !config.disable_default_policy,
+      .local_founders_only = provider != nullptr && !config.embedded_idp.connector_owner_allowed};
 }
 
 rest::ApiOptions api_options(const MgmtConfig& config) {

@@ -89,6 +89,15 @@ struct EmbeddedIdpConfig {
   std::string mfa_session_idle_timeout;
   bool mfa_session_remember_me = false;
   Secret session_cookie_encryption_key;
+  /// People of other providers may own the installation, should they come first.
+  bool connector_owner_allowed = false;
+  std::chrono::seconds token_lifetime{std::chrono::hours(24)};
+  std::chrono::seconds auth_request_lifetime{std::chrono::minutes(15)};
+  std::chrono::seconds auth_code_lifetime{60};
+  std::chrono::seconds device_code_lifetime{std::chrono::minutes(5)};
+  std::chrono::seconds refresh_idle_timeout{std::chrono::hours(24 * 30)};
+  std::chrono::seconds refresh_max_lifetime{std::chrono::hours(24 * 90)};
+  std::chrono::seconds signing_key_lifetime{std::chrono::hours(24 * 30)};
 };
 
 /// The main database.

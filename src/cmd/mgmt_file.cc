@@ -163,7 +163,7 @@ constexpr Option<EmbeddedIdpConfig> kIdp[] = {
 constexpr Option<MgmtConfig> kOther[] = {
     {.key = "IdpManagerConfig.ManagerType",
      .member = &MgmtConfig::idp_manager_type,
-     .help = "external identity provider to synchronise with; none: off"},
+     .help = "external provider whose users are listed: has no effect, which is warned of"},
     {.key = "ReverseProxy.TrustedHTTPProxies",
      .member = &MgmtConfig::trusted_http_proxies,
      .check = config::check_cidr,
@@ -213,8 +213,66 @@ void add_mgmt_file_rows(config::Table& table, MgmtConfig& config) {
   table.add(kFlow, config.device_flow, "DeviceAuthorizationFlow.");
   table.add(kFlow, config.pkce_flow, "PKCEAuthorizationFlow.");
   table.add(kIdp, config.embedded_idp, "EmbeddedIdP.");
+  add_own_idp_rows(table, config.embedded_idp, {});
   table.describe("Stuns[]", kHost).describe("TURNConfig.Turns[]", kHost);
   for (const auto& [key, help] : kAccepted) table.describe_key(key, {}, help);
+}
+
+void add_own_idp_rows(config::Table& table, EmbeddedIdpConfig& config, const OwnIdpKeys& keys) {
+  constexpr std::int64_t kSecond = 1'000;
+  constexpr std::int64_t kMinute = 60 * kSecond;
+  constexpr std::int64_t kDay = 24 * 60 * kMinute;
+  const Option<EmbeddedIdpConfig> rows[] = {
+      {.env = "NB_IDP_TOKEN_LIFETIME",
+       .key = keys.token,
+       .member = &EmbeddedIdpConfig::token_lifetime,
+       .min = kMinute,
+       .max = 7 * kDay,
+       .help = "life of ID and access tokens; below the idle time of sessions, dashboards get new "
+               "ones without a login"},
+      {.env = "NB_IDP_AUTH_REQUEST_LIFETIME",
+       .key = keys.request,
+       .member = &EmbeddedIdpConfig::auth_request_lifetime,
+       .min = kMinute,
+       .max = kDay,
+       .help = "time that a login may take"},
+      {.env = "NB_IDP_AUTH_CODE_LIFETIME",
+       .key = keys.code,
+       .member = &EmbeddedIdpConfig::auth_code_lifetime,
+       .min = 10 * kSecond,
+       .max = 10 * kMinute,
+       .help = "time from a login to its tokens"},
+      {.env = "NB_IDP_DEVICE_CODE_LIFETIME",
+       .key = keys.device,
+       .member = &EmbeddedIdpConfig::device_code_lifetime,
+       .min = kMinute,
+       .max = 60 * kMinute,
+       .help = "time in which a device code is to be confirmed"},
+      {.env = "NB_IDP_REFRESH_TOKEN_IDLE_TIMEOUT",
+       .key = keys.refresh_idle,
+       .member = &EmbeddedIdpConfig::refresh_idle_timeout,
+       .min = kMinute,
+       .max = 366 * kDay,
+       .help = "time after which an unused refresh token is refused"},
+      {.env = "NB_IDP_REFRESH_TOKEN_MAX_LIFETIME",
+       .key = keys.refresh_max,
+       .member = &EmbeddedIdpConfig::refresh_max_lifetime,
+       .min = kMinute,
+       .max = 3'660 * kDay,
+       .help = "time after which nothing is renewed without a login"},
+      {.env = "NB_IDP_SIGNING_KEY_LIFETIME",
+       .key = keys.signing_key,
+       .member = &EmbeddedIdpConfig::signing_key_lifetime,
+       .min = kDay,
+       .max = 3'660 * kDay,
+       .help = "time after which another key signs"},
+      {.env = "NB_IDP_CONNECTOR_OWNER_ALLOWED",
+       .key = keys.connector_owner,
+       .member = &EmbeddedIdpConfig::connector_owner_allowed,
+       .help = "the first login of all may be one through another provider, and then owns "
+               "everything"},
+  };
+  table.add(rows, config);
 }
 
 Result<> read_sync_versions(const Node& file, std::string_view key, MgmtConfig& config) {

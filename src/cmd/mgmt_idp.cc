@@ -162,6 +162,13 @@ Result<idp::Options> idp_options(const MgmtConfig& config) {
   out.grant_types = in.grant_types;
   out.local_auth_disabled = in.local_auth_disabled;
   out.remember_default = in.mfa_session_remember_me;
+  out.lifetimes.token = in.token_lifetime;
+  out.lifetimes.request = in.auth_request_lifetime;
+  out.lifetimes.code = in.auth_code_lifetime;
+  out.lifetimes.device = in.device_code_lifetime;
+  out.lifetimes.refresh_idle = in.refresh_idle_timeout;
+  out.lifetimes.refresh_max = in.refresh_max_lifetime;
+  out.lifetimes.key = in.signing_key_lifetime;
   NB_TRY(read_seconds("MfaSessionMaxLifetime", in.mfa_session_max_lifetime,
                       out.lifetimes.session_max));
   NB_TRY(read_seconds("MfaSessionIdleTimeout", in.mfa_session_idle_timeout,

@@ -192,6 +192,17 @@ TEST_F(ServerConfigTest, CheckConfigHidesSecrets) {
   EXPECT_THAT(outcome.out, HasSubstr("--auth-secret = (set)  [server.authSecret]"));
 }
 
+TEST_F(ServerConfigTest, LivesOfLoginsAreSettings) {
+  ASSERT_FALSE(run(std::string(kLeast) + "  auth: {idTokenLifetime: 1h, authCodeLifetime: 90s, "
+                                         "connectorOwnerAllowed: true}\n")
+                   .done);
+  const EmbeddedIdpConfig& idp = config.mgmt.embedded_idp;
+  EXPECT_EQ(idp.token_lifetime, std::chrono::hours(1));
+  EXPECT_EQ(idp.auth_code_lifetime, std::chrono::seconds(90));
+  EXPECT_EQ(idp.device_code_lifetime, std::chrono::minutes(5));
+  EXPECT_TRUE(idp.connector_owner_allowed);
+}
+
 TEST_F(ServerConfigTest, WhatCannotWorkIsRefusedByName) {
   struct Case {
     std::string yaml;
@@ -218,6 +229,7 @@ TEST_F(ServerConfigTest, WhatCannotWorkIsRefusedByName) {
        "server.reverseProxy.trustedPeers"},
       {std::string(kLeast) + "  healthcheckAddress: \":443\"\n", "is the main port"},
       {std::string(kLeast) + "  logLevel: loud\n", "server.logLevel"},
+      {std::string(kLeast) + "  auth: {idTokenLifetime: 30s}\n", "server.auth.idTokenLifetime"},
   };
   for (const Case& wrong : cases) {
     ServerConfig fresh;

@@ -1,4 +1,5 @@
 // Keys of config.yaml (contract/signal-relay-ops.md §5.2).
+#include "cmd/mgmt_file.h"
 #include "cmd/server_config.h"
 
 namespace nb::cmd {
@@ -245,6 +246,15 @@ constexpr std::pair<std::string_view, std::string_view> kAccepted[] = {
 void add_file_rows(Table& table, ServerConfig& config) {
   table.section("Identity provider", "Served under /oauth2 of the main port.");
   table.add(kAuth, config.mgmt.embedded_idp).add(kAuthStores, config.file);
+  add_own_idp_rows(table, config.mgmt.embedded_idp,
+                   {.token = "server.auth.idTokenLifetime",
+                    .request = "server.auth.authRequestLifetime",
+                    .code = "server.auth.authCodeLifetime",
+                    .device = "server.auth.deviceCodeLifetime",
+                    .refresh_idle = "server.auth.refreshTokenIdleTimeout",
+                    .refresh_max = "server.auth.refreshTokenMaxLifetime",
+                    .signing_key = "server.auth.signingKeyLifetime",
+                    .connector_owner = "server.auth.connectorOwnerAllowed"});
   table.section("Other servers", "Each of these replaces a part of this process.");
   table.add(kSignal, config.file).add(kRelays, config.mgmt.relay);
   table.describe("server.stuns[]", kStun);

@@ -40,6 +40,9 @@ struct AuthorityOptions {
   bool single_account = true;
   std::string single_account_domain = "netbird.selfhosted";
   bool default_policy = true;
+  /// Nobody founds an account but users with a password of the embedded provider: whoever happens
+  /// to come first from a connected provider must not own the installation.
+  bool local_founders_only = false;
 };
 
 struct AuthorityPorts {

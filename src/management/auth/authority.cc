@@ -61,6 +61,9 @@ Enrolment Authority::enrolment(const Claims& claims) const {
   person.email = claims.email;
   person.single_account = options_.single_account;
   person.default_policy = options_.default_policy;
+  const auto subject = decode_subject(claims.user.value());
+  person.may_found =
+      !options_.local_founders_only || (subject && subject->connector_id == kLocalConnector);
   if (options_.single_account)
     person.private_domain = options_.single_account_domain;
   else if (claims.domain_category == "private" && is_private_domain(lower(claims.domain)))
@@ -85,6 +88,9 @@ Task<Enrolled> Authority::resolved(Instant deadline, Claims claims) {
     if (*gone) co_return fail(Code::kUnauthenticated, "the user was deleted");
   }
   auto enrolled = co_await ports_.store.enrol(deadline, enrolment(claims));
+  if (!enrolled && enrolled.error().code == Code::kFailedPrecondition)
+    ports_.log.limited().warn("a user of another provider was refused: nobody owns this server yet",
+                              {log::f(log::kUser, claims.user.value())});
   if (enrolled && enrolled->serial)
     ports_.changes.committed(enrolled->known.account.id, *enrolled->serial);
   if (enrolled && enrolled->how != Enrolled::How::kKnown)

@@ -146,6 +146,53 @@ TEST_P(AuthorityTest, ManyFirstLoginsMakeOneAccount) {
   EXPECT_EQ(value("SELECT COUNT(*) FROM users"), std::to_string(kThreads));
 }
 
+// contract/auth-idp.md §3.2: a connected provider may know the whole world.
+TEST_P(AuthorityTest, WhoComesFirstThroughAConnectorOwnsNothing) {
+  a_.reset();
+  b_.reset();
+  AuthorityOptions with = options();
+  with.local_founders_only = true;
+  start(with);
+  const std::string outsider = encode_subject({"00u1a2b3", "okta-d5p7eedra0h0lt6f59hg"}).value();
+  const std::string local =
+      encode_subject({"7aad8c05-3287-473f-b42a-365504bf25e7", "local"}).value();
+  for (int i = 0; i < 2; ++i)
+    for (const std::string& user : {outsider, std::string("plain")}) {
+      const auto refused = login(user, "", i);
+      ASSERT_FALSE(refused) << user;
+      EXPECT_EQ(refused.error().code, Code::kFailedPrecondition);
+    }
+  EXPECT_EQ(value("SELECT COUNT(*) FROM accounts"), "0");
+  const auto owner = login(local);
+  ASSERT_TRUE(owner) << owner.error().text;
+  EXPECT_EQ(owner->known.user.role, "owner");
+  const auto member = login(outsider, "", 1);
+  ASSERT_TRUE(member) << member.error().text;
+  EXPECT_EQ(member->known.user.role, "user");
+}
+
+TEST_P(AuthorityTest, NameMailAndLastLoginFollowTheToken) {
+  const auto seen = [&](const std::string& name, std::int64_t auth_time, int side) {
+    EXPECT_TRUE(login(
+        "owner",
+        fmt::format(R"(,"email":"{0}@example.org","name":"{0}","auth_time":{1})", name, auth_time),
+        side));
+    const auto known = get(a_->identities->user(soon(), UserId("owner")));
+    NB_ASSERT(known.has_value());
+    return known->user;
+  };
+  constexpr std::int64_t kBegin = 1'790'000'000;
+  EXPECT_EQ(seen("old", kBegin, 0).last_login, WallTime(std::chrono::seconds(kBegin)));
+  const std::string before = value("SELECT COUNT(*) FROM nb_event_outbox");
+  const User soon_after = seen("new", kBegin + 59, 1);
+  EXPECT_EQ(soon_after.name, "new");
+  EXPECT_EQ(soon_after.email, "new@example.org");
+  EXPECT_EQ(soon_after.last_login, WallTime(std::chrono::seconds(kBegin)));
+  EXPECT_EQ(value("SELECT COUNT(*) FROM nb_event_outbox"), before);
+  EXPECT_EQ(seen("new", kBegin + 60, 0).last_login, WallTime(std::chrono::seconds(kBegin + 60)));
+  EXPECT_EQ(value("SELECT COUNT(*) FROM nb_event_outbox"), std::to_string(std::stoi(before) + 1));
+}
+
 TEST_P(AuthorityTest, OneUserAtTwoInstancesJoinsOnce) {
   ASSERT_TRUE(login("owner"));
   std::atomic<int> ready{0};

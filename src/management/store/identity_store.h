@@ -41,6 +41,7 @@ struct Enrolment {
   /// Everybody joins the only account, whatever domain it has, while there is at most one.
   bool single_account = false;
   bool default_policy = true;  // of a new account
+  bool may_found = true;       // an account, where there is none to join
 };
 
 struct Enrolled {
@@ -76,6 +77,7 @@ class IdentityStore {
                             std::chrono::seconds at_most_every) = 0;
   /// The user, who joins an account or founds one at the first time. One transaction under one
   /// lock of the whole deployment, so that any number of first logins makes one account.
+  /// Errors   kFailedPrecondition: no account to join, and the person may not found one.
   virtual Task<Enrolled> enrol(Instant deadline, Enrolment person) = 0;
   /// Sets the auto groups that came from tokens to `names`, making missing groups; the user's peers
   /// follow if the account propagates groups. Writes nothing when nothing differs.

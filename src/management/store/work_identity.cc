@@ -241,6 +241,8 @@ Result<Enrolled> enrol(Session& session, const Context& context, const Enrolment
   if (known.error().code != Code::kNotFound) return std::move(known).error();
   NB_LET(std::optional<Account> home, home_of(session, context, person));
   if (home) return join(session, context, *std::move(home), person);
+  if (!person.may_found)
+    return fail(Code::kFailedPrecondition, "there is no account yet: its owner has to come first");
   return found(session, context, person);
 }
 
