@@ -76,6 +76,15 @@ asio::awaitable<void> People::forget(UserId id) {
                {log::f(log::kError, done.error().text)});
 }
 
+asio::awaitable<void> People::end_logins(UserId id) {
+  if (provider_ == nullptr || !decode_subject(id.value())) co_return;
+  const Instant until = std::chrono::steady_clock::now() + kCompensation;
+  const auto done = co_await provider_->end_logins(until, std::move(id));
+  if (!done)
+    log_.error("a blocked user stays logged in at the identity provider until the session ends",
+               {log::f(log::kError, done.error().text)});
+}
+
 Task<bool> People::set_up_required(Instant deadline) {
   if (provider_ == nullptr) co_return false;
   const auto accounts = co_await catalog_.has_accounts(deadline);
@@ -110,8 +119,20 @@ Task<Secret> People::first_token(Instant deadline, IdpUser user, std::int64_t da
   co_return std::move(token).error();
 }
 
+// Everybody can try this until somebody has: what was tried, and from where, is worth a line.
 Task<SetUp> People::set_up(Instant deadline, FirstOwner owner) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  const std::string address = owner.address;
+  auto done = co_await first_owner(deadline, std::move(owner));
+  if (done)
+    log_.info("instance set up", {log::f(log::kAddress, address)});
+  else
+    log_.limited().warn("set-up refused",
+                        {log::f(log::kAddress, address), log::f(log::kReason, done.error().text)});
+  co_return done;
+}
+
+Task<SetUp> People::first_owner(Instant deadline, FirstOwner owner) {
   if (const auto good = check_first_owner(owner); !good) co_return good.error();
   if (provider_ == nullptr) co_return fail(Code::kInternal, "there is no embedded provider");
   const auto accounts = co_await catalog_.has_accounts(deadline);
@@ -132,7 +153,6 @@ Task<SetUp> People::set_up(Instant deadline, FirstOwner owner) {
     }
     out.token = *std::move(token);
   }
-  log_.info("instance set up");
   co_return out;
 }
 
@@ -167,6 +187,13 @@ Task<AddedPerson> People::add(Instant deadline, Actor actor, NewPerson person) {
     co_return std::move(user).error();
   }
   co_return AddedPerson{*std::move(user), std::move(made->password)};
+}
+
+Task<User> People::update(Instant deadline, Actor actor, UpdateUser command) {
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  auto user = co_await commands_.execute(deadline, std::move(actor), std::move(command));
+  if (user && user->blocked) co_await end_logins(user->id);
+  co_return user;
 }
 
 Task<> People::remove(Instant deadline, Actor actor, UserId id) {

@@ -34,6 +34,7 @@ struct FirstOwner {
   Secret password{};
   bool with_token = false;
   std::int64_t token_days = 1;
+  std::string address{};  // of the client, for the log
 };
 
 struct SetUp {
@@ -61,6 +62,8 @@ class People {
   Task<SetUp> set_up(Instant deadline, FirstOwner owner);
 
   Task<AddedPerson> add(Instant deadline, Actor actor, NewPerson person);
+  /// Who is blocked by it is logged out at the identity provider, too.
+  Task<User> update(Instant deadline, Actor actor, UpdateUser command);
   Task<> remove(Instant deadline, Actor actor, UserId id);
   Task<> reject(Instant deadline, Actor actor, UserId id);
   Task<> remove_account(Instant deadline, Actor actor, AccountId id);
@@ -77,7 +80,9 @@ class People {
   [[nodiscard]] IdentityProvider* provider() const { return provider_; }
 
  private:
+  Task<SetUp> first_owner(Instant deadline, FirstOwner owner);
   Task<Secret> first_token(Instant deadline, IdpUser user, std::int64_t days);
+  boost::asio::awaitable<void> end_logins(UserId id);
   /// Takes the login back, or ends what is left of it; never an error for the caller.
   boost::asio::awaitable<void> forget(UserId id);
 

@@ -25,6 +25,7 @@ Task<Reply> set_up(const Services& services, Call call) {
   owner.password = Secret(body->text("password"));
   owner.with_token = body->flag("create_pat") && services.setup_token_enabled;
   owner.token_days = body->integer("pat_expire_in", 1);
+  owner.address = call.client_ip;
   if (!body->done()) co_return malformed;
   auto done = co_await services.people.set_up(call.deadline, std::move(owner));
   if (!done) co_return std::move(done).error();

@@ -169,7 +169,7 @@ Task<Reply> replace(const Services& services, Call call) {
   const auto known = parse_role(role);
   if (!known) co_return fail(Code::kInvalidArgument, "invalid user role");
   command.role = *known;
-  auto user = co_await execute(services, call, std::move(command));
+  auto user = co_await services.people.update(call.deadline, call.actor(), std::move(command));
   if (!user) co_return std::move(user).error();
   co_return user_reply(services, call, *user);
 }
