@@ -40,7 +40,11 @@ HttpResponse unmatched(const ServerContext& context, const HttpRequest& request,
 }
 
 HttpResponse body_too_large() {
-  return HttpResponse::json(413, "{\"message\":\"request body is too large\",\"code\":413}\n");
+  auto response =
+      HttpResponse::json(413, "{\"message\":\"request body is too large\",\"code\":413}\n");
+  // Pages of other origins may know that much (contract/rest-api.md §5.2).
+  response.headers.emplace_back("access-control-allow-origin", "*");
+  return response;
 }
 
 void resolve_client(const ServerContext& context, const PeerAddress& peer, HttpRequest& request) {

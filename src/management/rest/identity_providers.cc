@@ -109,6 +109,8 @@ Task<Reply> replace(const Services& services, Call call) {
 
 Task<Reply> remove(const Services& services, Call call) {
   if (services.provider == nullptr) co_return no_provider();
+  if (call.params[0] == kLocalConnector)  // not listed, but known by name
+    co_return fail(Code::kInvalidArgument, "the local identity provider cannot be deleted");
   auto one = co_await services.provider->connector(call.deadline, call.params[0]);
   if (!one) co_return std::move(one).error();
   auto done = co_await services.provider->delete_connector(call.deadline, call.params[0]);
