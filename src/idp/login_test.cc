@@ -170,6 +170,8 @@ TEST_P(IdpLogin, NothingRedirectsToAnAddressThatIsNotRegistered) {
     EXPECT_EQ(page.location, "") << bad;
   }
   EXPECT_EQ(browser_.get(authorize_url({{"client_id", "stranger"}})).status, 400);
+  // Each client has a list of its own.
+  EXPECT_EQ(browser_.get(authorize_url({{"client_id", "netbird-cli"}})).status, 400);
 }
 
 TEST_P(IdpLogin, BadRequestsOfKnownClientsGoBackAsErrors) {

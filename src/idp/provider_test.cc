@@ -208,6 +208,36 @@ TEST_P(IdpProvider, OwnerOfTheConfigurationIsMadeOnceAndNeverChanged) {
   Browser browser(rig);
   EXPECT_EQ(log_in(browser, "owner@example.org").status, 303);
   EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_user"), 1);
+  const auto owner =
+      rig.await([&] { return rig.provider().find_user_by_email(soon(), "owner@example.org"); });
+  ASSERT_TRUE(owner && *owner);
+  ASSERT_TRUE(rig.await([&] {
+    return rig.provider().change_password(soon(), (*owner)->id, Secret(kPassword),
+                                          Secret("New-Passw0rd!"));
+  }));
+  rig.options().owner->password = Secret("Third-Passw0rd!");
+  rig.restart();
+  Browser later(rig);
+  EXPECT_EQ(log_in(later, "owner@example.org", "New-Passw0rd!").status, 303);
+  EXPECT_EQ(log_in(later, "owner@example.org", "Third-Passw0rd!").status, 401);
+  EXPECT_EQ(log_in(later, "owner@example.org").status, 401);
+  EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_user"), 1);
+}
+
+TEST_P(IdpProvider, OwnersPasswordMayBeGivenAsItsHash) {
+  Options options;
+  options.owner = OwnerSeed{
+      .email = "owner@example.org",
+      .name = "",
+      .password =
+          Secret("$2b$04$z3PKVe28Z6n0dSfWsWc2C.RUqccvg3fDr8wSfIUV2IlXW42WWTDRC")};  // of kPassword
+  Rig rig(GetParam(), options);
+  Browser browser(rig);
+  EXPECT_EQ(log_in(browser, "owner@example.org").status, 303);
+  EXPECT_EQ(log_in(browser, "owner@example.org", std::string(options.owner->password.reveal()),
+                   {{"prompt", "login"}})
+                .status,
+            401);
 }
 
 TEST_P(IdpProvider, LocalLoginOffNeedsAnotherWayIn) {

@@ -197,6 +197,24 @@ TEST_F(IdpUpstreamToken, MapsClaimsByKind) {
   EXPECT_EQ(identity->groups, (std::vector<std::string>{"g1", "g2"}));
 }
 
+TEST_F(IdpUpstreamToken, GroupsMayComeFromAnotherClaim) {
+  Connector row{.id = "corp",
+                .type = "oidc",
+                .name = "Corp",
+                .issuer = "",
+                .client_id = "",
+                .config = R"({"issuer":"https://sso.test","clientID":"me","clientSecret":"s",)"
+                          R"("claimMapping":{"groups":"roles"}})"};
+  config_ = *ConnectorConfig::parse(row);
+  const auto identity =
+      identity_of(config_,
+                  R"({"iss":"https://sso.test","aud":"me","sub":"u","nonce":"nonce","exp":1000060,
+          "iat":999990,"roles":["r1"],"groups":["g1"]})",
+                  "nonce", now_);
+  ASSERT_TRUE(identity) << identity.error().text;
+  EXPECT_EQ(identity->groups, std::vector<std::string>{"r1"});
+}
+
 TEST(IdpDiscovery, MustNameTheIssuerThatWasAsked) {
   const std::string good =
       R"({"issuer":"https://a","authorization_endpoint":"https://a/x","token_endpoint":"https://a/t","jwks_uri":"https://a/k"})";

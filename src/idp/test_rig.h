@@ -87,6 +87,12 @@ class Rig {
     for (std::size_t i = 0; i < nodes_wanted_; ++i) add_node(i == 0 ? first_port_ : 0);
   }
 
+  /// All of them at once, with what options() says by now.
+  void restart() {
+    nodes_.clear();
+    start_nodes();
+  }
+
   [[nodiscard]] sql::test::TestDatabase& store() { return store_; }
   [[nodiscard]] Provider& provider(std::size_t i = 0) {
     return *nodes_[i % nodes_.size()]->provider;

@@ -245,5 +245,58 @@ TEST(IdpServer, OneServerOnSqliteTellsAgentsItsOwnFlows) {
   EXPECT_EQ(device.providerconfig().audience(), "netbird-cli");
 }
 
+TEST(IdpServer, AgentsLearnWhereTheKeysOfSshTokensAre) {
+  MgmtServer server({.json = idp_json(R"({"Type":"sqlite3"})")});
+  server.start();
+  Web web;
+  const std::string bearer =
+      "Bearer " + after(tokens(web, server, server, server, [] {}), "\"access_token\":\"");
+  const auto made = web.send(server, "POST", "/api/setup-keys",
+                             R"({"name":"k","type":"reusable","expires_in":3600})", bearer);
+  const std::string key = after(made.body, "\"key\":\"");
+  ASSERT_FALSE(key.empty()) << made.body;
+  const Agent agent("box");
+  ASSERT_TRUE(agent.login(server.target(), key).ok());
+  SyncStream stream(agent, server.target());
+  ASSERT_TRUE(stream.wait_first());
+  const auto peers = web.send(server, "GET", "/api/peers", "", bearer);
+  const auto changed =
+      web.send(server, "PUT", "/api/peers/" + after(peers.body, "\"id\":\""),
+               R"({"name":"box","ssh_enabled":true,"login_expiration_enabled":false})", bearer);
+  ASSERT_EQ(changed.status, 200) << changed.body;
+  ASSERT_TRUE(stream.wait_for(
+      [](const auto& message) { return message.peerconfig().sshconfig().has_jwtconfig(); }));
+  const auto last = stream.last();
+  const pb::JWTConfig& jwt = last->peerconfig().sshconfig().jwtconfig();
+  // Peers ask over the public address (contract/auth-idp.md §2.7).
+  EXPECT_EQ(jwt.issuer(), kIssuer);
+  EXPECT_EQ(jwt.keyslocation(), std::string(kIssuer) + "/keys");
+  EXPECT_EQ(jwt.audience(), "netbird-cli");
+  EXPECT_THAT(jwt.audiences(), ::testing::ElementsAre("netbird-dashboard", "netbird-cli"));
+}
+
+TEST(IdpServer, WithoutTheDeviceGrantAgentsAreToldOfNoDeviceFlow) {
+  std::string json = idp_json(R"({"Type":"sqlite3"})");
+  json.insert(json.find("\"Enabled\""), R"("GrantTypes":["authorization_code"],)");
+  MgmtServer server({.json = json});
+  server.start();
+  const Agent agent("laptop");
+  const auto key = agent.server_key(server.target());
+  ASSERT_TRUE(key.ok());
+  const auto service = stub(server.target());
+  const auto status_of = [&](auto method, const auto& request) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + 10s);
+    pb::EncryptedMessage sealed;
+    return ((*service).*method)(&context, agent.seal(request, key.value), &sealed).error_code();
+  };
+  EXPECT_EQ(status_of(&pb::ManagementService::Stub::GetDeviceAuthorizationFlow,
+                      pb::DeviceAuthorizationFlowRequest()),
+            grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(status_of(&pb::ManagementService::Stub::GetPKCEAuthorizationFlow,
+                      pb::PKCEAuthorizationFlowRequest()),
+            grpc::StatusCode::OK);
+}
+
 }  // namespace
 }  // namespace nb::test

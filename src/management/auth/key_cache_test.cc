@@ -3,6 +3,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <gtest/gtest.h>
 
 #include <deque>
@@ -34,6 +36,7 @@ class KeyCacheTest : public testing::Test {
     return *std::move(jws);
   }
   asio::awaitable<Result<FetchedKeys>> fetch() {
+    co_await asio::post(loop_, asio::use_awaitable);  // others come in meanwhile
     if (failing_) co_return fail(Code::kUnavailable, "away");
     co_return FetchedKeys{crypto::JwkSet(published_), max_age_};
   }
@@ -75,6 +78,24 @@ TEST_F(KeyCacheTest, KeysAreFetchedOnceWhileTheyAreValid) {
   clock_.at += 6s;  // fewer than five seconds of validity are left
   EXPECT_EQ(look(key), Code::kOk);
   EXPECT_EQ(cache_->fetches(), 2U);
+}
+
+TEST_F(KeyCacheTest, WhoComesMeanwhileWaitsForTheSameFetch) {
+  const auto key = new_key();
+  published_ = {key.public_key()};
+  make();
+  int found = 0;
+  for (int i = 0; i < 20; ++i)
+    asio::co_spawn(
+        loop_,
+        [](KeyCache& cache, crypto::Jws jws, Instant deadline,
+           int* count) -> asio::awaitable<void> {
+          if (co_await cache.find(deadline, std::move(jws))) ++*count;
+        }(*cache_, token_of(key), clock_.now() + 5s, &found),
+        asio::detached);
+  loop_.run();
+  EXPECT_EQ(found, 20);
+  EXPECT_EQ(cache_->fetches(), 1U);
 }
 
 TEST_F(KeyCacheTest, AShortOrMissingMaxAgeIsFiveMinutes) {

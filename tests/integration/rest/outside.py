@@ -13,6 +13,11 @@ from tokens import Provider, unpadded
 VERIFIER = "v" * 64
 
 
+def argument(url, name):
+    """Of the query; None where it is not there."""
+    return dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query)).get(name)
+
+
 class OutsideProvider(Provider):
     client, secret = "nb", "first-secret-of-the-client"
 
@@ -20,9 +25,12 @@ class OutsideProvider(Provider):
         super().__init__()
         self.codes = {}
         self.person = {"sub": "outsider-1", "email": "out@corp.example", "name": "Outsider"}
+        self.userinfo = {}
 
     def get(self, path):
         where, _, query = path.partition("?")
+        if where == "/userinfo":
+            return 200, {}, self.userinfo
         if where != "/auth":
             return super().get(path)
         asked = {k: v[0] for k, v in urllib.parse.parse_qs(query).items()}
@@ -68,16 +76,26 @@ class Browser:
             self.jar[key] = value
         return answer
 
-    def begin(self, back):
-        """The login page."""
+    def ask(self, back, **more):
+        """The answer to a client's request."""
         challenge = unpadded(hashlib.sha256(VERIFIER.encode()).digest())
         query = urllib.parse.urlencode({
             "client_id": "netbird-dashboard", "redirect_uri": back, "response_type": "code",
             "scope": "openid profile email groups", "state": "s", "code_challenge": challenge,
-            "code_challenge_method": "S256"})
+            "code_challenge_method": "S256", **more})
         start = self.go("/oauth2/auth?" + query)
         assert start.status in (302, 303), start.body
-        return self.go(start.header("Location"))
+        return start
+
+    def begin(self, back):
+        """The login page."""
+        return self.go(self.ask(back).header("Location"))
+
+    def log_in(self, email, password, back):
+        """The answer to a right password."""
+        login = self.ask(back, prompt="login").header("Location")
+        form = {"req": argument(login, "req"), "login": email, "password": password}
+        return self.go("/oauth2/login", "POST", form)
 
     def through(self, provider, connector, back):
         """The answer of our callback after the person agreed there."""
@@ -91,10 +109,13 @@ class Browser:
 
     def token(self, done, back):
         """The access token that the dashboard gets."""
+        return self.tokens(done, back)["access_token"]
+
+    def tokens(self, done, back):
         assert done.status in (302, 303), done.body
-        query = urllib.parse.parse_qs(urllib.parse.urlsplit(done.header("Location")).query)
+        code = argument(done.header("Location"), "code")
         answer = self.go("/oauth2/token", "POST", {
             "grant_type": "authorization_code", "client_id": "netbird-dashboard",
-            "code": query["code"][0], "redirect_uri": back, "code_verifier": VERIFIER})
+            "code": code, "redirect_uri": back, "code_verifier": VERIFIER})
         assert answer.status == 200, answer.body
-        return answer.json["access_token"]
+        return answer.json

@@ -1,5 +1,6 @@
 """Lines of contract/rest-api.md that none of the cases of §11 is about."""
 
+import http.client
 import re
 
 from case import Case, name
@@ -80,6 +81,14 @@ class CrossOrigin(Case):
             answer = self.anonymous.raw(method, path, headers=origin)
             self.assertEqual(answer.status, 404)
             self.assertEqual(answer.header("Access-Control-Allow-Origin"), "*")
+        connection = http.client.HTTPConnection("127.0.0.1", self.site.port, timeout=30)
+        connection.putrequest("POST", "/api/groups")
+        connection.putheader("Content-Length", str(9 * 1024 * 1024))
+        connection.endheaders(b'{"name": "')
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 413)
+        self.assertEqual(answer.headers["Access-Control-Allow-Origin"], "*")
+        connection.close()
 
 
 class Peers(Case):
@@ -153,6 +162,35 @@ class Lists(Case):
             self.assertEqual(shown.json["disabled_management_groups"], order)
             self.assertEqual(self.owner.get("/api/dns/settings").json, shown.json)
         self.owner.put("/api/dns/settings", {"disabled_management_groups": []})
+
+    def test_rules_keep_the_order_that_was_sent(self):
+        groups = [self.group()["id"] for _ in range(2)][::-1]
+        rule = {"enabled": True, "action": "accept", "protocol": "tcp", "bidirectional": False,
+                "sources": groups, "destinations": groups}
+        rules = [{**rule, "name": "z", "ports": ["443", "80"]},
+                 {**rule, "name": "a", "port_ranges": [{"start": 9, "end": 10},
+                                                       {"start": 1, "end": 2}]}]
+        body = {"name": name("p"), "enabled": True, "description": ""}
+        made = self.owner.post("/api/policies", {**body, "rules": rules}).json
+        ids = lambda shown: [group["id"] for group in shown]
+        for turn in (False, True, True):
+            sent = [{**one, "id": shown["id"]} for one, shown in zip(rules, made["rules"])]
+            if turn:
+                sent = sent[::-1]
+                for one in sent:
+                    for member in ("ports", "port_ranges", "sources", "destinations"):
+                        if member in one:
+                            one[member] = one[member][::-1]
+            made = self.owner.put(f"/api/policies/{made['id']}", {**body, "rules": sent}).json
+            rules = [{**one, "id": None} for one in sent]
+            self.assertEqual([r["name"] for r in made["rules"]], [r["name"] for r in sent])
+            for shown, one in zip(made["rules"], sent):
+                self.assertEqual(shown["id"], one["id"])
+                for member in ("ports", "port_ranges"):
+                    self.assertEqual(shown.get(member), one.get(member))
+                self.assertEqual(ids(shown["sources"]), one["sources"])
+                self.assertEqual(ids(shown["destinations"]), one["destinations"])
+            self.assertEqual(self.owner.get(f"/api/policies/{made['id']}").json, made)
 
     def test_every_rule_shows_all_of_its_groups(self):
         network = self.owner.post("/api/networks", {"name": name()}).json["id"]

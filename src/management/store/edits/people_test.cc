@@ -310,7 +310,9 @@ TEST_P(PeopleTest, PendingUsersAreApprovedOrRejected) {
   instance.sql("UPDATE users SET blocked = TRUE, pending_approval = TRUE WHERE id <> '" +
                account.created_by.value() + "'");
   events();
+  const std::uint64_t before = serial();
   EXPECT_FALSE(must(ApproveUser{ann.id}).blocked);
+  EXPECT_EQ(serial(), before + 1);  // her peers are told, as when she is unblocked
   must(RejectUser{bob.id});
   EXPECT_EQ(events(), (Strings{"user.approve", "user.delete", "user.reject"}));
   EXPECT_EQ(snapshot()->user(bob.id), nullptr);
