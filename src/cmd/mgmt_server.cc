@@ -396,7 +396,6 @@ void MgmtPart::build_proxy_parts() {
 
 void MgmtPart::build_proxy_service() {
   grpc::ProxyPorts ports{.store = *proxy_store,
-                         .changes = *notices,
                          .seals = *seals,
                          .hasher = hasher,
                          .limiter = api->limiter(),

@@ -477,6 +477,49 @@ TEST_F(ProxyServer, OneTimeTokenMakesOnePeerOnWhateverInstance) {
   EXPECT_TRUE(joined.ok()) << joined.status.error_message();
 }
 
+// An official agent drops the tunnel to a peer whose version it learns late.
+TEST_F(ToldProxies, OthersHearOfAProxysPeerOnceItsVersionIsKnown) {
+  Proxy proxy(one.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  const std::string domain = std::string("app.") + kCluster;
+  service(domain);
+  const auto mapping = proxy.wait_mapping(domain);
+  ASSERT_TRUE(mapping);
+  SyncStream target(machine, one.target());
+  ASSERT_TRUE(target.wait_first());
+  // What it is told of next was read after all changes so far.
+  const auto renamed = web.send(one, "PUT", "/api/peers/" + peer,
+                                R"({"name":"renamed","ssh_enabled":false,)"
+                                R"("login_expiration_enabled":false,)"
+                                R"("inactivity_expiration_enabled":false})",
+                                pat);
+  ASSERT_EQ(renamed.status, 200) << renamed.body;
+  ASSERT_TRUE(target.wait_for([](const auto& map) {
+    return map.networkmap().peerconfig().fqdn().starts_with("renamed.");
+  }));
+  Agent embedded("proxy");
+  pb::CreateProxyPeerRequest request;
+  request.set_account_id(account);
+  request.set_service_id(mapping->id());
+  request.set_token(mapping->auth_token());
+  request.set_cluster(kCluster);
+  request.set_wireguard_public_key(embedded.key());
+  pb::CreateProxyPeerResponse made;
+  ASSERT_TRUE(
+      ask(one.target(), token, &pb::ProxyService::Stub::CreateProxyPeer, request, made).ok());
+  const auto version = [&](const pb::SyncResponse& map) -> std::optional<std::string> {
+    for (const auto& other : map.networkmap().remotepeers())
+      if (other.wgpubkey() == embedded.key()) return other.agentversion();
+    return std::nullopt;
+  };
+  EXPECT_FALSE(target.wait_for([&](const auto& map) { return version(map).has_value(); }, 2s));
+  ASSERT_TRUE(embedded.login(one.target()).ok());
+  const SyncStream connected(embedded, one.target());
+  const std::string known = embedded.meta().netbirdversion();
+  ASSERT_TRUE(target.wait_for([&](const auto& map) { return version(map) == known; }));
+  for (const auto& map : target.received()) EXPECT_EQ(version(map).value_or(known), known);
+}
+
 TEST_F(ProxyServer, SignInComesBackToAnotherInstanceOnce) {
   Proxy proxy(one.target(), token);
   ASSERT_TRUE(proxy.wait_synced());
@@ -531,6 +574,9 @@ TEST_F(ProxyServer, SignInComesBackToAnotherInstanceOnce) {
     EXPECT_FALSE(url_at(two).ok()) << wrong;
   }
   EXPECT_EQ(web.send(two, "GET", "/api/reverse-proxy/callback?state=a|b|c&code=d").status, 400);
+  request.set_redirect_url("https://" + domain + "/@alice/a@b?mail=c@d");
+  const auto written = url_at(two);
+  EXPECT_TRUE(written.ok()) << written.error_message();
 }
 
 TEST_F(ProxyServer, PeersAreKnownByTheirAddress) {

@@ -112,10 +112,10 @@ Answer create_proxy_peer(ProxyStatePtr state, ProxyCaller caller, std::string me
   if (!made && made.error().code == Code::kUnauthenticated)
     co_return fail(Code::kUnauthenticated, "token validation: {}", made.error().text);
   if (!made) co_return std::move(made).error();
-  if (made->peer) {
-    state->ports.changes.committed(made->peer->account_id, made->serial);
-    if (state->ports.on_idle) state->ports.on_idle(*made->peer);
-  }
+  // The others are told when it connects, which it does at once: before, its version is unknown,
+  // and an official agent that learns the version of a peer begins with it anew. The tunnel's other
+  // end notices after 15 s only.
+  if (*made && state->ports.on_idle) state->ports.on_idle(**made);
   response.set_success(true);
   co_return response.SerializeAsString();
 }

@@ -196,8 +196,14 @@ Result<std::string> visited_host(const pb::GetOIDCURLRequest& request) {
   if (!url) return fail(Code::kInvalidArgument, "parse redirect url: {}", url.error().text);
   if (url->scheme != "https" && url->scheme != "http")
     return invalid("redirect URL must use http or https scheme");
-  // A browser reads what stands before '@' or behind '\' in its own way: no such thing passes.
-  if (request.redirect_url().find_first_of("\\@\r\n\t ") != std::string::npos)
+  // A browser reads what stands before '@' in the authority or behind '\' in its own way: no such
+  // thing passes. In a path '@' is a letter like others; official proxies leave it as it was
+  // written.
+  std::string_view authority = request.redirect_url();
+  authority.remove_prefix(authority.find("//") + 2);
+  authority = authority.substr(0, authority.find_first_of("/?#"));
+  if (authority.find('@') != authority.npos ||
+      request.redirect_url().find_first_of("\\\r\n\t ") != std::string::npos)
     return invalid("redirect URL has characters that do not belong there");
   return lower(url->host);
 }

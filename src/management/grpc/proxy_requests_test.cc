@@ -105,6 +105,7 @@ TEST(ProxyRequests, VisitorsComeBackToAHostThatEveryBrowserReadsTheSame) {
     return found ? *found : std::string();
   };
   EXPECT_EQ(host("https://App.Example.Net:8443/a?b"), "app.example.net");
+  EXPECT_EQ(host("https://app.example.net/@alice?mail=a@b"), "app.example.net");
   for (const char* bad :
        {"", "app.example.net", "ftp://app.example.net/", "javascript:alert(1)",
         "https://app.example.net@evil.test/", "https://evil.test\\@app.example.net/",

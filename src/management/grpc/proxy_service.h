@@ -17,7 +17,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ha/rate_limiter.h"
-#include "management/app/changes.h"
 #include "management/app/geo_database.h"
 #include "management/app/hasher.h"
 #include "management/app/proxy_seals.h"
@@ -42,7 +41,6 @@ struct ProxyOptions {
 
 struct ProxyPorts {
   ProxyStore& store;
-  app::Changes& changes;
   app::ProxySeals& seals;
   app::Hasher& hasher;
   ha::RateLimiter& limiter;

@@ -94,10 +94,6 @@ struct ProxyPeer {
   std::string token_hash{};  // of the one-time token
   WallTime token_ends{};
 };
-struct MadeProxyPeer {
-  std::optional<Peer> peer{};  // nothing: it was there already
-  std::uint64_t serial = 0;
-};
 
 class ProxyStore {
  public:
@@ -136,9 +132,9 @@ class ProxyStore {
   virtual Task<> add_access(Instant deadline, AccountId account, ProxyAccess access,
                             std::uint64_t geo_name_id) = 0;
 
-  /// Takes the one-time token and makes the peer, both or neither.
+  /// Takes the one-time token and makes the peer, both or neither. Nothing: it was there already.
   /// Errors   kUnauthenticated: the token was used; kAlreadyExists: the key is another peer's.
-  virtual Task<MadeProxyPeer> create_peer(Instant deadline, ProxyPeer peer) = 0;
+  virtual Task<std::optional<Peer>> create_peer(Instant deadline, ProxyPeer peer) = 0;
   /// Whoever asks first has it, on whatever instance.
   /// Errors   kUnauthenticated.
   virtual Task<> take_once(Instant deadline, std::string hash, WallTime ends) = 0;

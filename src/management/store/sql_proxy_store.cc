@@ -110,11 +110,11 @@ class SqlProxyStore final : public ProxyStore {
                      });
   }
 
-  Task<MadeProxyPeer> create_peer(Instant deadline, ProxyPeer peer) override {
-    return run<MadeProxyPeer>(deadline, kWrite,
-                              [peer = std::move(peer)](Session& session, const Context& context) {
-                                return work::create_proxy_peer(session, context, peer);
-                              });
+  Task<std::optional<Peer>> create_peer(Instant deadline, ProxyPeer peer) override {
+    return run<std::optional<Peer>>(
+        deadline, kWrite, [peer = std::move(peer)](Session& session, const Context& context) {
+          return work::create_proxy_peer(session, context, peer);
+        });
   }
 
   Task<> take_once(Instant deadline, std::string hash, WallTime ends) override {

@@ -374,17 +374,16 @@ Result<> take_once(Session& session, const std::string& hash, WallTime ends) {
   return {};
 }
 
-Result<MadeProxyPeer> create_proxy_peer(Session& session, const Context& context,
-                                        const ProxyPeer& wanted) {
+Result<std::optional<Peer>> create_proxy_peer(Session& session, const Context& context,
+                                              const ProxyPeer& wanted) {
   NB_TRY(take_once(session, wanted.token_hash, wanted.token_ends));
   NB_LET(const sql::Rows known,
          session.query("SELECT account_id, proxy_meta_embedded FROM peers WHERE key = $1",
                        {wanted.key.value()}));
-  MadeProxyPeer out;
   if (!known.empty()) {
     if (known[0].text(0) != wanted.account.value() || !known[0].boolean(1))
       return fail(Code::kAlreadyExists, "the key is another peer's");
-    return out;
+    return std::optional<Peer>{};
   }
   Registration request;
   request.key = wanted.key;
@@ -395,9 +394,7 @@ Result<MadeProxyPeer> create_proxy_peer(Session& session, const Context& context
   request.temporary = true;
   request.proxy = Registration::Proxy{wanted.account, wanted.cluster};
   NB_LET(Registered made, register_peer(session, context, request));
-  out.peer = std::move(made.peer);
-  out.serial = made.serial;
-  return out;
+  return std::optional<Peer>(std::move(made.peer));
 }
 
 Result<std::size_t> prune_proxies(Session& session, const Context& context,

@@ -38,8 +38,8 @@ Result<> set_service_status(Session& session, const Context& context, const Acco
                             bool certificate_issued);
 Result<> add_access(Session& session, const AccountId& account, const ProxyAccess& access,
                     std::uint64_t geo_name_id);
-Result<MadeProxyPeer> create_proxy_peer(Session& session, const Context& context,
-                                        const ProxyPeer& wanted);
+Result<std::optional<Peer>> create_proxy_peer(Session& session, const Context& context,
+                                              const ProxyPeer& wanted);
 Result<> take_once(Session& session, const std::string& hash, WallTime ends);
 Result<std::size_t> prune_proxies(Session& session, const Context& context,
                                   std::chrono::seconds silence, std::chrono::hours keep);
