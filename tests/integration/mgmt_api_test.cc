@@ -1,4 +1,4 @@
-// What administrators do over the API, as agents see it (contract/rest-api.md §11, cases 33, 45,
+// What administrators do over the API, as agents see it (contract/rest-api.md §11, case
 // 77): two instances behind HAProxy, and one on SQLite.
 #include "integration/api_owner.h"
 #include "integration/mgmt_job_stream.h"
