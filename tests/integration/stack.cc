@@ -153,8 +153,9 @@ Command Stack::nginx() const {
     replace_all(text, what, by);
   }
   std::ofstream(dir_ / "netbird.conf") << text;
+  // One process, so that nothing is left when it is killed.
   std::ofstream(dir_ / "nginx.conf")
-      << (::geteuid() == 0 ? "user root;\n" : "") << "daemon off;\nworker_processes 1;\npid "
+      << (::geteuid() == 0 ? "user root;\n" : "") << "daemon off;\nmaster_process off;\npid "
       << (dir_ / "nginx.pid") << ";\nerror_log stderr;\nevents {}\nhttp {\naccess_log off;\n";
   std::ofstream main(dir_ / "nginx.conf", std::ios::app);
   for (const char* const kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
