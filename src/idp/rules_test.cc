@@ -204,7 +204,7 @@ TEST_F(IdpUpstreamToken, GroupsMayComeFromAnotherClaim) {
                 .issuer = "",
                 .client_id = "",
                 .config = R"({"issuer":"https://sso.test","clientID":"me","clientSecret":"s",)"
-                          R"("claimMapping":{"groups":"roles"}})"};
+                          R"("overrideClaimMapping":true,"claimMapping":{"groups":"roles"}})"};
   config_ = *ConnectorConfig::parse(row);
   const auto identity =
       identity_of(config_,
