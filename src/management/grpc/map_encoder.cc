@@ -237,21 +237,22 @@ std::string session_deadline(const Peer& peer, const AccountSettings& settings) 
   return deterministic_bytes(deadline);
 }
 
-/// The fields of SyncResponse around a map.
-std::string head_of(const netmap::MapWriter& writer, const netmap::PeerRecord& target,
-                    const AccountSettings& settings, const std::string& peer_config, MapForm form) {
+/// The fields of SyncResponse around a map; `writer`: of a legacy one.
+std::string head_of(const std::string& checks, const netmap::PeerRecord& target,
+                    const AccountSettings& settings, const std::string& peer_config,
+                    const netmap::MapWriter* writer) {
   namespace wire = netmap::wire;
   std::string out;
   wire::put_element(out, pb::SyncResponse::kPeerConfigFieldNumber, peer_config);
-  if (form == MapForm::kLegacy) {
-    if (target.features.top_level_peers) writer.write_remote_peers(out);
+  if (writer != nullptr) {
+    if (target.features.top_level_peers) writer->write_remote_peers(out);
     wire::put_number(out, pb::SyncResponse::kRemotePeersIsEmptyFieldNumber,
-                     writer.no_remote_peers() ? 1 : 0);
+                     writer->no_remote_peers() ? 1 : 0);
   }
-  writer.write_checks(out);
+  out += checks;
   wire::put_element(out, pb::SyncResponse::kSessionExpiresAtFieldNumber,
                     session_deadline(*target.peer, settings));
-  wire::put_number(out, pb::SyncResponse::kVersionFieldNumber, form == MapForm::kLegacy ? 0 : 1);
+  wire::put_number(out, pb::SyncResponse::kVersionFieldNumber, writer != nullptr ? 0 : 1);
   return out;
 }
 
@@ -262,7 +263,7 @@ MadeMap make_map(const netmap::MapView& view, netmap::PeerIndex slot, WallTime n
   const netmap::PeerRecord& target = *view.peer(slot);
   const Peer& peer = *target.peer;
   if (view.irregular(slot)) return make_plain_map(view, peer, now, settings);
-  const netmap::MapWriter writer(view, slot, now);
+  netmap::Standing standing(view, slot, now);
   const Account& account = view.snapshot().account;
   pb::PeerConfig config;
   fill_peer_config(config,
@@ -270,11 +271,13 @@ MadeMap make_map(const netmap::MapView& view, netmap::PeerIndex slot, WallTime n
                     .network = account.network,
                     .settings = account.settings,
                     .dns_domain = view.dns_domain(),
-                    .ssh_enabled = writer.ssh_enabled(),
-                    .force_dns_resolution = writer.force_dns_resolution()},
+                    .ssh_enabled = standing.ssh_enabled(),
+                    .force_dns_resolution = standing.force_dns_resolution()},
                    settings);
   const std::string config_bytes = deterministic_bytes(config);
-  MadeMap out{.map = {}, .changes_at = writer.changes_at()};
+  std::string checks;
+  standing.write_checks(checks);
+  MadeMap out{.map = {}, .changes_at = standing.changes_at()};
   // A peer that waits for approval knows nothing, which only the legacy form says exactly.
   if (form == MapForm::kComponents && target.validated) {
     const auto index = view.components();
@@ -284,13 +287,14 @@ MadeMap make_map(const netmap::MapView& view, netmap::PeerIndex slot, WallTime n
                                          .peer_config = config_bytes,
                                          .user_id_claim = settings.user_id_claim});
     if (components) {
-      out.map.head = head_of(writer, target, account.settings, config_bytes, form);
+      out.map.head = head_of(checks, target, account.settings, config_bytes, nullptr);
       out.map.network = std::move(components->network);
       out.map.map = std::move(components->map);
       return out;
     }
   }
-  out.map.head = head_of(writer, target, account.settings, config_bytes, MapForm::kLegacy);
+  const netmap::MapWriter writer(std::move(standing));
+  out.map.head = head_of(checks, target, account.settings, config_bytes, &writer);
   netmap::wire::put_element(out.map.map, pb::NetworkMap::kPeerConfigFieldNumber, config_bytes);
   writer.write_map(out.map.map);
   return out;

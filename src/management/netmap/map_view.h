@@ -88,6 +88,7 @@ class MapView {
 
  private:
   friend class MapWriter;
+  friend class Standing;
   friend class ViewBuilder;
   friend class ViewDiff;
   MapView() = default;

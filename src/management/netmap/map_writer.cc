@@ -4,6 +4,7 @@
 #include "management/netmap/wire.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace nb::netmap {
 namespace {
@@ -15,57 +16,21 @@ constexpr char kRemoteTag = wire::tag_of_bytes(3);
 
 }  // namespace
 
-MapWriter::MapWriter(const MapView& view, PeerIndex target, WallTime now)
-    : view_(view), target_(target), me_(*view.peers_->record(target)) {
+MapWriter::MapWriter(Standing standing)
+    : standing_(std::move(standing)),
+      view_(*standing_.view_),
+      target_(standing_.target_),
+      me_(*standing_.me_),
+      active_(standing_.active_) {
   form_ = {.port_ranges = me_.features.port_ranges,
            .ssh_companion = me_.ssh_companion,
            .ipv6 = me_.has_ipv6,
            .source_prefixes = me_.source_prefixes};
-  ssh_enabled_ = me_.peer->ssh_enabled;
   if (!me_.validated) return;
-  apply_policies();
-  in_zone_ = connected_;
+  in_zone_ = standing_.connected_;
   in_zone_.set(target_);
-  split_connected(now);
   select_routes();
   select_resources();
-}
-
-bool MapWriter::force_dns_resolution() const {
-  return me_.validated && view_.resources_->must_resolve_dns.test(target_);
-}
-
-void MapWriter::apply_policies() {
-  const auto& rules = view_.rules_->rules;
-  for (std::uint32_t position = 0; position < rules.size(); ++position) {
-    const CompiledRule& rule = *rules[position];
-    const bool source = rule.sources.test(target_);
-    const bool destination = rule.destinations.test(target_);
-    if (!source && !destination) continue;
-    applied_.push_back({&rule, source, destination});
-    if (source) connected_ |= rule.destinations;
-    if (destination) connected_ |= rule.sources;
-    if (destination) apply_ssh(rule, position);
-  }
-  connected_.reset(target_);
-}
-
-void MapWriter::apply_ssh(const CompiledRule& rule, std::uint32_t position) {
-  if (rule.ssh == SshEffect::kNone) return;
-  if (rule.ssh == SshEffect::kWhereEnabled && !me_.peer->ssh_enabled) return;
-  ssh_enabled_ = true;
-  ssh_rules_.push_back(position);
-}
-
-void MapWriter::split_connected(WallTime now) {
-  const auto expired = view_.expired_at(now);
-  offline_ = connected_ & expired->peers;
-  active_ = connected_ - offline_;
-  (active_ & view_.peers_->may_expire).for_each([&](PeerIndex peer) {
-    const WallTime deadline = view_.peers_->deadlines[peer];
-    if (deadline != WallTime::max() && (!changes_at_ || deadline < *changes_at_))
-      changes_at_ = deadline;
-  });
 }
 
 void MapWriter::write_peers(std::string& out, const Bits& peers, char tag) const {
@@ -98,7 +63,7 @@ void MapWriter::write_map(std::string& out) const {
   wire::put_number(out, 4, active_.none() ? 1 : 0);
   write_routes(out);
   write_dns(out);
-  write_peers(out, offline_, kOfflineTag);
+  write_peers(out, standing_.offline_, kOfflineTag);
   const std::size_t before_rules = out.size();
   for (const RuleBytes& rule : rules) {
     if (rule.shared != nullptr)
@@ -111,13 +76,13 @@ void MapWriter::write_map(std::string& out) const {
   if (me_.validated) to_routes = route_rules();
   for (const RouteRule& rule : to_routes) wire::put_element(out, 10, encoded(rule));
   wire::put_number(out, 11, to_routes.empty() ? 1 : 0);
-  if (me_.validated) wire::put_element(out, 13, *view_.ssh_auth(ssh_rules_));
+  if (me_.validated) wire::put_element(out, 13, *view_.ssh_auth(standing_.ssh_rules_));
 }
 
 std::size_t MapWriter::peer_bytes() const {
   std::size_t bytes = 0;
   const auto& chunks = view_.peers_->chunks;
-  const Bits all = active_ | offline_;
+  const Bits all = active_ | standing_.offline_;
   for (std::size_t i = 0; i < all.word_count(); ++i)
     if (const Bits::Word word = all.word(i); word != 0)
       bytes += chunks[i]->bytes(PeerChunk::Part::kConfig, me_.has_ipv6, word);
@@ -128,9 +93,9 @@ std::vector<MapWriter::RuleBytes> MapWriter::firewall_rules() const {
   using Side = CompiledRule::Side;
   const PeerPart& peers = *view_.peers_;
   std::vector<RuleBytes> out;
-  out.reserve(2 * applied_.size());
+  out.reserve(2 * standing_.applied_.size());
   Seen seen;
-  for (const Applied& applied : applied_) {
+  for (const Standing::Applied& applied : standing_.applied_) {
     const CompiledRule& rule = *applied.rule;
     const bool both_ways = rule.rule().bidirectional;
     const auto emit = [&](bool to_destinations, bool to_sources, Direction direction) {
@@ -231,13 +196,6 @@ void MapWriter::write_services(std::string& out) const {
     wire::put_number(body, 4, 1);
     wire::put_element(out, 3, body);
   }
-}
-
-void MapWriter::write_checks(std::string& out) const {
-  std::set<std::size_t> wanted;
-  for (const CheckedPolicy& policy : view_.checks_->policies)
-    if (policy.sources.test(target_)) wanted.insert(policy.checks.begin(), policy.checks.end());
-  for (const std::size_t check : wanted) out += view_.checks_->checks[check]->element;
 }
 
 }  // namespace nb::netmap

@@ -2,10 +2,8 @@
 // Source   contract/network-map.md §2, §8.3.
 #pragma once
 
-#include "management/netmap/map_view.h"
-#include "management/netmap/network_map.h"
+#include "management/netmap/standing.h"
 
-#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -19,22 +17,14 @@ namespace nb::netmap {
 /// lists may come in another order.
 class MapWriter {
  public:
-  /// `target`: a slot with a peer that is not irregular(). The view has to outlive the writer.
-  MapWriter(const MapView& view, PeerIndex target, WallTime now);
+  explicit MapWriter(Standing standing);
 
-  [[nodiscard]] bool validated() const { return me_.validated; }
-  [[nodiscard]] bool ssh_enabled() const { return ssh_enabled_; }
-  [[nodiscard]] bool force_dns_resolution() const;
   [[nodiscard]] bool no_remote_peers() const { return active_.none(); }
-  /// When this map changes by time alone.
-  [[nodiscard]] std::optional<WallTime> changes_at() const { return changes_at_; }
 
   /// Fields 3 and up of NetworkMap: everything but the serial and PeerConfig.
   void write_map(std::string& out) const;
   /// RemotePeerConfig elements 3: those of SyncResponse are those of NetworkMap.
   void write_remote_peers(std::string& out) const;
-  /// Elements 6 of SyncResponse.
-  void write_checks(std::string& out) const;
 
  private:
   struct Advertised {
@@ -43,11 +33,8 @@ class MapWriter {
     bool by_group;
   };
 
-  void apply_policies();
-  void apply_ssh(const CompiledRule& rule, std::uint32_t position);
   void select_routes();
   void select_resources();
-  void split_connected(WallTime now);
   void write_peers(std::string& out, const Bits& peers, char tag) const;
   void write_routes(std::string& out) const;
   void write_dns(std::string& out) const;
@@ -80,30 +67,18 @@ class MapWriter {
   [[nodiscard]] Horizon horizon() const;
   [[nodiscard]] Bits failing_checks(const management::Policy& policy) const;
 
-  /// A rule with the target on one of its sides.
-  struct Applied {
-    const CompiledRule* rule;
-    bool source;
-    bool destination;
-  };
-
+  const Standing standing_;
   const MapView& view_;
   const PeerIndex target_;
   const PeerRecord& me_;
   RuleForm form_;
-  std::vector<Applied> applied_;
-  std::vector<std::uint32_t> ssh_rules_;  // positions that decide who may log in
-  bool ssh_enabled_ = false;
-  Bits connected_;
-  Bits active_;
-  Bits offline_;
+  Bits active_;  // connected by policies or resources
   Bits in_zone_;
   std::vector<const RouteRecord*> relevant_;
   std::vector<Advertised> own_;
   std::vector<MapRoute> resource_routes_;
   std::vector<Advertised> legacy_routes_;
   std::vector<const ResourceRecord*> routed_;  // resources that the target routes
-  std::optional<WallTime> changes_at_;
 };
 
 }  // namespace nb::netmap

@@ -70,7 +70,7 @@ void MapWriter::select_resources() {
     }
   }
   reached.reset(target_);
-  active_ |= reached - offline_;
+  active_ |= reached - standing_.offline_;
 }
 
 MapRoute MapWriter::resource_route(const ResourceRecord& record, PeerIndex peer,
@@ -187,7 +187,7 @@ MapWriter::Horizon MapWriter::horizon() const {
       if (const std::size_t position = table.position(id); position != table.kNowhere)
         out.groups.set(static_cast<std::uint32_t>(position));
   };
-  out.candidates = connected_;
+  out.candidates = standing_.connected_;
   out.candidates.set(target_);
   for (std::size_t position = 0; position < table.size(); ++position)
     if (view_.groups_->groups[position]->members.test(target_))
