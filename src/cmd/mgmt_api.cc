@@ -215,6 +215,10 @@ auth::ProxySignIn* MgmtApi::sign_in() {
   return impl_->sign_in ? &*impl_->sign_in : nullptr;
 }
 
+app::AccountCommands& MgmtApi::commands() {
+  return impl_->commands;
+}
+
 ha::RateLimiter& MgmtApi::limiter() {
   return impl_->services.limiter;
 }

@@ -59,6 +59,8 @@ class MgmtApi {
   [[nodiscard]] management::app::TokenValidator* tokens();
   /// For visitors of reverse proxies; null when no identity provider is configured for them.
   [[nodiscard]] management::auth::ProxySignIn* sign_in();
+  /// What writes accounts' objects, and tells whom it concerns.
+  [[nodiscard]] management::app::AccountCommands& commands();
   /// The limiter that requests are counted by.
   [[nodiscard]] ha::RateLimiter& limiter();
   /// Adds /api; after that the API must outlive the server.

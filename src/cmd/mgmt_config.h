@@ -137,6 +137,8 @@ struct MgmtHaConfig {  // keys of the fork's management HA (§6.4); the shared p
 
 struct MgmtLimits {
   std::int32_t concurrent_syncs_max = 1'000;  // negative: no limit
+  std::uint32_t sync_queue_max = 20'000;
+  std::chrono::milliseconds sync_queue_wait{60'000};
   std::chrono::milliseconds get_account_buffer{100};
   std::chrono::milliseconds peer_update_interval{1};
   std::chrono::seconds peer_update_startup{1};

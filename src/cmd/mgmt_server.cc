@@ -8,12 +8,15 @@
 #include "cmd/mgmt_core.h"
 #include "cmd/mgmt_discovery.h"
 #include "cmd/mgmt_idp.h"
+#include "cmd/mgmt_proxies.h"
 #include "cmd/mgmt_settings.h"
 #include "cmd/mgmt_upkeep.h"
+#include "cmd/mgmt_watch.h"
 #include "crypto/setup_key.h"
 #include "ha/local/adapters.h"
 #include "management/app/ephemeral.h"
 #include "management/app/expiry.h"
+#include "management/app/exposures.h"
 #include "management/app/geo_database.h"
 #include "management/app/ha_report.h"
 #include "management/app/instance_keeper.h"
@@ -21,14 +24,9 @@
 #include "management/app/map_pool.h"
 #include "management/app/peer_sessions.h"
 #include "management/app/presence.h"
-#include "management/app/proxy_notices.h"
-#include "management/app/proxy_seals.h"
 #include "management/app/sync_hub.h"
 #include "management/auth/counted_provider.h"
-#include "management/auth/proxy_sign_in.h"
-#include "management/grpc/proxy_service.h"
 #include "management/grpc/service.h"
-#include "management/store/proxy_store.h"
 #include "net/ops.h"
 #include "sql/listener.h"
 
@@ -36,6 +34,8 @@
 #include <boost/asio/use_future.hpp>
 
 #include <atomic>
+#include <functional>
+#include <string>
 #include <utility>
 
 namespace nb::cmd {
@@ -46,16 +46,9 @@ namespace app = management::app;
 namespace grpc = management::grpc;
 using namespace std::chrono_literals;
 
-constexpr auto kDatabaseWait = 60s;  // at start; containers start in any order
-constexpr auto kStorePing = 1s;      // readiness follows the database this fast
-constexpr auto kStorePingDeadline = 3s;
-constexpr int kKeyReloadPolls = 15;      // a rotated server key is known everywhere after so many
+constexpr auto kDatabaseWait = 60s;      // at start; containers start in any order
 constexpr auto kQuestion = 30s;          // to the database, in the background
 constexpr auto kEndStreamsIn = 3'000ms;  // after the drain delay; the process is gone after 10 s
-constexpr const char* kProxyChannel = "nb:mgmt:proxies";
-constexpr auto kPruneProxiesEvery = 5min;
-constexpr auto kPruneProxiesIn = 60s;
-constexpr auto kProxySilence = 1h;  // then nobody lists a proxy any more, not even as offline
 
 double milliseconds(std::chrono::nanoseconds time) {
   return std::chrono::duration<double, std::milli>(time).count();
@@ -71,7 +64,9 @@ class MgmtPart final : public Part {
         log(host.log),
         loops(loops_in),
         store_health(health.add("store")),
-        instance_health(health.add("instance")) {}
+        instance_health(health.add("instance")),
+        shared(config.service.ha.enabled),
+        id(config.service.ha.instance_id) {}
 
   Result<> build();
   Result<> add_to(Routes& routes) override;
@@ -87,21 +82,26 @@ class MgmtPart final : public Part {
   }
   void stop() override { stop_tasks(); }
   void end_streams() override {
-    proxies->drain();
+    proxies->service().drain();
     service->drain(kEndStreamsIn);
   }
 
  private:
   void open_geo_database();
   asio::awaitable<Result<bool>> mfa_required(Instant deadline);
-  void build_service(grpc::NetbirdConfigs configs_in);
-  void build_proxy_parts();
-  void build_proxy_service();
+  Result<> open_databases();
+  Result<> open_adapters();
+  void build_hub();
+  Result<> build_api();
+  void build_use_cases();
+  void build_keeper();
+  void build_listener();
+  void build_service();
+  /// Whether the store has to tell others of changes itself.
+  std::function<bool()> announce();
+  app::AccountCommands::OnIdle on_idle();
   void start_tasks();
   void stop_tasks();
-  asio::awaitable<void> watch_store();
-  asio::awaitable<void> watch_keys();
-  asio::awaitable<void> prune_proxies();
   asio::awaitable<void> reaped(management::ReapedPeer peer);
   grpc::PresenceHandlers presence_handlers();
   [[nodiscard]] bool bus_carries() const;
@@ -118,6 +118,9 @@ class MgmtPart final : public Part {
   net::LoopPool& loops;  // connections
   Health::Part store_health;
   Health::Part instance_health;
+  const bool shared;         // HA on
+  const std::string id;      // of this instance
+  std::int64_t started = 0;  // its incarnation
 
   std::unique_ptr<grpc::MgmtMetrics> grpc_metrics;
   std::unique_ptr<MgmtCore> core;
@@ -141,21 +144,19 @@ class MgmtPart final : public Part {
   std::shared_ptr<app::SyncHub> hub;
   std::unique_ptr<management::InstanceRows> instance_rows;
   std::unique_ptr<app::HaOverview> overview;
-  std::unique_ptr<management::ProxyStore> proxy_store;
-  std::unique_ptr<app::ProxySeals> seals;
-  std::unique_ptr<app::ProxyNotices> notices;
-  app::Hasher hasher;  // of visitors' secrets
+  std::unique_ptr<MgmtProxies> proxies;
   std::unique_ptr<MgmtApi> api;
   std::unique_ptr<app::PeerSessions> sessions;
   std::shared_ptr<app::Jobs> jobs;
   std::unique_ptr<app::Expiry> expiry;
+  std::unique_ptr<app::Exposures> exposures;
   std::unique_ptr<app::InstanceKeeper> keeper;
   std::unique_ptr<MgmtAnnouncer> announcer;
   std::unique_ptr<sql::Listener> listener;
   grpc::ServerKeyRing keys;
+  std::optional<MgmtWatch> watch;
   std::optional<grpc::NetbirdConfigs> configs;
   std::unique_ptr<grpc::Service> service;
-  std::unique_ptr<grpc::ProxyService> proxies;
   std::vector<MetricRegistry::Watch> watches;
 };
 
@@ -175,43 +176,58 @@ Result<> MgmtPart::build() {
   grpc_metrics = std::make_unique<grpc::MgmtMetrics>(*metrics);
   NB_TRY(apply_embedded_idp(config));
   NB_LET(grpc::NetbirdConfigs made, netbird_configs(config));
-  const bool shared = config.service.ha.enabled;
-  NB_LET(core, MgmtCore::open(
-                   config, [this, shared] { return shared && !bus_carries(); }, kDatabaseWait, log,
-                   metrics.get()));
+  configs.emplace(std::move(made));
+  NB_TRY(open_databases());
+  NB_TRY(open_adapters());
+  NB_LET(started, MgmtCore::wait(core->agents().next_incarnation(
+                      core->clock().now() + kQuestion, management::InstanceId(id),
+                      std::chrono::duration_cast<std::chrono::microseconds>(
+                          core->clock().wall().time_since_epoch())
+                          .count())));
+  build_hub();
+  NB_TRY(build_api());
+  build_use_cases();
+  build_keeper();
+  build_listener();
+  build_service();
+  return {};
+}
+
+Result<> MgmtPart::open_databases() {
+  NB_LET(core, MgmtCore::open(config, announce(), kDatabaseWait, log, metrics.get()));
   NB_TRY(discover_provider(config, {}, core->clock(), log));
   NB_LET(upkeep, MgmtUpkeep::make(config, *core, log));
   // Before anybody can ask for it; the same on every instance.
   NB_LET(auto secrets, core->server_keys());
   NB_TRY(keys.set(std::move(secrets)));
   open_geo_database();
-  if (config.embedded_idp.enabled) {
-    NB_LET(idp, MgmtIdp::open(config, *core,
-                              {.mfa_required = [this](Instant by) { return mfa_required(by); }},
-                              kDatabaseWait, *metrics, log));
-    provider = std::make_unique<management::auth::CountedProvider>(idp->provider(), *metrics);
-  }
+  if (!config.embedded_idp.enabled) return {};
+  NB_LET(idp, MgmtIdp::open(config, *core,
+                            {.mfa_required = [this](Instant by) { return mfa_required(by); }},
+                            kDatabaseWait, *metrics, log));
+  provider = std::make_unique<management::auth::CountedProvider>(idp->provider(), *metrics);
+  return {};
+}
+
+/// What instances share, through Redis, or what stands for it in a single one.
+Result<> MgmtPart::open_adapters() {
   control = std::make_unique<net::LoopPool>(1);
   home = control->at(0).executor();
   tasks = std::make_unique<TaskGroup>(home);
   maps = std::make_unique<app::MapPool>(config.limits.map_threads);
   if (shared) {
     NB_LET(cluster, MgmtCluster::make(config, home, *metrics, health, core->clock(), log));
-  } else {
-    memory = std::make_unique<ha::MemoryStore>(core->clock());
-    memory_access = std::make_unique<ha::DirectAccess>(*memory);
-    local_filter = std::make_unique<ha::LocalLoginFilter>(
-        *memory_access, config.ha.login_filter_key, ha::LoginFilterConfig{});
-    local_deadlines = std::make_unique<ha::LocalDeadlines>(*memory_access, config.ha.ephemeral_key);
+    return {};
   }
+  memory = std::make_unique<ha::MemoryStore>(core->clock());
+  memory_access = std::make_unique<ha::DirectAccess>(*memory);
+  local_filter = std::make_unique<ha::LocalLoginFilter>(*memory_access, config.ha.login_filter_key,
+                                                        ha::LoginFilterConfig{});
+  local_deadlines = std::make_unique<ha::LocalDeadlines>(*memory_access, config.ha.ephemeral_key);
+  return {};
+}
 
-  const std::string id = config.service.ha.instance_id;
-  const auto now =
-      std::chrono::duration_cast<std::chrono::microseconds>(core->clock().wall().time_since_epoch())
-          .count();
-  NB_LET(const std::int64_t started,
-         MgmtCore::wait(core->agents().next_incarnation(core->clock().now() + kQuestion,
-                                                        management::InstanceId(id), now)));
+void MgmtPart::build_hub() {
   app::SyncHubOptions hub_settings =
       hub_options(config, fmt::format("{}/{}", id, started), core->postgres());
   hub_settings.on_update = [this](std::chrono::nanoseconds took) {
@@ -240,24 +256,37 @@ Result<> MgmtPart::build() {
                          .home = home,
                          .clock = core->clock()},
       app::HaReportOptions{.ha = shared, .engine = core->postgres() ? "postgres" : "sqlite"});
-  build_proxy_parts();
+}
+
+Result<> MgmtPart::build_api() {
+  proxies =
+      std::make_unique<MgmtProxies>(MgmtProxies::Ports{.config = config,
+                                                       .core = *core,
+                                                       .home = home,
+                                                       .next = *hub,
+                                                       .bus = cluster ? &cluster->bus() : nullptr,
+                                                       .keys = keys,
+                                                       .announce = announce()},
+                                    log);
   NB_LET(api, MgmtApi::make(config,
                             {.core = *core,
                              .events = upkeep->events(),
                              .home = home,
-                             .changes = *notices,
+                             .changes = proxies->notices(),
                              .provider = provider.get(),
                              .overview = *overview,
                              .limiter = cluster ? &cluster->limiter() : nullptr,
                              .metrics = *metrics,
-                             .proxies = *proxy_store,
-                             .seals = *seals,
-                             .announce = [this, shared] { return shared && !bus_carries(); },
-                             .on_idle =
-                                 [this](const management::Peer& peer) {
-                                   ephemeral->idle(app::session_peer(peer));
-                                 }},
+                             .proxies = proxies->store(),
+                             .seals = proxies->seals(),
+                             .announce = announce(),
+                             .on_idle = on_idle()},
                             log));
+  proxies->open(*api, loops, geo.get(), on_idle());
+  return {};
+}
+
+void MgmtPart::build_use_cases() {
   app::PeerSessionsOptions options;
   options.on_ephemeral_idle = [this](const app::SessionPeer& peer) { ephemeral->idle(peer); };
   options.on_ephemeral_busy = [this](const app::SessionPeer& peer) { ephemeral->busy(peer); };
@@ -283,11 +312,17 @@ Result<> MgmtPart::build() {
       std::move(options), log);
   expiry =
       std::make_unique<app::Expiry>(core->store(), *hub, core->clock(), app::ExpiryOptions{}, log);
+  exposures =
+      std::make_unique<app::Exposures>(api->commands(), proxies->store(), proxies->notices(),
+                                       core->clock(), app::ExposuresOptions{}, log);
   jobs = std::make_shared<app::Jobs>(home, core->agents(), core->store(), *hub, core->clock(),
                                      app::JobsOptions{.instance = management::InstanceId(id),
                                                       .incarnation = started,
                                                       .poll = config.ha.anti_entropy_interval},
                                      log);
+}
+
+void MgmtPart::build_keeper() {
   keeper = std::make_unique<app::InstanceKeeper>(
       core->store(), core->clock(),
       app::InstanceKeeperOptions{.instance = management::InstanceId(id),
@@ -295,7 +330,11 @@ Result<> MgmtPart::build() {
                                  .ttl = config.ha.peer_ttl,
                                  .interval = config.ha.heartbeat_interval},
       app::InstanceKeeper::Handlers{
-          .on_lapse = [this] { service->restart_streams(); },
+          .on_lapse =
+              [this] {
+                hub->reassert();
+                if (presence) presence->refresh();
+              },
           .on_state =
               [this](Code code) {
                 if (code == Code::kOk) instance_health.set(HealthState::kOk);
@@ -310,6 +349,9 @@ Result<> MgmtPart::build() {
                                                                    .keeper = *keeper,
                                                                    .cluster = cluster.get()},
                                               management::InstanceId(id), started);
+}
+
+void MgmtPart::build_listener() {
   if (core->postgres() && shared)
     listener = std::make_unique<sql::Listener>(
         core->database().dsn(),
@@ -321,16 +363,22 @@ Result<> MgmtPart::build() {
                                         hub->on_payload(payload);
                                       else if (channel == management::kAccountChannel)
                                         hub->on_database_notice(payload);
-                                      notices->news();
+                                      proxies->notices().news();
                                     },
                                 .on_gap =
                                     [this] {
                                       hub->resync();
-                                      notices->news();
+                                      proxies->notices().news();
                                     }},
         log);
-  build_service(std::move(made));
-  return {};
+}
+
+std::function<bool()> MgmtPart::announce() {
+  return [this] { return shared && !bus_carries(); };
+}
+
+app::AccountCommands::OnIdle MgmtPart::on_idle() {
+  return [this](const management::Peer& peer) { ephemeral->idle(app::session_peer(peer)); };
 }
 
 /// Without one, or with a broken one, the server works: locations stay unknown.
@@ -347,18 +395,20 @@ void MgmtPart::open_geo_database() {
   log.info("geolocation database opened", {log::f("file", *path)});
 }
 
-void MgmtPart::build_service(grpc::NetbirdConfigs configs_in) {
-  configs.emplace(std::move(configs_in));
+void MgmtPart::build_service() {
+  watch.emplace(MgmtWatch::Ports{config, *core, keys, store_health}, log);
   watches = grpc::watch_app(*metrics, {.hub = *hub,
                                        .sessions = *sessions,
                                        .maps = *maps,
                                        .jobs = *jobs,
                                        .ephemeral = *ephemeral,
-                                       .expiry = *expiry});
+                                       .expiry = *expiry,
+                                       .exposures = *exposures});
   service = std::make_unique<grpc::Service>(
       grpc::ServicePorts{.hub = *hub,
                          .sessions = *sessions,
                          .jobs = *jobs,
+                         .exposures = *exposures,
                          .keys = keys,
                          .configs = *configs,
                          .random = core->random(),
@@ -367,50 +417,9 @@ void MgmtPart::build_service(grpc::NetbirdConfigs configs_in) {
                          .presence = presence_handlers(),
                          .healthy = [this] { return health.ready(); }},
       loops, service_options(config), log);
-  build_proxy_service();
-}
-
-void MgmtPart::build_proxy_parts() {
-  const bool shared = config.service.ha.enabled;
-  proxy_store = management::make_sql_proxy_store(
-      {.database = core->database(),
-       .cipher = core->cipher(),
-       .random = core->random(),
-       .clock = core->clock(),
-       .log = log},
-      {.announce = [this, shared] { return shared && !bus_carries(); },
-       .dns_domain = config.dns_domain});
-  // What all instances share in secret: the keys that agents know them by.
-  seals = std::make_unique<app::ProxySeals>(
-      [this] {
-        std::vector<Secret> out;
-        for (const auto& key : *keys.keys()) out.push_back(key.secret.base64());
-        return out;
-      },
-      core->random());
-  notices = std::make_unique<app::ProxyNotices>(home, *hub, cluster ? &cluster->bus() : nullptr,
-                                                kProxyChannel, [this] {
-                                                  if (proxies) proxies->news();
-                                                });
-}
-
-void MgmtPart::build_proxy_service() {
-  grpc::ProxyPorts ports{.store = *proxy_store,
-                         .seals = *seals,
-                         .hasher = hasher,
-                         .limiter = api->limiter(),
-                         .random = core->random(),
-                         .clock = core->clock(),
-                         .geo = geo.get(),
-                         .on_idle = [this](const management::Peer& peer) {
-                           ephemeral->idle(app::session_peer(peer));
-                         }};
-  if (management::auth::ProxySignIn* const sign_in = api->sign_in())
-    ports.sign_in_url = [sign_in](Instant deadline, std::string url) {
-      return sign_in->begin(deadline, std::move(url));
-    };
-  proxies = std::make_unique<grpc::ProxyService>(
-      std::move(ports), loops, grpc::ProxyOptions{.poll = config.ha.anti_entropy_interval}, log);
+  watches.push_back(metrics->watch_gauge(
+      "netbird_management_syncs_waiting", "Sync calls that wait for their turn",
+      [this] { return static_cast<double>(service->waiting()); }));
 }
 
 grpc::PresenceHandlers MgmtPart::presence_handlers() {
@@ -434,7 +443,7 @@ asio::awaitable<void> MgmtPart::reaped(management::ReapedPeer peer) {
 Result<> MgmtPart::add_to(Routes& routes) {
   service->add_to(*routes.grpc);
   routes.services.emplace_back("management.ManagementService");
-  proxies->add_to(*routes.grpc);
+  proxies->service().add_to(*routes.grpc);
   routes.services.emplace_back("management.ProxyService");
   api->add_to(*routes.http, *jobs);
   net::add_health_routes(*routes.http, {.metrics = {}, .alive = {}, .ready = [this] {
@@ -446,62 +455,20 @@ Result<> MgmtPart::add_to(Routes& routes) {
   return {};
 }
 
-asio::awaitable<void> MgmtPart::watch_store() {
-  for (;;) {
-    const auto alive = co_await core->store().ping(core->clock().now() + kStorePingDeadline);
-    if (alive)
-      store_health.set(HealthState::kOk);
-    else
-      store_health.set(HealthState::kDown, alive.error().text);
-    co_await core->clock().sleep_for(kStorePing);
-  }
-}
-
-asio::awaitable<void> MgmtPart::watch_keys() {
-  for (;;) {
-    co_await core->clock().sleep_for(kKeyReloadPolls * config.ha.anti_entropy_interval);
-    const auto known = keys.keys();
-    management::ServerKeyPair current{known->front().public_text, known->front().secret.base64()};
-    const auto stored =
-        co_await core->store().server_keys(core->clock().now() + kQuestion, std::move(current));
-    if (!stored || stored->current.public_key == known->front().public_text) continue;
-    auto fresh = crypto::PrivateKey::parse(stored->current.private_key.reveal());
-    if (!fresh) continue;
-    std::vector<crypto::PrivateKey> secrets{std::move(*fresh)};
-    // What running streams were opened with stays good as the previous key.
-    secrets.push_back(known->front().secret);
-    ignore(keys.set(std::move(secrets)), "not empty");
-    log.info("server key was rotated");
-  }
-}
-
-asio::awaitable<void> MgmtPart::prune_proxies() {
-  // contract/rest-api.md §7.13: a week of accesses, unless the file says otherwise.
-  const std::int64_t days =
-      config.access_log_days == 0 ? 7 : std::max<std::int64_t>(config.access_log_days, 0);
-  for (;;) {
-    co_await core->clock().sleep_for(kPruneProxiesEvery);
-    const auto done = co_await proxy_store->prune(core->clock().now() + kPruneProxiesIn,
-                                                  kProxySilence, std::chrono::hours(24 * days));
-    if (!done) log.debug("proxies not pruned", {log::f(log::kError, done.error().text)});
-  }
-}
-
 void MgmtPart::start_tasks() {
   hub->start();
   jobs->start();
   asio::post(home, [this] {
     if (cluster) cluster->start();
     if (presence) presence->start();
-    notices->start();
+    proxies->start(*tasks);
     ephemeral->start();
-    tasks->spawn(watch_store());
-    tasks->spawn(watch_keys());
-    tasks->spawn(prune_proxies());
+    watch->start(*tasks);
     upkeep->start(*tasks);
     tasks->spawn(keeper->run());
     tasks->spawn(announcer->run());
     tasks->spawn(expiry->run());
+    tasks->spawn(exposures->run());
     if (listener) tasks->spawn(listener->run());
     if (idp) tasks->spawn(idp->provider().run());
   });
@@ -509,8 +476,8 @@ void MgmtPart::start_tasks() {
 
 void MgmtPart::stop_tasks() {
   service->stop();
-  proxies->stop();
-  on_home(notices->stop());
+  proxies->service().stop();
+  on_home(proxies->stop());
   on_home(tasks->stop());
   on_home(jobs->stop());
   on_home(hub->stop());

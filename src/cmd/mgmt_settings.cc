@@ -139,7 +139,9 @@ grpc::ServiceOptions service_options(const MgmtConfig& config) {
   if (!config.device_flow.client_id.empty()) options.device_flow = flow(config.device_flow);
   if (!config.pkce_flow.client_id.empty()) options.pkce_flow = flow(config.pkce_flow);
   options.address_limits.logins_per_second = config.limits.logins_per_second_per_source;
-  options.concurrent_syncs_max = config.limits.concurrent_syncs_max;
+  options.admission.first_maps_max = config.limits.concurrent_syncs_max;
+  options.admission.waiting_max = config.limits.sync_queue_max;
+  options.admission.wait_max = config.limits.sync_queue_wait;
   return options;
 }
 

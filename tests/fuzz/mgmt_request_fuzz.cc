@@ -46,8 +46,8 @@ void try_login(const std::string& plain) {
 void try_expose(const std::string& plain) {
   ::management::ExposeServiceRequest expose;
   if (!expose.ParseFromString(plain)) return;
-  const auto checked = nb::management::grpc::check_expose(expose);
-  NB_ASSERT(!checked || (expose.port() > 0 && expose.port() <= 65'535));
+  const auto command = nb::management::grpc::expose_command(expose);
+  NB_ASSERT(!command || (command->port > 0 && command->port <= 65'535));
 }
 
 void try_job_result(const std::string& plain) {

@@ -7,7 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 namespace nb::test {
 namespace {
@@ -82,6 +84,63 @@ TEST(IdpServer, LoginSurvivesTheDeathOfTheInstanceItBeganAt) {
   EXPECT_THAT(info.body, HasSubstr("owner@example.org"));
   EXPECT_GE(a.metric("netbird_idp_tokens_total"), 0);
   EXPECT_EQ(b.metric("netbird_idp_tokens_total"), 1);
+}
+
+/// Row 7 of contract/management-grpc.md §11, with both instances alive behind a balancer.
+TEST(IdpServer, ATokenLogsInOnePeerWhateverInstanceIsAsked) {
+  PostgresServer postgres;
+  postgres.create_database("idp");
+  RedisServer redis;
+  const std::string json =
+      idp_json(R"({"Type":"postgres","Config":{"DSN":")" + postgres.dsn("idp") + R"("}})");
+  const auto options = [&](const std::string& name) {
+    return MgmtOptions{.instance = name,
+                       .postgres_dsn = postgres.dsn("netbird"),
+                       .redis = redis.address(),
+                       .json = json};
+  };
+  MgmtServer a(options("a"));
+  MgmtServer b(options("b"));
+  a.start();
+  b.start();
+  const HaProxy balancer({{.name = "a", .port = a.port(), .check_port = a.metrics_port()},
+                          {.name = "b", .port = b.port(), .check_port = b.metrics_port()}});
+  const auto fresh_token = [&] {
+    Web web;
+    const std::string token = after(tokens(web, a, b, a, [] {}), "\"access_token\":\"");
+    // The account is founded with the first call.
+    EXPECT_EQ(web.send(b, "GET", "/api/users", {}, "Bearer " + token).status, 200);
+    return token;
+  };
+  const auto login = [&](const Agent& agent, const std::string& token) {
+    pb::LoginRequest request;
+    *request.mutable_meta() = agent.meta();
+    request.set_setupkey("00000000-0000-0000-0000-000000000000");
+    request.set_jwttoken(token);
+    return agent.login(balancer.address(), request);
+  };
+  const std::string token = fresh_token();
+  const Agent laptop("laptop");
+  for (int i = 0; i < 6; ++i) {
+    const auto done = login(laptop, token);
+    EXPECT_TRUE(done.ok()) << i << ": " << done.status.error_message();
+  }
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(login(Agent("thief"), token).status.error_code(), grpc::StatusCode::UNAUTHENTICATED);
+  for (int round = 0; round < 5; ++round) {
+    const std::string once = fresh_token();
+    std::atomic<int> joined{0};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 6; ++i)
+      threads.emplace_back([&, i] {
+        const auto done = login(Agent("crowd-" + std::to_string(i)), once);
+        joined += done.ok() ? 1 : 0;
+        EXPECT_TRUE(done.ok() || done.status.error_code() == grpc::StatusCode::UNAUTHENTICATED)
+            << done.status.error_message();
+      });
+    for (auto& thread : threads) thread.join();
+    EXPECT_EQ(joined, 1);
+  }
 }
 
 TEST(IdpServer, OperatorsMigrateItsTablesWithTheOthers) {

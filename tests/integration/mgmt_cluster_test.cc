@@ -296,14 +296,9 @@ TEST_F(MgmtCluster, ReadinessFollowsTheDatabaseAndOnlyUnavailableIsAnswered) {  
   EXPECT_TRUE(eventually([&] { return one.ready() && two.ready(); }, 20s));
   const auto b = agent("b", two);
   const auto shows_b = [&](const auto& m) { return shows_peer(m, b->key()); };
-  // An outage longer than the lease (3 s here) ends streams, which agents open again.
-  if (!stream.wait_for(shows_b, 10s)) {
-    ASSERT_TRUE(stream.wait_end(0ms));
-    EXPECT_EQ(stream.wait_end(0ms)->error_code(), StatusCode::UNAVAILABLE);
-    SyncStream again(*a, one.target());
-    EXPECT_TRUE(again.wait_for(shows_b, 10s));
-    EXPECT_GE(again.last()->networkmap().serial(), stream.last()->networkmap().serial());
-  }
+  // Also after an outage that was longer than the lease (3 s here).
+  EXPECT_TRUE(stream.wait_for(shows_b, 10s));
+  EXPECT_FALSE(stream.wait_end(0ms));
   expect_rising(stream);
 }
 
@@ -344,22 +339,54 @@ TEST_F(MgmtCluster, ForeignMessagesOnTheChannelDoNoHarm) {
   EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 5s));
 }
 
-TEST_F(MgmtCluster, PausedInstanceCatchesUp) {
-  const auto a = agent("a", one);
-  SyncStream stream(*a, one.target());
-  ASSERT_TRUE(stream.wait_first());
+TEST_F(MgmtCluster, PausedInstanceTakesBackTheSessionsThatNobodyElseHas) {
+  std::vector<std::unique_ptr<Agent>> agents;
+  std::vector<std::unique_ptr<SyncStream>> streams;
+  for (int i = 0; i < 20; ++i) {
+    agents.push_back(agent("stays-" + std::to_string(i), one));
+    streams.push_back(std::make_unique<SyncStream>(*agents.back(), one.target()));
+    ASSERT_TRUE(streams.back()->wait_first());
+  }
+  const auto moving = agent("moves", one);
+  SyncStream old(*moving, one.target());
+  const auto leaving = agent("leaves", one);
+  auto left = std::make_unique<SyncStream>(*leaving, one.target());
+  const auto blocked = agent("blocked", one);
+  SyncStream refused(*blocked, one.target());
+  ASSERT_TRUE(old.wait_first() && left->wait_first() && refused.wait_first());
+  const auto count = [&](const std::string& state) {
+    return postgres.psql("select count(*) from peers where peer_status_connected = " + state);
+  };
+  ASSERT_EQ(count("true"), "23");
   one.process().pause();
-  const auto b = agent("b", two);
   // Longer than the lease: others take its peers for gone.
-  EXPECT_TRUE(eventually([&] { return connected(*a) == "f"; }, 15s));
+  EXPECT_TRUE(eventually([&] { return count("true") == "0"; }, 15s));
+  SyncStream fresh(*moving, two.target());
+  ASSERT_TRUE(fresh.wait_first());
+  left.reset();
+  postgres.psql(
+      "update users set blocked = true; update peers set user_id = (select created_by "
+      "from accounts) where key='" +
+      blocked->key() + "'");
+  const auto late = agent("late", two);
   one.process().resume();
-  // Its streams are opened again, here by the test as agents do.
-  const auto end = stream.wait_end(15s);
-  ASSERT_TRUE(end);
-  EXPECT_EQ(end->error_code(), StatusCode::UNAVAILABLE);
-  SyncStream again(*a, one.target());
-  EXPECT_TRUE(again.wait_for([&](const auto& m) { return shows_peer(m, b->key()); }, 5s));
-  EXPECT_EQ(connected(*a), "t");
+  EXPECT_TRUE(eventually([&] { return count("true") == "21"; }, 15s)) << count("true");
+  ASSERT_TRUE(old.wait_end(10s));  // superseded
+  EXPECT_TRUE(old.wait_end(0ms)->ok());
+  ASSERT_TRUE(refused.wait_end(10s));
+  EXPECT_TRUE(eventually([&] { return connected(*leaving) == "f"; }, 5s));
+  EXPECT_EQ(connected(*moving), "t");
+  for (const auto& stream : streams) {
+    EXPECT_TRUE(stream->wait_for([&](const auto& m) { return shows_peer(m, late->key()); }, 10s));
+    EXPECT_FALSE(stream->wait_end(0ms));
+    expect_rising(*stream);
+  }
+  EXPECT_FALSE(fresh.wait_end(0ms));
+  EXPECT_EQ(one.metric("netbird_management_sessions_reasserted_total") > 0, true);
+  // And stays so over several leases: nobody takes them for dead again.
+  EXPECT_FALSE(eventually([&] { return count("true") != "21"; }, 7s)) << count("true");
+  streams.clear();
+  EXPECT_TRUE(eventually([&] { return count("true") == "1"; }, 10s)) << count("true");
 }
 
 }  // namespace

@@ -170,9 +170,12 @@ Agent::Answer<pb::LoginResponse> Agent::login(const std::string& target,
   return login(target, request);
 }
 
-Agent::Answer<pb::LoginResponse> Agent::login(const std::string& target,
-                                              const pb::LoginRequest& request) const {
-  Answer<pb::LoginResponse> out;
+template <class Response, class Request>
+Agent::Answer<Response> Agent::ask(const std::string& target, const Request& request,
+                                   grpc::Status (pb::ManagementService::Stub::*method)(
+                                       grpc::ClientContext*, const pb::EncryptedMessage&,
+                                       pb::EncryptedMessage*)) const {
+  Answer<Response> out;
   const auto server = server_key(target);
   if (!server.ok()) {
     out.status = server.status;
@@ -180,10 +183,35 @@ Agent::Answer<pb::LoginResponse> Agent::login(const std::string& target,
   }
   return call(target, [&](auto& service, auto& context) {
     pb::EncryptedMessage response;
-    out.status = service.Login(&context, seal(request, server.value), &response);
-    if (out.ok()) out.value = open<pb::LoginResponse>(response, server.value).value();
+    out.status = (service.*method)(&context, seal(request, server.value), &response);
+    if (out.ok()) out.value = open<Response>(response, server.value).value();
     return out;
   });
+}
+
+Agent::Answer<pb::LoginResponse> Agent::login(const std::string& target,
+                                              const pb::LoginRequest& request) const {
+  return ask<pb::LoginResponse>(target, request, &pb::ManagementService::Stub::Login);
+}
+
+Agent::Answer<pb::ExposeServiceResponse> Agent::expose(
+    const std::string& target, const pb::ExposeServiceRequest& request) const {
+  return ask<pb::ExposeServiceResponse>(target, request,
+                                        &pb::ManagementService::Stub::CreateExpose);
+}
+
+Agent::Answer<pb::RenewExposeResponse> Agent::renew_expose(const std::string& target,
+                                                           const std::string& domain) const {
+  pb::RenewExposeRequest request;
+  request.set_domain(domain);
+  return ask<pb::RenewExposeResponse>(target, request, &pb::ManagementService::Stub::RenewExpose);
+}
+
+Agent::Answer<pb::StopExposeResponse> Agent::stop_expose(const std::string& target,
+                                                         const std::string& domain) const {
+  pb::StopExposeRequest request;
+  request.set_domain(domain);
+  return ask<pb::StopExposeResponse>(target, request, &pb::ManagementService::Stub::StopExpose);
 }
 
 Agent::Answer<pb::Empty> Agent::logout(const std::string& target) const {

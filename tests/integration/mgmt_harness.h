@@ -90,6 +90,12 @@ class Agent {
                                   const std::string& setup_key = {}) const;
   Answer<pb::LoginResponse> login(const std::string& target, const pb::LoginRequest& request) const;
   Answer<pb::Empty> logout(const std::string& target) const;
+  Answer<pb::ExposeServiceResponse> expose(const std::string& target,
+                                           const pb::ExposeServiceRequest& request) const;
+  Answer<pb::RenewExposeResponse> renew_expose(const std::string& target,
+                                               const std::string& domain) const;
+  Answer<pb::StopExposeResponse> stop_expose(const std::string& target,
+                                             const std::string& domain) const;
   Answer<pb::Empty> sync_meta(const std::string& target, const pb::PeerSystemMeta& meta) const;
   [[nodiscard]] pb::PeerSystemMeta meta() const;
 
@@ -106,6 +112,13 @@ class Agent {
   [[nodiscard]] crypto::BoxSession box(const std::string& server_key) const;
 
  private:
+  /// A unary call with sealed messages both ways.
+  template <class Response, class Request>
+  Answer<Response> ask(const std::string& target, const Request& request,
+                       grpc::Status (pb::ManagementService::Stub::*method)(
+                           grpc::ClientContext*, const pb::EncryptedMessage&,
+                           pb::EncryptedMessage*)) const;
+
   mutable crypto::SystemRandom random_;
   std::string hostname_;
   std::int32_t map_version_ = 0;

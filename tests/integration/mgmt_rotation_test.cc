@@ -80,5 +80,50 @@ TEST_F(MgmtRotation, StreamsGoOnAndRequestsUnderTheOldKeyAreOpened) {
   EXPECT_FALSE(stream.wait_end(0ms));
 }
 
+/// Row 1 of the checklist: behind the balancer no agent notices.
+TEST_F(MgmtRotation, BehindTheBalancerOldAndNewKeyAreGoodOnBothInstances) {
+  HaProxy balancer(
+      {{.name = "one", .port = servers[0]->port(), .check_port = servers[0]->metrics_port()},
+       {.name = "two", .port = servers[1]->port(), .check_port = servers[1]->metrics_port()}});
+  const std::string target = balancer.address();
+  const Agent a("a");
+  const Agent b("b");
+  std::vector<std::unique_ptr<SyncStream>> streams;
+  for (const Agent* agent : {&a, &b}) {
+    ASSERT_TRUE(agent->login(target, key).ok());
+    ASSERT_TRUE(agent->server_key(target).ok());  // an odd number of calls: streams take turns
+    streams.push_back(std::make_unique<SyncStream>(*agent, target));
+    ASSERT_TRUE(streams.back()->wait_first());
+  }
+  ASSERT_EQ(postgres.psql("select count(distinct instance_id) from nb_peer_sessions"), "2");
+  const std::string old_key = a.server_key(target).value;
+  rotate(old_key);
+  // While the instances do not agree yet, whichever key an agent fetched is good everywhere.
+  int in_a_row = 0;
+  ASSERT_TRUE(eventually(
+      [&] {
+        const auto login = a.login(target);
+        EXPECT_TRUE(login.ok()) << login.status.error_message();
+        in_a_row = a.server_key(target).value == old_key ? 0 : in_a_row + 1;
+        return in_a_row >= 6;
+      },
+      15s));
+  for (int i = 0; i < 6; ++i) {
+    pb::LoginRequest request;
+    *request.mutable_meta() = a.meta();
+    grpc::ClientContext context;
+    pb::EncryptedMessage answer;
+    const auto status = stub(target)->Login(&context, a.seal(request, old_key), &answer);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_TRUE(a.open<pb::LoginResponse>(answer, old_key));
+  }
+  const Agent c("c");
+  ASSERT_TRUE(c.login(target, key).ok());
+  for (const auto& stream : streams) {
+    EXPECT_TRUE(stream->wait_for([&](const auto& m) { return shows_peer(m, c.key()); }, 5s));
+    EXPECT_FALSE(stream->wait_end(0ms));
+  }
+}
+
 }  // namespace
 }  // namespace nb::test

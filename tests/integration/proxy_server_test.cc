@@ -95,6 +95,74 @@ TEST_F(ProxyServer, MappingsReachAProxyOfTheOtherInstance) {
   EXPECT_FALSE(proxy.ended());
 }
 
+/// Peers expose through any instance, here through the balancer in front of both.
+TEST_F(ProxyServer, PeersExposeServicesAndEachEndsOnce) {
+  HaProxy balancer({{.name = "one", .port = one.port(), .check_port = one.metrics_port()},
+                    {.name = "two", .port = two.port(), .check_port = two.metrics_port()}});
+  const std::string target = balancer.address();
+  Proxy proxy(two.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  pb::ExposeServiceRequest request;
+  request.set_port(8080);
+  request.set_protocol(pb::EXPOSE_HTTP);
+  request.set_name_prefix("blog");
+  request.set_password("let me in");
+  const auto off = machine.expose(target, request);
+  EXPECT_EQ(off.status.error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(off.status.error_message(), "peer expose is not enabled for this account");
+  postgres.psql(
+      "update accounts set settings_peer_expose_enabled = true, settings_peer_expose_groups = "
+      "(select json_build_array(id)::text from groups where name = 'All')");
+  const auto made = machine.expose(target, request);
+  ASSERT_TRUE(made.ok()) << made.status.error_message();
+  const std::string domain = made.value.domain();
+  EXPECT_THAT(domain, testing::MatchesRegex("blog-[a-z0-9]{4}.edge.example.net"));
+  EXPECT_EQ(made.value.service_url(), "https://" + domain);
+  const auto mapping = proxy.wait_mapping(domain);
+  ASSERT_TRUE(mapping);
+  EXPECT_TRUE(mapping->auth().password());
+  ASSERT_EQ(mapping->path_size(), 1);
+  EXPECT_THAT(mapping->path(0).target(), testing::EndsWith(":8080/"));
+  EXPECT_THAT(web.send(one, "GET", "/api/reverse-proxies/services", {}, pat).body,
+              HasSubstr(domain));
+  for (const std::string& at : {one.target(), two.target(), target})
+    EXPECT_TRUE(machine.renew_expose(at, domain).ok());
+  // Somebody else's, nobody's, and none.
+  const Agent other("other");
+  ASSERT_TRUE(other.login(two.target(), one.setup_key()).ok());
+  EXPECT_EQ(other.stop_expose(target, domain).status.error_code(), StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(other.renew_expose(target, domain).status.error_code(), StatusCode::NOT_FOUND);
+  EXPECT_EQ(machine.renew_expose(target, "x." + domain).status.error_code(), StatusCode::NOT_FOUND);
+  EXPECT_EQ(machine.stop_expose(target, "").status.error_code(), StatusCode::INVALID_ARGUMENT);
+  const Agent stranger("stranger");
+  EXPECT_EQ(stranger.expose(target, request).status.error_message(), "peer is not registered");
+  // Ended by its peer through one, by time through whoever sweeps first.
+  ASSERT_TRUE(machine.stop_expose(one.target(), domain).ok());
+  EXPECT_TRUE(proxy.wait_gone(mapping->id()));
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(machine.expose(target, request).ok()) << i;
+  const auto beyond = machine.expose(target, request);
+  EXPECT_EQ(beyond.status.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(beyond.status.error_message(),
+            "peer has reached the maximum number of active expose sessions (10)");
+  postgres.psql("update services set meta_last_renewed_at = now() - interval '91 seconds'");
+  EXPECT_TRUE(eventually([&] { return rows("services") == "0"; }, 30s));
+  EXPECT_EQ(one.metric("netbird_management_exposures_expired_total") +
+                two.metric("netbird_management_exposures_expired_total"),
+            10);
+  const std::string events = "/api/events/audit";
+  EXPECT_TRUE(eventually(
+      [&] {
+        const std::string page = web.send(one, "GET", events, {}, pat).body;
+        std::size_t expired = 0;
+        for (std::size_t at = page.find("service.peer.expose.expire"); at != std::string::npos;
+             at = page.find("service.peer.expose.expire", at + 1))
+          ++expired;
+        return expired == 10;
+      },
+      30s));
+  EXPECT_FALSE(proxy.ended());
+}
+
 TEST_F(ProxyServer, StreamOfAKilledInstanceGoesOnElsewhere) {
   auto before = std::make_unique<Proxy>(one.target(), token);
   ASSERT_TRUE(before->wait_synced());

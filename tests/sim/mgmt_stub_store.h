@@ -61,8 +61,9 @@ class StubStore : public Store {
   Task<Swept> delete_ephemeral(Instant, std::chrono::milliseconds, std::size_t) override {
     return none<Swept>();
   }
-  Task<> heartbeat(Instant, InstanceId, std::int64_t, std::chrono::milliseconds) override {
-    return none<>();
+  Task<std::int64_t> heartbeat(Instant, InstanceId, std::int64_t,
+                               std::chrono::milliseconds) override {
+    return none<std::int64_t>();
   }
   Task<> retire(Instant, InstanceId, std::int64_t) override { return none<>(); }
   Task<SessionStarted> connect(Instant, PeerId, InstanceId, std::int64_t) override {
@@ -71,6 +72,9 @@ class StubStore : public Store {
   Task<bool> disconnect(Instant, PeerId, std::int64_t) override { return none<bool>(); }
   Task<std::vector<ReapedPeer>> disconnect_dead(Instant, std::size_t) override {
     return none<std::vector<ReapedPeer>>();
+  }
+  Task<std::vector<SessionFate>> reassert(Instant, std::vector<OpenSession>) override {
+    return none<std::vector<SessionFate>>();
   }
   Task<> add_event(Instant, Event) override { return none<>(); }
 

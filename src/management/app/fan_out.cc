@@ -237,6 +237,21 @@ void FanOut::end_peer(const std::string& id, const std::string& peer, EndReason 
   for (const StreamNumber number : streams->second) end(number, streams_.at(number), reason);
 }
 
+void FanOut::end_stream(StreamNumber number, EndReason reason) {
+  const auto found = streams_.find(number);
+  if (found != streams_.end()) end(number, found->second, reason);
+}
+
+std::vector<FanOut::OpenStream> FanOut::open_streams() const {
+  std::vector<OpenStream> out;
+  out.reserve(streams_.size());
+  for (const auto& [number, stream] : streams_)
+    if (!stream.ending) out.push_back({number, stream.peer, stream.epoch});
+  // Not in the order of a hash: simulations repeat themselves.
+  std::ranges::sort(out, {}, &OpenStream::stream);
+  return out;
+}
+
 void FanOut::tick(Instant now) {
   // A peer that does not read must not hold up the others.
   while (!in_flight_.empty() && in_flight_.begin()->first + options_.slow_after <= now) {

@@ -89,12 +89,21 @@ class FanOut {
   /// A newer session of the peer exists: ends its streams with a lower epoch.
   void superseded(const std::string& account, const std::string& peer, std::int64_t epoch);
   void end_peer(const std::string& account, const std::string& peer, EndReason reason);
+  /// Nothing if it is closed meanwhile.
+  void end_stream(StreamNumber stream, EndReason reason);
   void tick(Instant now);
 
   [[nodiscard]] std::vector<Effect> take_effects();
   [[nodiscard]] std::optional<Instant> next_wakeup() const;
 
   [[nodiscard]] std::size_t streams() const { return streams_.size(); }
+  /// The sessions of all streams that are not about to end.
+  struct OpenStream {
+    StreamNumber stream;
+    std::string peer;
+    std::int64_t epoch;
+  };
+  [[nodiscard]] std::vector<OpenStream> open_streams() const;
   [[nodiscard]] std::vector<std::string> accounts() const;
   [[nodiscard]] bool has_account(const std::string& account) const {
     return accounts_.contains(account);

@@ -25,6 +25,7 @@ Task<> InstanceKeeper::begin() {
                                         options_.incarnation, options_.ttl);
   if (!held) co_return std::move(held).error();
   held_until_ = asked + options_.ttl;  // counted from the asking
+  held_since_ = *held;
   steady_ = true;
   steady_since_ = asked;
   if (handlers_.on_state) handlers_.on_state(Code::kOk);
@@ -60,12 +61,13 @@ asio::awaitable<void> InstanceKeeper::beat() {
                                              log::f(log::kError, held.error().text)});
     co_return;
   }
-  const bool lapsed = asked > held_until_;
+  // The database's clock decides, as it does for those who reap.
+  const bool lapsed = std::exchange(held_since_, *held) != *held;
   held_until_ = asked + options_.ttl;
   if (!std::exchange(steady_, true) || lapsed) steady_since_ = asked;
   if (handlers_.on_state) handlers_.on_state(Code::kOk);
   if (lapsed) {
-    log_.warn("instance lease had run out, streams are opened again",
+    log_.warn("instance lease had run out, sessions are taken back",
               {log::f(log::kInstance, options_.instance.value())});
     if (handlers_.on_lapse) handlers_.on_lapse();
   }

@@ -28,7 +28,7 @@ struct InstanceKeeperOptions {
 class InstanceKeeper {
  public:
   struct Handlers {
-    /// A lease was lost for longer than its ttl: others may have marked our peers disconnected.
+    /// The lease had run out and is held again: others may have marked our peers disconnected.
     std::function<void()> on_lapse;
     /// kOk: lease held; kAborted: another process uses our id; kUnavailable: no database.
     std::function<void(Code)> on_state;
@@ -57,7 +57,8 @@ class InstanceKeeper {
   const Handlers handlers_;
   const Logger log_;
   Instant held_until_{};
-  Instant steady_since_{};  // no heartbeat failed since
+  std::int64_t held_since_ = 0;  // by the database's clock
+  Instant steady_since_{};       // no heartbeat failed since
   bool steady_ = false;
   std::atomic<std::uint64_t> reaped_{0};
 };

@@ -223,6 +223,7 @@ Task<SyncStarted> PeerSessions::start(SyncCommand command) {
   const Peer& peer = stored->view.peer;
   NB_CO_TRY(judge(verdict, key, counters_.sync_blocked, !peer.added_with_sso()));
   const Instant asked = clock_.now();
+  const std::uint64_t lapses = hub_.lapses();
   auto session =
       co_await store_.connect(deadline, peer.id, options_.instance, options_.incarnation);
   if (options_.on_status_time) options_.on_status_time(true, clock_.now() - asked);
@@ -236,7 +237,7 @@ Task<SyncStarted> PeerSessions::start(SyncCommand command) {
   if (peer.ephemeral && options_.on_ephemeral_busy) options_.on_ephemeral_busy(session_peer(peer));
   co_return SyncStarted{
       std::move(stored->view), session->epoch,
-      session->previous_epoch != 0 && session->previous_instance != options_.instance};
+      session->previous_epoch != 0 && session->previous_instance != options_.instance, lapses};
 }
 
 Task<> PeerSessions::update_meta(SyncCommand command) {

@@ -1,5 +1,6 @@
 #include "management/app/sync_hub.h"
 
+#include "base/backoff.h"
 #include "base/log_keys.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -16,6 +17,7 @@ namespace {
 constexpr std::size_t kPollBatch = 5'000;
 constexpr std::size_t kSweepsPerPoll = 8;  // so that many accounts have their turns one by one
 constexpr auto kTimeSlack = std::chrono::milliseconds(20);
+constexpr std::size_t kReassertBatch = 500;  // rows that one transaction may hold
 
 std::vector<std::string> peer_ids(const netmap::MapView& view, const netmap::Bits& slots) {
   std::vector<std::string> ids;
@@ -79,6 +81,7 @@ void SyncHub::open(Opening opening, std::shared_ptr<SyncSink> sink) {
       send({opening.account, options_.self, Superseded{opening.peer, opening.epoch}});
     fan_out_.opened(opening.stream, std::move(opening.account), std::move(opening.peer),
                     opening.epoch, opening.serial, clock_.now());
+    if (opening.lapses != lapses()) start_reassert();
     step();
   });
 }
@@ -100,6 +103,14 @@ void SyncHub::close(StreamNumber stream) {
     sinks_.erase(stream);
     streams_.store(sinks_.size(), std::memory_order_relaxed);
     fan_out_.closed(stream, clock_.now());
+    step();
+  });
+}
+
+void SyncHub::superseded(const AccountId& account, const PeerId& peer, std::int64_t epoch) {
+  post([this, account = account.value(), peer = peer.value(), epoch]() mutable {
+    fan_out_.superseded(account, peer, epoch);
+    send({std::move(account), options_.self, Superseded{std::move(peer), epoch}});
     step();
   });
 }
@@ -202,7 +213,12 @@ void SyncHub::subscribe_self() {
                                         if (const auto self = weak.lock())
                                           self->on_payload(delivery.payload);
                                       },
-                                  .on_gap = [] {}});  // what was lost is found by polling
+                                  // Jobs that were missed are found by polling, newer sessions
+                                  // of our peers are not.
+                                  .on_gap =
+                                      [weak] {
+                                        if (const auto self = weak.lock()) self->reassert();
+                                      }});
 }
 
 void SyncHub::send(BusMessage message) {
@@ -340,11 +356,89 @@ asio::awaitable<void> SyncHub::load_task(std::string account) {
   });
 }
 
+void SyncHub::reassert() {
+  lapses_.fetch_add(1, std::memory_order_relaxed);
+  post([this] { start_reassert(); });
+}
+
+void SyncHub::start_reassert() {
+  reassert_again_ = true;
+  if (!std::exchange(reasserting_, true)) tasks_->spawn(reassert_task());
+}
+
+asio::awaitable<void> SyncHub::reassert_task() {
+  const auto self = shared_from_this();
+  while (std::exchange(reassert_again_, false)) {
+    const auto open = fan_out_.open_streams();
+    for (std::size_t at = 0; at < open.size() && !stopped_; at += kReassertBatch) {
+      const auto first = open.begin() + static_cast<std::ptrdiff_t>(at);
+      const auto last =
+          open.begin() + static_cast<std::ptrdiff_t>(std::min(at + kReassertBatch, open.size()));
+      std::vector<FanOut::OpenStream> batch(first, last);
+      co_await reassert_batch(std::move(batch));
+    }
+  }
+  reasserting_ = false;
+}
+
+asio::awaitable<void> SyncHub::reassert_batch(std::vector<FanOut::OpenStream> batch) {
+  const auto self = shared_from_this();
+  std::vector<OpenSession> sessions;
+  for (const auto& at : batch) sessions.push_back({PeerId(at.peer), at.epoch});
+  Backoff backoff({.first = std::chrono::milliseconds(200),
+                   .most = std::chrono::milliseconds(5'000),
+                   .factor = 2.0,
+                   .jitter = 0.5},
+                  batch.front().stream);
+  for (;;) {
+    auto asked = sessions;
+    const auto fates =
+        co_await store_.reassert(clock_.now() + options_.load_deadline, std::move(asked));
+    if (stopped_) co_return;
+    if (!fates) {
+      co_await clock_.sleep_for(backoff.next());
+      if (stopped_) co_return;
+      continue;
+    }
+    for (std::size_t i = 0; i < batch.size(); ++i) settle(batch[i].stream, (*fates)[i]);
+    step();
+    co_return;
+  }
+}
+
+void SyncHub::settle(StreamNumber stream, SessionFate fate) {
+  const auto ended = [&](EndReason reason) {
+    counters_.sessions_ended.fetch_add(1, std::memory_order_relaxed);
+    fan_out_.end_stream(stream, reason);
+  };
+  switch (fate) {
+    case SessionFate::kHeld:
+      counters_.sessions_held.fetch_add(1, std::memory_order_relaxed);
+      return;
+    case SessionFate::kRestored:
+      counters_.sessions_restored.fetch_add(1, std::memory_order_relaxed);
+      return;
+    case SessionFate::kSuperseded:
+      return ended(EndReason::kSuperseded);
+    case SessionFate::kRefused:
+      return ended(EndReason::kRefused);
+    case SessionFate::kDeleted:
+      return ended(EndReason::kDeleted);
+    case SessionFate::kEnded:
+      return ended(EndReason::kDraining);  // UNAVAILABLE: the agent comes again
+  }
+}
+
 asio::awaitable<void> SyncHub::poll_loop() {
   const auto self = shared_from_this();
+  Instant sessions_at = clock_.now() + options_.session_interval;
   for (;;) {
     co_await clock_.sleep_for(options_.poll_interval);
     if (stopped_) co_return;
+    if (clock_.now() >= sessions_at) {
+      sessions_at = clock_.now() + options_.session_interval;
+      start_reassert();
+    }
     auto accounts = fan_out_.accounts();
     if (!accounts.empty()) co_await poll(std::move(accounts));
     // Not everything that changes an account raises its serial: in its turn each is read whole, as

@@ -40,6 +40,8 @@ struct SyncHubOptions {
   std::chrono::milliseconds load_deadline{10'000};
   /// Not everything that changes an account raises its serial: now and then it is read whole.
   std::chrono::milliseconds whole_interval{600'000};
+  /// Nor is every newer session heard of: now and then the sessions of all streams are looked at.
+  std::chrono::milliseconds session_interval{60'000};
   netmap::MapViewOptions view;
   /// From a change being noticed to its streams being known; may be empty. On home.
   std::function<void(std::chrono::nanoseconds took)> on_update{};
@@ -56,7 +58,11 @@ struct SyncHubCounters {
   std::atomic<std::uint64_t> received{0};
   std::atomic<std::uint64_t> refused{0};  // not understood
   std::atomic<std::uint64_t> repairs{0};  // accounts a poll found behind
-  UpdateCounters updates;                 // accounts brought up to date, by what changed
+  // Sessions after a lapse of the lease or a gap of the bus.
+  std::atomic<std::uint64_t> sessions_held{0};
+  std::atomic<std::uint64_t> sessions_restored{0};
+  std::atomic<std::uint64_t> sessions_ended{0};
+  UpdateCounters updates;  // accounts brought up to date, by what changed
 };
 
 /// Shared because work queued on other threads may outlive its owner's interest in it.
@@ -81,11 +87,15 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
     std::int64_t epoch = 0;
     Serial serial = 0;             // read before this call
     bool replaces_remote = false;  // another instance may hold an older stream of the peer
+    std::uint64_t lapses = 0;      // as they were before the session began
   };
   void open(Opening opening, std::shared_ptr<SyncSink> sink);
   /// `changes_at`: when the map just made changes by time alone.
   void ready(StreamNumber stream, std::optional<WallTime> changes_at = std::nullopt);
   void close(StreamNumber stream);
+  /// A session began and ended before it had a stream: older streams of the peer are over all the
+  /// same.
+  void superseded(const AccountId& account, const PeerId& peer, std::int64_t epoch);
 
   /// The newest view of an account that has streams here, else null; never loads anything.
   boost::asio::awaitable<netmap::MapViewPtr> view(std::string account);
@@ -107,6 +117,12 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   void on_database_notice(std::string_view payload);
   /// Messages were or may have been lost: compares with the database at once.
   void resync();
+  /// This instance holds its lease again: takes back the sessions of its streams, and ends the
+  /// streams whose peers have newer ones or are not welcome any more. Repeated until the database
+  /// has answered.
+  void reassert();
+  /// How often reassert() was called; a session that began before a call may have been missed.
+  [[nodiscard]] std::uint64_t lapses() const { return lapses_.load(std::memory_order_relaxed); }
 
   /// Whether the bus is known to carry messages: the store then needs no NOTIFY of its own.
   [[nodiscard]] bool bus_up() const { return bus_up_.load(std::memory_order_relaxed); }
@@ -134,6 +150,10 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   boost::asio::awaitable<void> load_task(std::string account);
   /// What the account is now: from `before` and what changed since, or read whole.
   Task<AccountSnapshotPtr> read(AccountId account, AccountSnapshotPtr before);
+  void start_reassert();
+  void settle(StreamNumber stream, SessionFate fate);
+  boost::asio::awaitable<void> reassert_task();
+  boost::asio::awaitable<void> reassert_batch(std::vector<FanOut::OpenStream> batch);
   boost::asio::awaitable<void> poll_loop();
   boost::asio::awaitable<void> poll(std::vector<std::string> accounts);
   void arm();
@@ -148,6 +168,7 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   const Logger log_;
 
   std::atomic<StreamNumber> next_stream_{1};
+  std::atomic<std::uint64_t> lapses_{0};
   std::atomic<bool> bus_up_{false};
   std::atomic<std::size_t> streams_{0};
   SyncHubCounters counters_;
@@ -160,6 +181,8 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   ha::Subscription own_channel_;
   std::function<void(const BusMessage&)> job_handler_;
   std::optional<Instant> armed_for_;
+  bool reasserting_ = false;
+  bool reassert_again_ = false;
   bool stopped_ = false;
 };
 

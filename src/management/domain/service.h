@@ -83,6 +83,7 @@ struct FullTarget {
 inline constexpr std::string_view kModeHttp = "http";
 inline constexpr std::string_view kModeTls = "tls";
 inline constexpr std::string_view kSourcePermanent = "permanent";
+inline constexpr std::string_view kSourceEphemeral = "ephemeral";  // exposed by a peer, for a while
 
 struct Service {
   ServiceId id{};
@@ -101,7 +102,8 @@ struct Service {
   std::optional<WallTime> certificate_issued_at{};
   std::string status{};  // "pending", "active", …: the cluster's word
   std::string source{kSourcePermanent};
-  std::string mode{};  // "http", "tcp", "udp", "tls"
+  PeerId source_peer{};  // that exposes it; as stored
+  std::string mode{};    // "http", "tcp", "udp", "tls"
   std::int64_t listen_port = 0;
   bool port_auto_assigned = false;
   bool is_private = false;

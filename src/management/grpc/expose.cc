@@ -1,10 +1,15 @@
 #include "management/grpc/expose.h"
 
+#include "management/app/peer_sessions.h"
+#include "management/domain/domain_name.h"
 #include "proto/management.pb.h"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 namespace nb::management::grpc {
 namespace {
@@ -39,6 +44,8 @@ bool is_pin(std::string_view text) {
 
 }  // namespace
 
+namespace {
+
 Result<> check_expose(const pb::ExposeServiceRequest& request) {
   if (request.port() > kPortMax)
     return fail(Code::kInvalidArgument, "port out of range: {}", request.port());
@@ -60,7 +67,85 @@ Result<> check_expose(const pb::ExposeServiceRequest& request) {
   if (!request.name_prefix().empty() && !is_name_prefix(request.name_prefix()))
     return invalid("name prefix must be lower-case letters, digits and dashes, 1 to 32 of them");
   if (request.domain().size() > kDomainBytesMax) return invalid("domain is too long");
+  if (!request.domain().empty() && !is_domain_name(request.domain(), Wildcard::kForbidden))
+    return invalid("domain is not a name");
   return {};
+}
+
+std::string_view mode_of(pb::ExposeProtocol protocol) {
+  switch (protocol) {
+    case pb::EXPOSE_TCP:
+      return "tcp";
+    case pb::EXPOSE_UDP:
+      return "udp";
+    case pb::EXPOSE_TLS:
+      return kModeTls;
+    default:
+      return kModeHttp;
+  }
+}
+
+/// How the proxy speaks with the peer.
+std::string_view target_protocol_of(pb::ExposeProtocol protocol) {
+  switch (protocol) {
+    case pb::EXPOSE_HTTPS:
+      return "https";
+    case pb::EXPOSE_TCP:
+    case pb::EXPOSE_TLS:
+      return "tcp";
+    case pb::EXPOSE_UDP:
+      return "udp";
+    default:
+      return "http";
+  }
+}
+
+}  // namespace
+
+Result<ExposeService> expose_command(const pb::ExposeServiceRequest& request) {
+  NB_TRY(check_expose(request));
+  ExposeService out;
+  out.name_prefix = request.name_prefix();
+  out.domain = request.domain();
+  out.mode = mode_of(request.protocol());
+  out.target_protocol = target_protocol_of(request.protocol());
+  out.port = request.port();
+  out.listen_port = request.listen_port();
+  out.pin = request.pin();
+  out.password = request.password();
+  out.user_groups = {request.user_groups().begin(), request.user_groups().end()};
+  return out;
+}
+
+pb::ExposeServiceResponse expose_answer(const ::nb::management::Service& service) {
+  pb::ExposeServiceResponse out;
+  out.set_service_name(service.name);
+  out.set_service_url(service.layer4() ? fmt::format("{}://{}:{}", service.mode, service.domain,
+                                                     service.listen_port)
+                                       : "https://" + service.domain);
+  out.set_domain(service.domain);
+  out.set_port_auto_assigned(service.port_auto_assigned);
+  return out;
+}
+
+Error expose_error(Error error) {
+  switch (error.code) {
+    case Code::kInvalidArgument:
+    case Code::kPermissionDenied:
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+      return error;
+    case Code::kFailedPrecondition:
+      return {Code::kResourceExhausted, std::move(error.text)};
+    case Code::kUnavailable:
+    case Code::kDeadlineExceeded:
+    case Code::kAborted:
+    case Code::kCancelled:
+    case Code::kResourceExhausted:
+      return app::as_agent_error(std::move(error));
+    default:
+      return fail(Code::kInternal, "internal error");
+  }
 }
 
 Result<> check_expose_domain(const std::string& domain) {

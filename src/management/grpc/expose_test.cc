@@ -15,9 +15,9 @@ Error refused(const std::function<void(pb::ExposeServiceRequest&)>& change) {
   pb::ExposeServiceRequest request;
   request.set_port(8080);
   request.set_protocol(pb::EXPOSE_HTTP);
-  EXPECT_TRUE(check_expose(request));
+  EXPECT_TRUE(expose_command(request));
   change(request);
-  const auto result = check_expose(request);
+  const auto result = expose_command(request);
   return result ? Error{Code::kOk, ""} : result.error();
 }
 
@@ -38,10 +38,50 @@ TEST(Expose, EachFieldIsChecked) {
             }).code,
             Code::kInvalidArgument);
   EXPECT_EQ(refused([](auto& r) { r.add_user_groups(""); }).code, Code::kInvalidArgument);
+  EXPECT_EQ(refused([](auto& r) { r.set_domain("a b.example"); }).code, Code::kInvalidArgument);
+  EXPECT_EQ(refused([](auto& r) { r.set_domain("edge.example"); }).code, Code::kOk);
   for (const char* prefix : {"-a", "a-", "A", "a_b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})
     EXPECT_EQ(refused([&](auto& r) { r.set_name_prefix(prefix); }).code, Code::kInvalidArgument);
   for (const char* prefix : {"a", "a-b", "0"})
     EXPECT_EQ(refused([&](auto& r) { r.set_name_prefix(prefix); }).code, Code::kOk);
+}
+
+TEST(Expose, ProtocolsBecomeModesAndTargets) {
+  const auto of = [](pb::ExposeProtocol protocol) {
+    pb::ExposeServiceRequest request;
+    request.set_port(8080);
+    request.set_protocol(protocol);
+    const auto command = expose_command(request);
+    return command->mode + " " + command->target_protocol;
+  };
+  EXPECT_EQ(of(pb::EXPOSE_HTTP), "http http");
+  EXPECT_EQ(of(pb::EXPOSE_HTTPS), "http https");
+  EXPECT_EQ(of(pb::EXPOSE_TCP), "tcp tcp");
+  EXPECT_EQ(of(pb::EXPOSE_UDP), "udp udp");
+  EXPECT_EQ(of(pb::EXPOSE_TLS), "tls tcp");
+}
+
+TEST(Expose, AnswersNameWhereTheServiceIs) {
+  ::nb::management::Service service;
+  service.name = "blog";
+  service.domain = "blog.edge.example";
+  service.mode = "http";
+  EXPECT_EQ(expose_answer(service).service_url(), "https://blog.edge.example");
+  service.mode = "tcp";
+  service.listen_port = 2222;
+  service.port_auto_assigned = true;
+  EXPECT_EQ(expose_answer(service).service_url(), "tcp://blog.edge.example:2222");
+  EXPECT_TRUE(expose_answer(service).port_auto_assigned());
+}
+
+TEST(Expose, ErrorsAreMappedForAgents) {
+  EXPECT_EQ(expose_error(fail(Code::kFailedPrecondition, "too many")),
+            (Error{Code::kResourceExhausted, "too many"}));
+  EXPECT_EQ(expose_error(fail(Code::kAlreadyExists, "taken")),
+            (Error{Code::kAlreadyExists, "taken"}));
+  EXPECT_EQ(expose_error(fail(Code::kDeadlineExceeded, "slow")).code, Code::kUnavailable);
+  EXPECT_EQ(expose_error(fail(Code::kInternal, "table x")),
+            (Error{Code::kInternal, "internal error"}));
 }
 
 TEST(Expose, DomainIsRequired) {

@@ -13,6 +13,8 @@ constexpr std::array<double, 11> kStatusBuckets = {1,   5,   15,   25,   50,  10
 constexpr std::array<double, 15> kUpdateBuckets = {0.5, 1,   2.5,  5,    10,   25,    50,   100,
                                                    250, 500, 1000, 2500, 5000, 10000, 30000};
 
+constexpr std::array<double, 10> kWaitBuckets = {0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60};
+
 double as_double(const std::atomic<std::uint64_t>& value) {
   return static_cast<double>(value.load(std::memory_order_relaxed));
 }
@@ -68,7 +70,7 @@ MgmtMetrics::MgmtMetrics(MetricRegistry& r)
                                "taking a stream out of the fan-out", kOtelBuckets)),
       close_multiple_us(
           r.histogram("management_updatechannel_close_multiple_duration_micro_microseconds",
-                      "ending all streams: drain, or a lost lease", kOtelBuckets)),
+                      "ending all streams at a drain", kOtelBuckets)),
       close_multiple(r.histogram("management_updatechannel_close_multiple_channels",
                                  "streams ended then", kOtelBuckets)),
       posture_checks_us(
@@ -85,8 +87,12 @@ MgmtMetrics::MgmtMetrics(MetricRegistry& r)
       map_bytes(r.counter("netbird_management_map_bytes_total", "sealed bytes of maps")),
       maps_oversize(r.counter("netbird_management_maps_oversize_total",
                               "maps above 3.5 MiB, which old agents cannot receive")),
+      syncs_queued(r.counter("netbird_management_syncs_queued_total",
+                             "Sync calls that had to wait for their turn")),
       syncs_refused(r.counter("netbird_management_syncs_refused_total",
-                              "Sync calls above NB_MAX_CONCURRENT_SYNCS")),
+                              "Sync calls without a place in the queue, or that waited too long")),
+      sync_wait_s(r.histogram("netbird_management_sync_wait_seconds",
+                              "from a Sync call to its turn, of those that waited", kWaitBuckets)),
       addresses_limited(r.counter("netbird_management_address_limited_total",
                                   "calls refused because their address makes too many")) {
   // Ours does none of these; dashboards ask for them (docs/decisions/0111-metrics-of-upstream.md).
@@ -124,6 +130,12 @@ std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const AppParts& 
           h.received);
   counter("netbird_management_bus_refused_total", "account messages not understood", h.refused);
   counter("netbird_management_repairs_total", "accounts that polling found behind", h.repairs);
+  constexpr std::string_view kSessions = "netbird_management_sessions_reasserted_total";
+  constexpr std::string_view kSessionsHelp =
+      "streams looked at after the lease had lapsed or messages were lost";
+  counter(kSessions, kSessionsHelp, h.sessions_held, {{"outcome", "held"}});
+  counter(kSessions, kSessionsHelp, h.sessions_restored, {{"outcome", "restored"}});
+  counter(kSessions, kSessionsHelp, h.sessions_ended, {{"outcome", "ended"}});
   for (std::size_t i = 0; i < app::UpdateCounters::kResources.size(); ++i) {
     for (std::size_t j = 0; j < app::UpdateCounters::kOperations.size(); ++j) {
       const MetricRegistry::Labels labels = {
@@ -173,6 +185,8 @@ std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const AppParts& 
         [&expiry] { return static_cast<double>(expiry.expired()); });
   value("netbird_management_expiry_errors_total", "sweeps for expired logins that failed",
         [&expiry] { return static_cast<double>(expiry.errors()); });
+  counter("netbird_management_exposures_expired_total",
+          "services that peers exposed and did not renew", app.exposures.expired());
   watches.push_back(
       r.watch_gauge("management_ephemeral_peers_pending", "ephemeral peers with a deadline",
                     [&ephemeral] { return static_cast<double>(ephemeral.pending()); }));

@@ -4,6 +4,7 @@
 #include "base/metrics.h"
 #include "management/app/ephemeral.h"
 #include "management/app/expiry.h"
+#include "management/app/exposures.h"
 #include "management/app/jobs.h"
 #include "management/app/map_pool.h"
 #include "management/app/peer_sessions.h"
@@ -51,7 +52,9 @@ struct MgmtMetrics {
   FastCounter& maps_unchanged;      // netbird_management_maps_unchanged_total
   FastCounter& map_bytes;           // netbird_management_map_bytes_total
   FastCounter& maps_oversize;       // netbird_management_maps_oversize_total  above 3.5 MiB
-  FastCounter& syncs_refused;       // netbird_management_syncs_refused_total  admission limit
+  FastCounter& syncs_queued;        // netbird_management_syncs_queued_total
+  FastCounter& syncs_refused;       // netbird_management_syncs_refused_total  no place, or too late
+  FastHistogram& sync_wait_s;       // netbird_management_sync_wait_seconds  of those that waited
   FastCounter& addresses_limited;   // netbird_management_address_limited_total  calls refused
 };
 
@@ -63,6 +66,7 @@ struct AppParts {
   const app::Jobs& jobs;
   const app::Ephemeral& ephemeral;
   const app::Expiry& expiry;
+  const app::Exposures& exposures;
 };
 [[nodiscard]] std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& registry,
                                                            const AppParts& app);

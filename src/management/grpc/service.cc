@@ -31,6 +31,7 @@ asio::awaitable<void> tick(std::shared_ptr<ServiceState> service, LoopState* loo
     if (state.cancelled() != asio::cancellation_type::none) co_return;
     // A session that ends leaves the set later, by on_end().
     for (SyncSession* const session : loop->syncs) session->on_tick();
+    service->admission.expire(service->ports.clock.now());
   }
 }
 
@@ -83,14 +84,10 @@ void Service::start() {
     loop->loop.post([state = state_, at = loop.get()] { at->tasks.spawn(tick(state, at)); });
 }
 
-void Service::restart_streams() {
-  for (const auto& loop : state_->loops)
-    loop->loop.post([state = state_, at = loop.get()] { at->tasks.spawn(end_streams(state, at)); });
-}
-
 void Service::drain(std::chrono::milliseconds limit) {
   state_->draining = true;
-  restart_streams();
+  for (const auto& loop : state_->loops)
+    loop->loop.post([state = state_, at = loop.get()] { at->tasks.spawn(end_streams(state, at)); });
   const Instant until = state_->ports.clock.now() + limit;
   const auto settled = [&] {
     // One task per loop is its tick; the others end streams and mark peers disconnected.
@@ -107,6 +104,10 @@ void Service::drain(std::chrono::milliseconds limit) {
 void Service::stop() {
   for (const auto& loop : state_->loops)
     asio::co_spawn(loop->loop.executor(), loop->tasks.stop(), asio::use_future).get();
+}
+
+std::size_t Service::waiting() const {
+  return state_->admission.waiting();
 }
 
 std::size_t Service::streams() const {

@@ -12,8 +12,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/random.h"
+#include "management/app/exposures.h"
 #include "management/app/jobs.h"
 #include "management/app/peer_sessions.h"
+#include "management/app/sync_admission.h"
 #include "management/app/sync_hub.h"
 #include "management/grpc/address_limiter.h"
 #include "management/grpc/envelope.h"
@@ -59,7 +61,7 @@ struct ServiceOptions {
   std::optional<FlowSettings> device_flow;
   std::optional<FlowSettings> pkce_flow;
   AddressLimits address_limits;
-  std::int64_t concurrent_syncs_max = 1000;         // negative: no limit; 0: refuses everything
+  app::SyncAdmissionOptions admission;
   std::chrono::milliseconds unary_deadline{8'000};  // where the client set none
   std::chrono::milliseconds drain_spread{2'000};    // streams end spread over this
 };
@@ -74,6 +76,7 @@ struct ServicePorts {
   app::SyncHub& hub;
   app::PeerSessions& sessions;
   app::Jobs& jobs;
+  app::Exposures& exposures;
   ServerKeyRing& keys;
   const NetbirdConfigs& configs;
   crypto::RandomSource& random;  // thread-safe
@@ -99,11 +102,11 @@ class Service {
   /// Ends every stream with UNAVAILABLE, spread over options.drain_spread, and waits until their
   /// peers are marked disconnected, at most `limit`. From now on Sync is refused. Blocks.
   void drain(std::chrono::milliseconds limit);
-  /// The same without refusing new ones: agents open their streams again.
-  void restart_streams();
   /// Cancels what is left. Blocks; the loops must still run.
   void stop();
   [[nodiscard]] std::size_t streams() const;
+  /// Sync calls that wait for their turn.
+  [[nodiscard]] std::size_t waiting() const;
 
  private:
   std::shared_ptr<ServiceState> state_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/task_group.h"
+#include "management/app/sync_admission.h"
 #include "management/grpc/service.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -34,14 +35,15 @@ struct ServiceState {
       : ports(std::move(ports_in)),
         options(std::move(options_in)),
         log(std::move(log_in)),
-        addresses(options.address_limits) {}
+        addresses(options.address_limits),
+        admission(options.admission) {}
 
   ServicePorts ports;
   ServiceOptions options;
   Logger log;
   AddressLimiter addresses;
+  app::SyncAdmission admission;
   std::vector<std::unique_ptr<LoopState>> loops;
-  std::atomic<std::int64_t> starting{0};  // Syncs that have not had their first map
   std::atomic<bool> draining{false};
   std::atomic<std::size_t> streams{0};
 

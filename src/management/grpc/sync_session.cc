@@ -2,6 +2,7 @@
 
 #include "base/log_keys.h"
 #include "management/grpc/meta.h"
+#include "management/netmap/wire.h"
 #include "proto/management.pb.h"
 
 #include <boost/asio/post.hpp>
@@ -16,7 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kOversizeBytes = 3'670'016;  // 3.5 MiB; agents of 2026-04 stop at 4 MiB
 constexpr auto kStartDeadline = 10s;
-constexpr std::uint32_t kNetbirdConfigTag = (1U << 3) | 2U;
+constexpr unsigned kNetbirdConfigField = 1;  // of SyncResponse
 
 /// Messages at the top of an encoded message: peers, routes and rules of a network map.
 std::size_t count_messages(std::string_view bytes) {
@@ -63,35 +64,50 @@ SyncSession::SyncSession(std::shared_ptr<ServiceState> service, LoopState& loop,
 
 SyncSession::~SyncSession() = default;
 
-bool SyncSession::admit() {
-  const std::int64_t most = service_->options.concurrent_syncs_max;
-  if (service_->starting.fetch_add(1) >= most && most >= 0) {
-    service_->starting.fetch_sub(1);
-    service_->ports.metrics.syncs_refused.add();
-    return false;
-  }
-  has_slot_ = true;
-  return true;
-}
-
-void SyncSession::release_slot() {
-  if (std::exchange(has_slot_, false)) service_->starting.fetch_sub(1);
+void SyncSession::release_place() {
+  if (place_ != 0) service_->admission.leave(std::exchange(place_, 0));
 }
 
 void SyncSession::on_request(net::GrpcCall& call, std::string_view message) {
   if (std::exchange(requested_, true)) return;
   if (service_->draining.load(std::memory_order_relaxed))
     return finish({Code::kUnavailable, "server is shutting down"});
-  if (!admit())
-    return finish(
-        {Code::kResourceExhausted, "too many concurrent sync requests, please try again later"});
+  request_ = message;
+  client_ip_ = call.client().ip;
   loop_.syncs.insert(this);
   service_->streams.fetch_add(1);
+  const auto place = service_->admission.enter(
+      client_ip_, request_.size(), began_, [weak = weak_from_this(), &loop = loop_.loop](bool go) {
+        loop.post([weak, go] {
+          if (const auto self = weak.lock()) self->on_turn(go);
+        });
+      });
+  place_ = place.ticket;
+  if (place.entry == app::SyncAdmission::Entry::kGo) return begin();
+  if (place.entry == app::SyncAdmission::Entry::kRefused) return on_turn(false);
+  service_->ports.metrics.syncs_queued.add();
+}
+
+void SyncSession::on_turn(bool go) {
+  if (finishing_ || ended_) return;  // it has left, or leaves, its place itself
+  if (go) {
+    const auto waited = service_->ports.clock.now() - began_;
+    service_->ports.metrics.sync_wait_s.observe(std::chrono::duration<double>(waited).count());
+    return begin();
+  }
+  place_ = 0;
+  service_->ports.metrics.syncs_refused.add();
+  finish({Code::kResourceExhausted, "too many concurrent sync requests, please try again later"});
+}
+
+void SyncSession::begin() {
   // The coroutine keeps the session, and nothing of the call.
   loop_.tasks.spawn([](std::shared_ptr<SyncSession> self, std::string request,
                        std::string ip) -> asio::awaitable<void> {
     co_await self->start(std::move(request), std::move(ip));
-  }(shared_from_this(), std::string(message), call.client().ip));
+    // Whatever came of it: the next one may ask the database.
+    self->service_->admission.started(self->place_);
+  }(shared_from_this(), std::exchange(request_, {}), std::exchange(client_ip_, {})));
 }
 
 asio::awaitable<void> SyncSession::start(std::string request, std::string client_ip) {
@@ -116,6 +132,7 @@ asio::awaitable<void> SyncSession::start(std::string request, std::string client
   peer_ = app::session_peer(started->view.peer);
   epoch_ = started->epoch;
   if (ended_ || finishing_) {  // the agent left meanwhile
+    service_->ports.hub.superseded(peer_.account, peer_.id, epoch_);
     co_await service_->ports.sessions.stopped(peer_, epoch_);
     co_return;
   }
@@ -136,7 +153,8 @@ void SyncSession::open(app::SyncStarted started) {
                   .peer = peer_.id.value(),
                   .epoch = epoch_,
                   .serial = started.view.serial,
-                  .replaces_remote = started.replaces_remote},
+                  .replaces_remote = started.replaces_remote,
+                  .lapses = started.lapses},
                  shared_from_this());
   ports.metrics.create_us.observe(ms(opening, ports.clock.now()) * 1'000);
   if (ports.presence.opened) ports.presence.opened(peer_.key.value(), epoch_);
@@ -193,13 +211,13 @@ void SyncSession::deliver(const std::string& sealed, std::optional<WallTime> cha
   net::GrpcCall* const call = call_.get();
   if (call == nullptr || finishing_ || ended_) return;
   auto& metrics = service_->ports.metrics;
-  if (has_slot_) {
+  if (place_ != 0) {
     const Instant now = service_->ports.clock.now();
     metrics.sync_duration_ms.observe(ms(began_, now));
     metrics.sync_p95.observe(peer_.account.value(), ms(began_, now), now);
   }
   metrics.queue_length.observe(1);  // never more than the newest
-  release_slot();
+  release_place();
   call->write(sealed);
   changes_at_ = changes_at;
   // The transport takes it at the end of this turn; what is left then waits for the agent.
@@ -245,18 +263,10 @@ void SyncSession::refresh(std::string config, std::optional<std::chrono::seconds
                           std::optional<Instant>& due) {
   net::GrpcCall* const call = call_.get();
   // Not before the first map, and not on top of one that the agent has not taken yet.
-  if (call == nullptr || finishing_ || has_slot_ || awaiting_flush_) return;
+  if (call == nullptr || finishing_ || place_ != 0 || awaiting_flush_) return;
   due = next_refresh(after);
   std::string plain;
-  plain.push_back(static_cast<char>(kNetbirdConfigTag));
-  for (std::size_t size = config.size();; size >>= 7) {
-    if (size < 0x80) {
-      plain.push_back(static_cast<char>(size));
-      break;
-    }
-    plain.push_back(static_cast<char>((size & 0x7f) | 0x80));
-  }
-  plain += config;
+  netmap::wire::put_element(plain, kNetbirdConfigField, config);
   // Agents of 2026-04 take a message without checks for "none any more" and ask again.
   plain += checks_;
   call->write(channel_->seal(plain, service_->ports.random));
@@ -279,13 +289,13 @@ void SyncSession::end(app::EndReason reason, const netmap::MapViewPtr& view) {
 
 void SyncSession::finish(net::GrpcStatus status) {
   if (std::exchange(finishing_, true)) return;
-  release_slot();
+  release_place();
   if (net::GrpcCall* const call = call_.get()) call->finish(std::move(status));
 }
 
 void SyncSession::on_end() {
   ended_ = true;
-  release_slot();
+  release_place();
   if (loop_.syncs.erase(this) > 0) service_->streams.fetch_sub(1);
   if (!std::exchange(opened_, false)) return;
   auto& ports = service_->ports;

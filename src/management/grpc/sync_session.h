@@ -33,9 +33,10 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   void end(app::EndReason reason, const netmap::MapViewPtr& view) override;
 
  private:
-  /// A place among the syncs that have not had their first map.
-  bool admit();
-  void release_slot();
+  void begin();
+  /// The wait for a place is over, one way or the other.
+  void on_turn(bool go);
+  void release_place();
   boost::asio::awaitable<void> start(std::string request, std::string client_ip);
   void open(app::SyncStarted started);
   void deliver(const std::string& sealed, std::optional<WallTime> changes_at);
@@ -49,8 +50,10 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   const net::GrpcCallHandle call_;
   const Instant began_;
   bool requested_ = false;
-  bool has_slot_ = false;
-  bool opened_ = false;  // known to the hub
+  std::string request_;                   // while it waits for its turn
+  std::string client_ip_;                 // the same
+  app::SyncAdmission::Ticket place_ = 0;  // until the first map
+  bool opened_ = false;                   // known to the hub
   bool ended_ = false;
   bool finishing_ = false;
   bool awaiting_flush_ = false;

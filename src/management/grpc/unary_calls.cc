@@ -199,38 +199,57 @@ asio::awaitable<Answer> extend_session(State service, net::GrpcRequest request) 
   co_return opened.channel.seal(response.SerializeAsString(), service->ports.random);
 }
 
-/// Who calls decides first, then what is asked for; then that there is no reverse proxy here.
+/// Who asks, and what for: who asks decides first.
 template <class Message>
-asio::awaitable<Answer> expose(State service, net::GrpcRequest request,
-                               Result<> (*check)(const Message&), Error answer) {
-  NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys));
+struct Exposing {
+  Channel channel;
+  Peer peer;
+  Message message;
+  Instant deadline{};
+};
+
+template <class Message>
+asio::awaitable<Result<Exposing<Message>>> exposing(State service, net::GrpcRequest request) {
+  NB_CO_LET(Opened opened, open_envelope(request.message, service->ports.keys));
   Message message;
   if (!message.ParseFromString(opened.plain)) co_return not_a_message();
-  auto view = co_await service->ports.sessions.registered(opened.channel.peer,
-                                                          service->deadline(request.deadline));
+  const Instant deadline = service->deadline(request.deadline);
+  auto view = co_await service->ports.sessions.registered(opened.channel.peer, deadline);
   if (!view) co_return std::move(view).error();
-  NB_CO_TRY(check(message));
-  co_return answer;
+  co_return Exposing<Message>{std::move(opened.channel), std::move(view->peer), std::move(message),
+                              deadline};
 }
 
 asio::awaitable<Answer> create_expose(State service, net::GrpcRequest request) {
-  return expose<pb::ExposeServiceRequest>(
-      std::move(service), std::move(request), check_expose,
-      fail(Code::kPermissionDenied, "peer expose is not enabled for this account"));
+  auto asked = co_await exposing<pb::ExposeServiceRequest>(service, std::move(request));
+  if (!asked) co_return std::move(asked).error();
+  NB_CO_LET(ExposeService command, expose_command(asked->message));
+  auto made =
+      co_await service->ports.exposures.create(asked->deadline, asked->peer, std::move(command));
+  if (!made) co_return expose_error(std::move(made).error());
+  co_return asked->channel.seal(expose_answer(*made).SerializeAsString(), service->ports.random);
 }
 
 asio::awaitable<Answer> renew_expose(State service, net::GrpcRequest request) {
-  return expose<pb::RenewExposeRequest>(
-      std::move(service), std::move(request),
-      [](const pb::RenewExposeRequest& renew) { return check_expose_domain(renew.domain()); },
-      fail(Code::kNotFound, "no active expose session for this domain"));
+  auto asked = co_await exposing<pb::RenewExposeRequest>(service, std::move(request));
+  if (!asked) co_return std::move(asked).error();
+  NB_CO_TRY(check_expose_domain(asked->message.domain()));
+  const auto done = co_await service->ports.exposures.renew(asked->deadline, asked->peer,
+                                                            asked->message.domain());
+  if (!done) co_return expose_error(done.error());
+  co_return asked->channel.seal(pb::RenewExposeResponse{}.SerializeAsString(),
+                                service->ports.random);
 }
 
 asio::awaitable<Answer> stop_expose(State service, net::GrpcRequest request) {
-  return expose<pb::StopExposeRequest>(
-      std::move(service), std::move(request),
-      [](const pb::StopExposeRequest& stop) { return check_expose_domain(stop.domain()); },
-      fail(Code::kNotFound, "no active expose session for this domain"));
+  auto asked = co_await exposing<pb::StopExposeRequest>(service, std::move(request));
+  if (!asked) co_return std::move(asked).error();
+  NB_CO_TRY(check_expose_domain(asked->message.domain()));
+  const auto done =
+      co_await service->ports.exposures.stop(asked->deadline, asked->peer, asked->message.domain());
+  if (!done) co_return expose_error(done.error());
+  co_return asked->channel.seal(pb::StopExposeResponse{}.SerializeAsString(),
+                                service->ports.random);
 }
 
 }  // namespace

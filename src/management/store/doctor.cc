@@ -1,5 +1,6 @@
 #include "management/store/doctor.h"
 
+#include "management/domain/network.h"
 #include "management/store/constraints.h"
 #include "management/store/doctor_rules.h"
 
@@ -108,6 +109,28 @@ Result<> lists(Session& session, Sheet& sheet) {
   return {};
 }
 
+/// Peers and network resources that rules and groups name.
+Result<> resources(Session& session, Sheet& sheet) {
+  NB_LET(const auto peers, known(session, "peers"));
+  NB_LET(const auto others, known(session, "network_resources"));
+  for (const doctor::ResourceList& rule : doctor::resource_lists()) {
+    NB_LET(const sql::Rows rows, session.query(rule.query));
+    for (std::size_t i = 0; i < rows.size() && !sheet.full(); ++i) {
+      columns::Damage damage;  // said elsewhere
+      for (const Resource& resource : rule.read(rows[i].text(2), damage)) {
+        const auto& there = resource.type == kResourcePeer ? peers : others;
+        if (!resource.is_set() ||
+            there.contains(fmt::format("{} {}", rows[i].text(1), resource.id)))
+          continue;
+        sheet.add({std::string(rule.table), rows[i].string(0),
+                   fmt::format("{} names '{}', which is not there", rule.column, resource.id),
+                   "stands for nobody"});
+      }
+    }
+  }
+  return {};
+}
+
 Result<> uniqueness(Session& session, Sheet& sheet) {
   NB_LET(const auto missing, constraints::missing(session));
   for (const constraints::Unique& unique : constraints::all()) {
@@ -156,6 +179,7 @@ Result<Diagnosis> examine(sql::Database& database, const crypto::FieldCipher* ci
         NB_TRY(nulls(session, sheet));
         NB_TRY(texts(session, sheet));
         NB_TRY(lists(session, sheet));
+        NB_TRY(resources(session, sheet));
         NB_TRY(secrets(session, sheet, *codec));
         return sheet.take();
       });

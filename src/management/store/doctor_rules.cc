@@ -1,6 +1,8 @@
 // Source   contract/schema/README.md, network-map.md §1.
 #include "management/store/doctor_rules.h"
 
+#include "management/store/edits/service_rows.h"
+
 namespace nb::management::doctor {
 namespace {
 
@@ -49,6 +51,16 @@ std::span<const Structure> structures() {
       {"targets", "service is not there:", "ignored",
        "SELECT x.id, x.service_id FROM targets x WHERE NOT EXISTS (SELECT 1 FROM services v WHERE "
        "v.id = x.service_id) ORDER BY x.id"},
+      {"targets", "peer is not there:", "leads nowhere",
+       "SELECT x.id, x.target_id FROM targets x WHERE x.target_type = 'peer' AND NOT EXISTS "
+       "(SELECT "
+       "1 FROM peers p WHERE p.id = x.target_id AND p.account_id = x.account_id) ORDER BY x.id"},
+      {"targets", "resource is not there:", "leads nowhere",
+       "SELECT x.id, x.target_id FROM targets x WHERE x.target_type IN ('host', 'subnet', "
+       "'domain') "
+       "AND NOT EXISTS (SELECT 1 FROM network_resources e WHERE e.id = x.target_id AND "
+       "e.account_id "
+       "= x.account_id) ORDER BY x.id"},
       {"network_routers", "network is not there:", "routes nothing",
        "SELECT w.id, w.network_id FROM network_routers w WHERE NOT EXISTS (SELECT 1 FROM networks "
        "n "
@@ -185,6 +197,9 @@ std::span<const Encoded> encoded() {
       {"name_server_groups", "domains", kStrings, kEmpty},
       {"zones", "distribution_groups", kStrings, kEmpty},
       {"services", "access_groups", kStrings, kEmpty},
+      {"services", "auth", &check<&work::read_auth>, kPartly},
+      {"services", "restrictions", &check<&work::read_restrictions>, kPartly},
+      {"targets", "custom_headers", &check<&work::read_headers>, kEmpty},
   };
   return kAll;
 }
@@ -222,6 +237,24 @@ std::span<const IdList> id_lists() {
        "SELECT id, id, settings_ipv6_enabled_groups FROM accounts ORDER BY id"},
       {"accounts", "settings_peer_expose_groups", "groups",
        "SELECT id, id, settings_peer_expose_groups FROM accounts ORDER BY id"},
+  };
+  return kAll;
+}
+
+std::span<const ResourceList> resource_lists() {
+  using namespace columns;
+  constexpr auto kOne = [](std::string_view text, Damage& damage) {
+    return std::vector<Resource>{read_resource(text, damage)};
+  };
+  static constexpr ResourceList kAll[] = {
+      {"groups", "resources", &read_resources,
+       "SELECT id, account_id, resources FROM groups ORDER BY id"},
+      {"policy_rules", "source_resource", kOne,
+       "SELECT r.id, o.account_id, r.source_resource FROM policy_rules r JOIN policies o ON o.id = "
+       "r.policy_id ORDER BY r.id"},
+      {"policy_rules", "destination_resource", kOne,
+       "SELECT r.id, o.account_id, r.destination_resource FROM policy_rules r JOIN policies o ON "
+       "o.id = r.policy_id ORDER BY r.id"},
   };
   return kAll;
 }

@@ -67,4 +67,13 @@ struct IdList {
 };
 std::span<const IdList> id_lists();
 
+/// A text column with peers and network resources.
+struct ResourceList {
+  std::string_view table;
+  std::string_view column;
+  std::vector<Resource> (*read)(std::string_view text, columns::Damage& damage);
+  std::string_view query;  // id, account_id, text
+};
+std::span<const ResourceList> resource_lists();
+
 }  // namespace nb::management::doctor

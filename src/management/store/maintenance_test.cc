@@ -86,6 +86,18 @@ TEST_P(MaintenanceTest, TheDoctorFindsWhatIsDamaged) {
                 account + ")");
   instance_.sql(
       "INSERT INTO zones (id, account_id, distribution_groups) VALUES ('z1', 'ghost', '[]')");
+  instance_.sql(
+      R"(UPDATE policy_rules SET source_resource = '{"ID":"ghost","Type":"peer"}' WHERE id = 'r1')");
+  instance_.sql("INSERT INTO groups (id, account_id, name, resources) VALUES ('g1', " + account +
+                R"(, 'g1', '[{"ID":"ghost","Type":"host"},{"ID":")" + id +
+                R"(","Type":"peer"}]'))");
+  instance_.sql("INSERT INTO services (id, account_id, domain, auth, restrictions) VALUES ('v1', " +
+                account + R"(, 'v.example', '{"pin_auth":7}', '['))");
+  instance_.sql(
+      "INSERT INTO targets (account_id, service_id, target_id, target_type, custom_headers) VALUES "
+      "(" +
+      account + ", 'v1', 'ghost', 'peer', '[]'), (" + account +
+      ", 'v1', 'ghost', 'domain', '{}'), (" + account + ", 'v1', '" + id + "', 'peer', '{}')");
   instance_.sql("UPDATE users SET email = 'plain@example.org'");
   instance_.sql("DELETE FROM group_peers");
   const Diagnosis found = examined();
@@ -94,6 +106,17 @@ TEST_P(MaintenanceTest, TheDoctorFindsWhatIsDamaged) {
   EXPECT_TRUE(says(found, "peers", id, "not in the group All"));
   EXPECT_TRUE(says(found, "policy_rules", "r1", "sources names 'ghost'"));
   EXPECT_TRUE(says(found, "policy_rules", "r1", "ports is damaged"));
+  EXPECT_TRUE(says(found, "policy_rules", "r1", "source_resource names 'ghost'"));
+  EXPECT_TRUE(says(found, "groups", "g1", "resources names 'ghost'"));
+  EXPECT_FALSE(says(found, "groups", "g1", "names '" + id));
+  EXPECT_TRUE(says(found, "services", "v1", "auth is damaged"));
+  EXPECT_TRUE(says(found, "services", "v1", "restrictions is damaged"));
+  const std::string first = instance_.value("SELECT MIN(id) FROM targets");
+  EXPECT_TRUE(says(found, "targets", first, "peer is not there: ghost"));
+  EXPECT_TRUE(says(found, "targets", first, "custom_headers is damaged"));
+  EXPECT_TRUE(
+      says(found, "targets", std::to_string(std::stoi(first) + 1), "resource is not there: ghost"));
+  EXPECT_FALSE(says(found, "targets", std::to_string(std::stoi(first) + 2), ""));
   EXPECT_TRUE(says(found, "routes", "t1", "peer is not there"));
   EXPECT_TRUE(says(found, "routes", "t1", "network is damaged"));
   EXPECT_TRUE(says(found, "network_routers", "w1", "network is not there"));

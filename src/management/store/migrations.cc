@@ -141,6 +141,14 @@ Result<> public_ids(Session& session, MigrationReport& /*report*/) {
   return {};
 }
 
+/// A session that was taken away from an instance without a lease can be given back
+/// (work_leases.cc).
+Result<> session_restore(Session& session, MigrationReport& /*report*/) {
+  return session.script(
+      "ALTER TABLE nb_instances ADD COLUMN held_since bigint NOT NULL DEFAULT 0;"
+      "ALTER TABLE nb_peer_sessions ADD COLUMN reaped_epoch bigint NOT NULL DEFAULT 0");
+}
+
 Result<> event_tables(Session& session, MigrationReport& report) {
   NB_TRY(schema::complete(session, schema::event_tables(), report));
   // An event that is moved twice after a crash is stored once.
@@ -169,7 +177,8 @@ const sql::MigrationSet& main_migrations() {
        {14, "one group per name in tokens", unique("nb_groups_jwt")},
        {15, "triggers", triggers},
        {16, "instance facts", instance_facts},
-       {17, "public ids", public_ids}}};
+       {17, "public ids", public_ids},
+       {18, "session restore", session_restore}}};
   return kSet;
 }
 

@@ -95,6 +95,12 @@ struct ProxyPeer {
   WallTime token_ends{};
 };
 
+/// What one round took from peers that do not renew any more, all in one transaction.
+struct EndedExposures {
+  std::size_t count = 0;
+  std::vector<AccountSerial> accounts{};  // with their new serials
+};
+
 class ProxyStore {
  public:
   virtual ~ProxyStore() = default;
@@ -138,6 +144,17 @@ class ProxyStore {
   /// Whoever asks first has it, on whatever instance.
   /// Errors   kUnauthenticated.
   virtual Task<> take_once(Instant deadline, std::string hash, WallTime ends) = 0;
+
+  // Services that peers expose (edits/exposures.h); by the database's clock.
+
+  /// Errors   kPermissionDenied: the account's settings do not let the peer any more; kNotFound: it
+  ///          exposes nothing under that domain.
+  virtual Task<> renew_exposure(Instant deadline, AccountId account, PeerId peer,
+                                std::string domain) = 0;
+  /// Removes at most `limit` that were not renewed for `silence`. Each goes once, with one event,
+  /// whichever instances look at the same time.
+  virtual Task<EndedExposures> end_exposures(Instant deadline, std::chrono::seconds silence,
+                                             std::size_t limit) = 0;
 
   /// Forgets proxies not heard of for `silence` and accesses older than `keep` (0: all are kept).
   virtual Task<std::size_t> prune(Instant deadline, std::chrono::seconds silence,

@@ -37,7 +37,7 @@ TEST_F(StoreRaceTest, TheFirstAccountIsMadeByOneInstanceOnly) {
 
 TEST_F(StoreRaceTest, OneKeyIsRegisteredOnce) {
   const SetupKey key = make_key();
-  for (int round = 0; round < 100; ++round) {
+  for (int round = 0; round < 200; ++round) {
     const Registration request = registration(key, "same");
     std::atomic<int> done{0};
     std::atomic<int> refused{0};
@@ -54,13 +54,13 @@ TEST_F(StoreRaceTest, OneKeyIsRegisteredOnce) {
     EXPECT_EQ(done, 1);
     EXPECT_EQ(refused, 1);
   }
-  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM peers"), "100");
-  EXPECT_EQ(get(a_.store->setup_key(soon(), account_.id, key.id))->used_times, 100);
-  EXPECT_EQ(get(a_.store->account(soon(), account_.id))->serial, 100U);
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM peers"), "200");
+  EXPECT_EQ(get(a_.store->setup_key(soon(), account_.id, key.id))->used_times, 200);
+  EXPECT_EQ(get(a_.store->account(soon(), account_.id))->serial, 200U);
 }
 
 TEST_F(StoreRaceTest, AOneOffKeyAdmitsExactlyOne) {
-  for (int round = 0; round < 100; ++round) {
+  for (int round = 0; round < 200; ++round) {
     const SetupKey key = make_key({.type = "one-off"});
     const std::string before = a_.value("SELECT COUNT(*) FROM peers");
     std::atomic<int> done{0};
@@ -79,6 +79,42 @@ TEST_F(StoreRaceTest, AOneOffKeyAdmitsExactlyOne) {
     EXPECT_EQ(refused, 3);
     EXPECT_EQ(get(a_.store->setup_key(soon(), account_.id, key.id))->used_times, 1);
     EXPECT_EQ(std::stoi(a_.value("SELECT COUNT(*) FROM peers")), std::stoi(before) + 1);
+  }
+}
+
+TEST_F(StoreRaceTest, WritersOfOnePeersColumnsDoNotOverwriteEachOther) {
+  Registration request = registration(make_key(), "laptop");
+  const auto peer = get(a_.store->register_peer(soon(), request));
+  ASSERT_TRUE(peer);
+  const PeerId id = peer->peer.id;
+  for (int round = 0; round < 200; ++round) {
+    const std::string text = std::to_string(round);
+    const std::uint64_t before = get(a_.store->account(soon(), account_.id))->serial;
+    Result<SessionStarted> session;
+    together(4, [&](int i) {
+      if (i < 2) {  // one description through both instances: written once
+        MetaUpdate update{.key = request.key, .meta = request.meta, .location = {}};
+        update.meta->os_version = text;
+        update.meta->flags.rosenpass_enabled = round % 2 == 0;
+        update.meta->wt_version = "0.70." + text;
+        const auto done = get(store(i).update_meta(soon(), update));
+        EXPECT_TRUE(done) << done.error().text;
+      } else if (i == 2) {
+        const auto done = get(store(i).relogin(soon(), {request.key, {}, "ssh " + text, false}));
+        EXPECT_TRUE(done) << done.error().text;
+      } else {
+        session = get(store(i).connect(soon(), id, InstanceId("b"), 1));
+        EXPECT_TRUE(session) << session.error().text;
+      }
+    });
+    const auto view = get(a_.store->peer_by_id(soon(), account_.id, id));
+    ASSERT_TRUE(view);
+    ASSERT_EQ(view->peer.meta.os_version, text);
+    ASSERT_EQ(view->peer.meta.wt_version, "0.70." + text);
+    ASSERT_EQ(view->peer.ssh_key, "ssh " + text);
+    ASSERT_TRUE(view->peer.status.connected);
+    ASSERT_EQ(view->peer.status.session_started_at, session->epoch);
+    ASSERT_EQ(view->serial, before + 2) << "one for the version, one for the key";
   }
 }
 
@@ -172,9 +208,68 @@ TEST_F(StoreRaceTest, TheReaperNeverTakesAPeerThatJustConnected) {
   }
 }
 
+/// One instance sleeps past its lease; every order of reaping, waking up, moving and leaving.
+TEST_F(StoreRaceTest, ALeaseThatIsHeldAgainLeavesNoPeerWronglyMarked) {
+  const SetupKey key = make_key();
+  const InstanceId sleeper("sleeper");
+  const InstanceId other("other");
+  std::vector<PeerId> peers;
+  for (int i = 0; i < 6; ++i)
+    peers.push_back(get(a_.store->register_peer(soon(), registration(key)))->peer.id);
+  ASSERT_TRUE(get(b_.store->heartbeat(soon(), other, 1, 1h)));
+  int restored = 0;
+  for (int round = 0; round < 200; ++round) {
+    auto held = get(a_.store->heartbeat(soon(), sleeper, 1, 1h));
+    ASSERT_TRUE(held) << held.error().text;
+    std::vector<OpenSession> open;
+    for (const PeerId& peer : peers)
+      open.push_back({peer, get(a_.store->connect(soon(), peer, sleeper, 1))->epoch});
+    a_.sql("UPDATE nb_instances SET lease_until = 0, held_since = 1 WHERE id = 'sleeper'");
+    if (round % 2 == 0) {
+      ASSERT_TRUE(get(b_.store->disconnect_dead(soon(), 100)));
+    }
+    Result<std::vector<SessionFate>> fates;
+    Result<SessionStarted> moved;
+    together(4, [&](int i) {
+      if (i == 0) {  // wakes up
+        const auto again = get(a_.store->heartbeat(soon(), sleeper, 1, 1h));
+        ASSERT_TRUE(again) << again.error().text;
+        ASSERT_NE(*again, 1);
+        fates = get(a_.store->reassert(soon(), open));
+        ASSERT_TRUE(fates) << fates.error().text;
+      } else if (i == 1) {  // reaps
+        const auto done = get(b_.store->disconnect_dead(soon(), 100));
+        EXPECT_TRUE(done) << done.error().text;
+      } else if (i == 2) {  // one agent has gone elsewhere
+        moved = get(b_.store->connect(soon(), peers[0], other, 1));
+        EXPECT_TRUE(moved) << moved.error().text;
+      } else {  // and the sleeper sees another one leave
+        const auto left = get(a_.store->disconnect(soon(), peers[1], open[1].epoch));
+        EXPECT_TRUE(left) << left.error().text;
+      }
+    });
+    const auto view = [&](std::size_t i) {
+      return get(a_.store->peer_by_id(soon(), account_.id, peers[i]))->peer.status;
+    };
+    ASSERT_TRUE(view(0).connected);
+    ASSERT_EQ(view(0).session_started_at, moved->epoch);
+    ASSERT_FALSE(view(1).connected) << "round " << round;
+    for (std::size_t i = 2; i < peers.size(); ++i) {
+      // Whatever the owner was told is so.
+      ASSERT_TRUE((*fates)[i] == SessionFate::kHeld || (*fates)[i] == SessionFate::kRestored)
+          << "round " << round << ", fate " << static_cast<int>((*fates)[i]);
+      ASSERT_TRUE(view(i).connected) << "round " << round;
+      ASSERT_EQ(view(i).session_started_at, open[i].epoch);
+      restored += (*fates)[i] == SessionFate::kRestored ? 1 : 0;
+    }
+    ASSERT_EQ(get(b_.store->disconnect_dead(soon(), 100))->size(), 0U);
+  }
+  EXPECT_GE(restored, 400);
+}
+
 TEST_F(StoreRaceTest, DeletingAPeerWhileItConnectsLeavesNothing) {
   const SetupKey key = make_key();
-  for (int round = 0; round < 50; ++round) {
+  for (int round = 0; round < 200; ++round) {
     const auto peer = get(a_.store->register_peer(soon(), registration(key)));
     ASSERT_TRUE(peer);
     together(2, [&](int i) {

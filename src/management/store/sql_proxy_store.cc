@@ -1,4 +1,5 @@
 #include "management/store/guarded.h"
+#include "management/store/work_exposures.h"
 #include "management/store/work_proxies.h"
 
 #include <utility>
@@ -108,6 +109,23 @@ class SqlProxyStore final : public ProxyStore {
                          Session& session, const Context& /*context*/) {
                        return work::add_access(session, account, access, geo_name_id);
                      });
+  }
+
+  Task<> renew_exposure(Instant deadline, AccountId account, PeerId peer,
+                        std::string domain) override {
+    return run<void>(deadline, kWrite,
+                     [account = std::move(account), peer = std::move(peer),
+                      domain = std::move(domain)](Session& session, const Context& context) {
+                       return work::renew_exposure(session, context, account, peer, domain);
+                     });
+  }
+
+  Task<EndedExposures> end_exposures(Instant deadline, std::chrono::seconds silence,
+                                     std::size_t limit) override {
+    return run<EndedExposures>(deadline, kWrite,
+                               [silence, limit](Session& session, const Context& context) {
+                                 return work::end_exposures(session, context, silence, limit);
+                               });
   }
 
   Task<std::optional<Peer>> create_peer(Instant deadline, ProxyPeer peer) override {

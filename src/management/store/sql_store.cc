@@ -147,8 +147,8 @@ class SqlStore final : public Store {
     return call(deadline, kWrite, work::delete_ephemeral, lifetime, limit);
   }
 
-  Task<> heartbeat(Instant deadline, InstanceId instance, std::int64_t incarnation,
-                   std::chrono::milliseconds ttl) override {
+  Task<std::int64_t> heartbeat(Instant deadline, InstanceId instance, std::int64_t incarnation,
+                               std::chrono::milliseconds ttl) override {
     return call(deadline, kWrite, work::heartbeat, std::move(instance), incarnation, ttl);
   }
   Task<> retire(Instant deadline, InstanceId instance, std::int64_t incarnation) override {
@@ -163,6 +163,10 @@ class SqlStore final : public Store {
   }
   Task<std::vector<ReapedPeer>> disconnect_dead(Instant deadline, std::size_t limit) override {
     return call(deadline, kWrite, work::disconnect_dead, limit);
+  }
+  Task<std::vector<SessionFate>> reassert(Instant deadline,
+                                          std::vector<OpenSession> open) override {
+    return call(deadline, kWrite, work::reassert, std::move(open));
   }
 
   Task<> add_event(Instant deadline, Event event) override {

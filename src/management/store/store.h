@@ -106,6 +106,22 @@ struct SessionStarted {
   InstanceId previous_instance;
 };
 
+/// A session whose stream its instance still holds.
+struct OpenSession {
+  PeerId peer;
+  std::int64_t epoch = 0;
+};
+
+/// What became of it while the instance's lease had lapsed.
+enum class SessionFate : std::uint8_t {
+  kHeld,        // nobody touched it
+  kRestored,    // others had marked the peer disconnected; it is connected again, in this session
+  kSuperseded,  // the peer has a newer session, or had one
+  kRefused,     // its login expired, or its user is blocked
+  kDeleted,
+  kEnded,  // cannot be told from one that has ended: the peer has to connect again
+};
+
 /// A peer that a dead instance had left connected.
 struct ReapedPeer {
   PeerId peer;
@@ -247,9 +263,11 @@ class Store {
   // --- sessions -------------------------------------------------------------------------------
 
   /// This process of this instance is alive for `ttl` from now. `incarnation` grows with each
-  /// start. Errors   kAborted: a newer incarnation holds the id.
-  virtual Task<> heartbeat(Instant deadline, InstanceId instance, std::int64_t incarnation,
-                           std::chrono::milliseconds ttl) = 0;
+  /// start. Returns since when the lease is held without a gap, as the database's clock saw it:
+  /// another answer than the last time means that others may have marked our peers disconnected.
+  /// Errors   kAborted: a newer incarnation holds the id.
+  virtual Task<std::int64_t> heartbeat(Instant deadline, InstanceId instance,
+                                       std::int64_t incarnation, std::chrono::milliseconds ttl) = 0;
   /// Ends the lease at once (drain), so that others need not wait for it.
   virtual Task<> retire(Instant deadline, InstanceId instance, std::int64_t incarnation) = 0;
   /// Marks the peer connected with a new epoch from the database's clock. Does not clear
@@ -261,6 +279,11 @@ class Store {
   virtual Task<bool> disconnect(Instant deadline, PeerId peer, std::int64_t epoch) = 0;
   /// Marks the peers disconnected whose instance has no living lease, at most `limit` of them.
   virtual Task<std::vector<ReapedPeer>> disconnect_dead(Instant deadline, std::size_t limit) = 0;
+  /// For an instance that holds its lease again after a gap: takes back the sessions that were
+  /// taken away from it, unless their peers have newer ones, and says for each what became of it.
+  /// At most a few thousand at once; in the order asked for.
+  virtual Task<std::vector<SessionFate>> reassert(Instant deadline,
+                                                  std::vector<OpenSession> open) = 0;
 
   // --- events ---------------------------------------------------------------------------------
 

@@ -2,7 +2,10 @@
 #include "management/store/event_log.h"
 #include "management/store/test_store.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <map>
 
 namespace nb::management {
 namespace {
@@ -381,6 +384,67 @@ TEST_P(StoreTest, PeersOfDeadInstancesAreDisconnectedAndNoOthers) {
   EXPECT_EQ(reaped->front().account, account_.id);
   EXPECT_TRUE(get(store().peer_by_key(soon(), on_alive.peer.key))->peer.status.connected);
   EXPECT_EQ(get(store().disconnect_dead(soon(), 100))->size(), 0U);
+}
+
+TEST_P(StoreTest, ALeaseSaysSinceWhenItIsHeldWithoutAGap) {
+  const InstanceId id("mgmt-1");
+  const auto first = get(store().heartbeat(soon(), id, 1, 1h));
+  ASSERT_TRUE(first) << first.error().text;
+  EXPECT_EQ(*get(store().heartbeat(soon(), id, 1, 1h)), *first);
+  instance_.sql("UPDATE nb_instances SET lease_until = 0, held_since = 5");
+  const auto again = get(store().heartbeat(soon(), id, 1, 1h));
+  EXPECT_GE(*again, *first);
+  EXPECT_EQ(*get(store().heartbeat(soon(), id, 1, 1h)), *again);
+  instance_.sql("UPDATE nb_instances SET held_since = 5");
+  EXPECT_GE(*get(store().heartbeat(soon(), id, 2, 1h)), *first);  // a new process
+}
+
+TEST_P(StoreTest, SessionsOfALapsedLeaseAreTakenBackWhereNobodyElseHasThePeer) {
+  const SetupKey key = make_key();
+  const InstanceId ours("ours");
+  const InstanceId other("other");
+  ASSERT_TRUE(get(store().heartbeat(soon(), ours, 1, 1h)));
+  ASSERT_TRUE(get(store().heartbeat(soon(), other, 1, 1h)));
+  std::map<std::string, Registered> peers;
+  std::map<std::string, std::int64_t> epochs;
+  for (const char* name : {"reaped", "moved", "moved-and-left", "left", "expired", "deleted"}) {
+    peers.emplace(name, add_peer(key, name));
+    epochs[name] = get(store().connect(soon(), peers.at(name).peer.id, ours, 1))->epoch;
+  }
+  instance_.sql("UPDATE nb_instances SET lease_until = 0 WHERE id = 'ours'");
+  ASSERT_EQ(get(store().disconnect_dead(soon(), 100))->size(), 6U);
+  const auto id = [&](const char* name) { return peers.at(name).peer.id; };
+  const auto moved = get(store().connect(soon(), id("moved"), other, 1));
+  EXPECT_EQ(moved->previous_epoch, epochs["moved"]);  // its old stream may still be there
+  EXPECT_EQ(moved->previous_instance, ours);
+  const auto left = get(store().connect(soon(), id("moved-and-left"), other, 1));
+  ASSERT_TRUE(*get(store().disconnect(soon(), id("moved-and-left"), left->epoch)));
+  EXPECT_FALSE(*get(store().disconnect(soon(), id("left"), epochs["left"])));  // reaped already
+  instance_.sql("UPDATE peers SET user_id = 'u', peer_status_login_expired = TRUE WHERE id = '" +
+                id("expired").value() + "'");
+  ASSERT_TRUE(get(store().delete_peer(soon(), peers.at("deleted").peer.key, "")));
+  ASSERT_TRUE(get(store().heartbeat(soon(), ours, 1, 1h)));
+  std::vector<OpenSession> open;
+  for (const char* name : {"reaped", "moved", "moved-and-left", "left", "expired", "deleted"})
+    open.push_back({id(name), epochs[name]});
+  const auto fates = get(store().reassert(soon(), open));
+  ASSERT_TRUE(fates) << fates.error().text;
+  EXPECT_THAT(*fates, testing::ElementsAre(SessionFate::kRestored, SessionFate::kSuperseded,
+                                           SessionFate::kSuperseded, SessionFate::kEnded,
+                                           SessionFate::kRefused, SessionFate::kDeleted));
+  const auto status = [&](const char* name) {
+    return get(store().peer_by_key(soon(), peers.at(name).peer.key))->peer.status;
+  };
+  EXPECT_TRUE(status("reaped").connected);
+  EXPECT_EQ(status("reaped").session_started_at, epochs["reaped"]);
+  EXPECT_EQ(status("moved").session_started_at, moved->epoch);
+  for (const char* name : {"moved-and-left", "left", "expired"})
+    EXPECT_FALSE(status(name).connected) << name;
+  EXPECT_EQ(get(store().disconnect_dead(soon(), 100))->size(), 0U);
+  EXPECT_THAT(*get(store().reassert(soon(), {open[0]})), testing::ElementsAre(SessionFate::kHeld));
+  EXPECT_TRUE(*get(store().disconnect(soon(), id("reaped"), epochs["reaped"])));
+  EXPECT_FALSE(status("reaped").connected);
+  EXPECT_THAT(*get(store().reassert(soon(), {open[0]})), testing::ElementsAre(SessionFate::kEnded));
 }
 
 TEST_P(StoreTest, AnOldProcessCannotRenewTheLeaseOfItsSuccessor) {

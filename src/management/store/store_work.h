@@ -51,6 +51,8 @@ std::string_view now_ms(const Session& session);    // Unix milliseconds
 std::string_view now_ns(const Session& session);    // Unix nanoseconds
 /// " FOR UPDATE OF p" and the like; SQLite has one writer and needs none.
 std::string locking(const Session& session, std::string_view clause);
+/// `time` plus `nanoseconds` is not later than the database's clock; no time: for ever ago.
+std::string passed(const Session& session, std::string_view time, std::string_view nanoseconds);
 /// "(SELECT value FROM …)" over a JSON list of texts in parameter `number`.
 std::string json_list(const Session& session, int number);
 
@@ -107,8 +109,8 @@ Result<MetaUpdated> update_meta(Session& session, const Context& context, const 
 Result<DeletedPeer> delete_peer(Session& session, const Context& context, const PeerKey& key,
                                 const std::string& initiator);
 
-Result<> heartbeat(Session& session, const InstanceId& instance, std::int64_t incarnation,
-                   std::chrono::milliseconds ttl);
+Result<std::int64_t> heartbeat(Session& session, const InstanceId& instance,
+                               std::int64_t incarnation, std::chrono::milliseconds ttl);
 Result<> retire(Session& session, const InstanceId& instance, std::int64_t incarnation);
 Result<SessionStarted> connect(Session& session, const Context& context, const PeerId& peer,
                                const InstanceId& instance, std::int64_t incarnation);
@@ -116,6 +118,8 @@ Result<bool> disconnect(Session& session, const Context& context, const PeerId& 
                         std::int64_t epoch);
 Result<std::vector<ReapedPeer>> disconnect_dead(Session& session, const Context& context,
                                                 std::size_t limit);
+Result<std::vector<SessionFate>> reassert(Session& session, const Context& context,
+                                          const std::vector<OpenSession>& open);
 
 Result<Swept> expire_logins(Session& session, const Context& context, std::size_t limit);
 Result<Swept> expire_inactive(Session& session, const Context& context, std::size_t limit);

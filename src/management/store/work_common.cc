@@ -48,6 +48,16 @@ std::string locking(const Session& session, std::string_view clause) {
   return session.postgres() ? fmt::format(" {}", clause) : std::string{};
 }
 
+std::string passed(const Session& session, std::string_view time, std::string_view nanoseconds) {
+  return session.postgres()
+             ? fmt::format(
+                   "COALESCE({}, 'epoch') <= now() - ({} / 1000.0) * interval '1 "
+                   "microsecond'",
+                   time, nanoseconds)
+             : fmt::format("COALESCE(julianday({}), 0) + {} / 86400e9 <= julianday('now')", time,
+                           nanoseconds);
+}
+
 std::string json_list(const Session& session, int number) {
   return session.postgres()
              ? fmt::format("(SELECT value FROM json_array_elements_text(CAST(${} AS json)))",

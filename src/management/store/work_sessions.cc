@@ -3,25 +3,27 @@
 #include "management/store/change_log.h"
 #include "management/store/store_work.h"
 
-#include <map>
-
 namespace nb::management::work {
 
-Result<> heartbeat(Session& session, const InstanceId& instance, std::int64_t incarnation,
-                   std::chrono::milliseconds ttl) {
+Result<std::int64_t> heartbeat(Session& session, const InstanceId& instance,
+                               std::int64_t incarnation, std::chrono::milliseconds ttl) {
+  // Waits for a reaper that found the lease lapsed (disconnect_dead): afterwards either it has
+  // taken the peers, or it sees that the lease is held again.
   const std::string text = fmt::format(
-      "INSERT INTO nb_instances (id, incarnation, lease_until) VALUES ($1, $2, {} + CAST($3 AS "
-      "bigint)) ON "
-      "CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, lease_until = "
-      "excluded.lease_until, facts = CASE WHEN nb_instances.incarnation = excluded.incarnation "
-      "THEN "
-      "nb_instances.facts END WHERE nb_instances.incarnation <= excluded.incarnation RETURNING id",
+      "INSERT INTO nb_instances (id, incarnation, lease_until, held_since) VALUES ($1, $2, {0} + "
+      "CAST($3 AS bigint), {0}) ON CONFLICT (id) DO UPDATE SET incarnation = excluded.incarnation, "
+      "lease_until = excluded.lease_until, held_since = CASE WHEN nb_instances.incarnation = "
+      "excluded.incarnation AND nb_instances.lease_until > {0} THEN nb_instances.held_since ELSE "
+      "excluded.held_since END, facts = CASE WHEN nb_instances.incarnation = excluded.incarnation "
+      "THEN nb_instances.facts END WHERE nb_instances.incarnation <= excluded.incarnation "
+      "RETURNING "
+      "held_since",
       now_ms(session));
   NB_LET(const sql::Rows rows, session.query(text, {instance.value(), incarnation,
                                                     static_cast<std::int64_t>(ttl.count())}));
   if (rows.empty())
     return fail(Code::kAborted, "instance {}: a newer process has its id", instance.value());
-  return {};
+  return rows[0].integer(0);
 }
 
 Result<> retire(Session& session, const InstanceId& instance, std::int64_t incarnation) {
@@ -34,9 +36,8 @@ Result<SessionStarted> connect(Session& session, const Context& context, const P
                                const InstanceId& instance, std::int64_t incarnation) {
   const std::string select = fmt::format(
       "SELECT p.peer_status_session_started_at, p.peer_status_login_expired, p.account_id, "
-      "p.proxy_meta_embedded, s.epoch, s.instance_id, {} FROM peers p LEFT JOIN nb_peer_sessions s "
-      "ON "
-      "s.peer_id = p.id WHERE p.id = $1{}",
+      "p.proxy_meta_embedded, s.epoch, s.instance_id, {}, s.reaped_epoch FROM peers p LEFT JOIN "
+      "nb_peer_sessions s ON s.peer_id = p.id WHERE p.id = $1{}",
       now_ns(session), locking(session, "FOR UPDATE OF p"));
   NB_LET(const sql::Rows rows, session.query(select, {peer.value()}));
   if (rows.empty()) return fail(Code::kNotFound, "peer is not registered");
@@ -45,6 +46,10 @@ Result<SessionStarted> connect(Session& session, const Context& context, const P
   out.previous_epoch = row.integer(0);
   out.login_expired = row.boolean(1);
   const AccountId account_id(row.string(2));
+  // A reaped session may still have its stream: its instance must hear that it is superseded.
+  const bool reaped =
+      out.previous_epoch == 0 && row.integer(4) != 0 && row.integer(7) == row.integer(4);
+  if (reaped) out.previous_epoch = row.integer(4);
   if (out.previous_epoch != 0 && row.integer(4) == out.previous_epoch)
     out.previous_instance = InstanceId(row.string(5));
   // The database's clock, and beyond every epoch it has given: never a host's clock.
@@ -66,9 +71,11 @@ Result<SessionStarted> connect(Session& session, const Context& context, const P
   return out;
 }
 
-Result<bool> disconnect(Session& session, const Context& context, const PeerId& peer,
-                        std::int64_t epoch) {
-  if (epoch == 0) return false;
+namespace {
+
+/// Marks the peer disconnected whose session this is.
+Result<bool> end_session(Session& session, const Context& context, const PeerId& peer,
+                         std::int64_t epoch) {
   const std::string text = fmt::format(
       "UPDATE peers SET peer_status_connected = FALSE, peer_status_last_seen = {}, "
       "peer_status_session_started_at = 0 WHERE id = $1 AND peer_status_session_started_at = $2 "
@@ -82,36 +89,21 @@ Result<bool> disconnect(Session& session, const Context& context, const PeerId& 
   return true;
 }
 
-Result<std::vector<ReapedPeer>> disconnect_dead(Session& session, const Context& context,
-                                                std::size_t limit) {
-  // The epoch found is compared once more in the row that is written: a peer that connects in
-  // between is left alone.
-  const std::string text = fmt::format(
-      "UPDATE peers SET peer_status_connected = FALSE, peer_status_last_seen = {}, "
-      "peer_status_session_started_at = 0 FROM (SELECT p.id AS dead_id, "
-      "p.peer_status_session_started_at "
-      "AS dead_epoch FROM peers p WHERE p.peer_status_connected AND NOT EXISTS (SELECT 1 FROM "
-      "nb_peer_sessions s JOIN nb_instances i ON i.id = s.instance_id AND i.incarnation = "
-      "s.incarnation "
-      "WHERE s.peer_id = p.id AND s.epoch = p.peer_status_session_started_at AND i.lease_until > "
-      "{}) "
-      "ORDER BY p.id LIMIT $1) dead WHERE peers.id = dead.dead_id AND "
-      "peers.peer_status_session_started_at = dead.dead_epoch AND peers.peer_status_connected "
-      "RETURNING "
-      "peers.id, peers.account_id, peers.ephemeral, peers.proxy_meta_embedded",
-      now_time(session), now_ms(session));
-  NB_LET(const sql::Rows rows, session.query(text, {static_cast<std::int64_t>(limit)}));
-  std::vector<ReapedPeer> out;
-  std::map<AccountId, Changes> changed;  // in the order in which everybody locks accounts
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const sql::Row row = rows[i];
-    out.push_back({PeerId(row.string(0)), AccountId(row.string(1)), row.boolean(2)});
-    if (row.boolean(3))
-      changed.try_emplace(out.back().account, out.back().account)
-          .first->second.touched(out.back().peer);
-  }
-  for (const auto& [id, changes] : changed) NB_TRY(bump_serial(session, context, changes));
-  return out;
+}  // namespace
+
+Result<bool> disconnect(Session& session, const Context& context, const PeerId& peer,
+                        std::int64_t epoch) {
+  if (epoch == 0) return false;
+  NB_LET(const bool ended, end_session(session, context, peer, epoch));
+  if (ended) return true;
+  // Superseded, or reaped. A reaped session must not be restored after its stream is gone; and if
+  // it was restored just now, it ends after all.
+  NB_LET(const std::int64_t reaped,
+         session.exec("UPDATE nb_peer_sessions SET reaped_epoch = 0 WHERE peer_id = $1 AND "
+                      "reaped_epoch = $2",
+                      {peer.value(), epoch}));
+  if (reaped > 0) return false;
+  return end_session(session, context, peer, epoch);
 }
 
 }  // namespace nb::management::work

@@ -9,17 +9,6 @@
 namespace nb::management::work {
 namespace {
 
-/// `time` plus `nanoseconds` is not later than the database's clock; no time: for ever ago.
-std::string passed(const Session& session, std::string_view time, std::string_view nanoseconds) {
-  return session.postgres()
-             ? fmt::format(
-                   "COALESCE({}, 'epoch') <= now() - ({} / 1000.0) * interval '1 "
-                   "microsecond'",
-                   time, nanoseconds)
-             : fmt::format("COALESCE(julianday({}), 0) + {} / 86400e9 <= julianday('now')", time,
-                           nanoseconds);
-}
-
 /// Locks and reads the peers for which `condition` holds; rows of others' transactions are left to
 /// them.
 Result<std::vector<Peer>> due_peers(Session& session, const Context& context,

@@ -3,6 +3,7 @@
 
 #include "management/store/edits/accounts.h"
 #include "management/store/edits/dns.h"
+#include "management/store/edits/exposures.h"
 #include "management/store/edits/groups.h"
 #include "management/store/edits/networks.h"
 #include "management/store/edits/peers.h"
@@ -37,7 +38,8 @@ using AccountCommandList =
                 SaveService, DeleteService, ListServices, GetService, ListClusters, DeleteCluster,
                 AddProxyDomain, DeleteProxyDomain, ConfirmProxyDomain, ListProxyDomains,
                 GetProxyDomain, CreateProxyToken, ListProxyTokens, RevokeProxyToken,
-                ListProxyAccess,  //
+                ListProxyAccess,              //
+                ExposeService, StopExposing,  //
                 GetAccount, UpdateSettings, DeleteAccount>;
 
 /// The port: `edit(deadline, actor, Command{…})`.

@@ -1,6 +1,8 @@
 // Commands on two instances over one PostgreSQL at the same moment: nothing dangles, nothing is
 // there twice. Source: contract/network-map.md §7 "Known upstream races", rest-api.md §10.
+#include "management/store/agent_store.h"
 #include "management/store/edits/edit_fixture.h"
+#include "management/store/proxy_store.h"
 
 #include <atomic>
 #include <functional>
@@ -45,7 +47,7 @@ int successes(const std::pair<A, B>& done) {
   return (done.first ? 1 : 0) + (done.second ? 1 : 0);
 }
 
-constexpr int kRounds = 40;
+constexpr int kRounds = 100;
 
 TEST_F(EditRace, AGroupDeletedWhileAPolicyIsSavedDoesNotDangle) {
   const Group all = all_group();
@@ -201,6 +203,74 @@ TEST_F(EditRace, ThereIsAlwaysOneOwner) {
     ASSERT_EQ(successes(done), 1) << "round " << round;
     ASSERT_EQ(value("SELECT COUNT(*) FROM users WHERE role = 'owner'"), "1");
   }
+}
+
+/// Two instances sweep while its peer ends one service and renews another.
+TEST_F(EditRace, AnExposedServiceEndsOnceAndARenewedOneStays) {
+  ASSERT_TRUE(prepare_agent_tables(instance.parts, soon()));
+  const Peer machine = peer("machine");
+  const Group allowed = group("exposers", {machine.id});
+  instance.sql(
+      "UPDATE accounts SET settings_peer_expose_enabled = TRUE, settings_peer_expose_groups = "
+      "'[\"" +
+      allowed.id.value() + "\"]'");
+  const auto proxies = make_sql_proxy_store(instance.parts);
+  const auto second_proxies = make_sql_proxy_store(second_instance.parts);
+  ProxyHello hello;
+  hello.id = hello.session = hello.address = "edge.example.net";
+  ASSERT_TRUE(get(proxies->connect(soon(), hello)));
+  const Actor actor{account.id, UserId(machine.id.value()), "", false};
+  int renewed = 0;
+  for (int round = 0; round < 100; ++round) {
+    std::vector<std::string> domains;
+    for (int i = 0; i < 3; ++i) {
+      ExposeService wish;
+      wish.peer = machine.id;
+      wish.mode = wish.target_protocol = "http";
+      wish.port = 80;
+      const auto made = run_as(actor, wish);
+      ASSERT_TRUE(made) << made.error().text;
+      domains.push_back(made->domain);
+    }
+    instance.sql("UPDATE services SET meta_last_renewed_at = now() - interval '100 seconds'");
+    events();
+    const std::uint64_t before = serial();
+    std::atomic<std::size_t> swept{0};
+    Result<> renewal;
+    Result<Edited<Nothing>> stopped;
+    std::atomic<int> ready{0};
+    const auto start = [&](const std::function<void()>& work) {
+      return std::thread([&ready, work] {
+        ++ready;
+        while (ready < 4) std::this_thread::yield();
+        work();
+      });
+    };
+    std::vector<std::thread> threads;
+    for (ProxyStore* const at : {proxies.get(), second_proxies.get()})
+      threads.push_back(start([&swept, at] {
+        const auto done = get(at->end_exposures(soon(), std::chrono::seconds(90), 100));
+        ASSERT_TRUE(done) << done.error().text;
+        swept += done->count;
+      }));
+    threads.push_back(start([&] {
+      renewal = get(proxies->renew_exposure(soon(), account.id, machine.id, domains[1]));
+    }));
+    threads.push_back(start([&] {
+      stopped = second_editor.edit(actor, StopExposing{machine.id, domains[2]});
+    }));
+    for (auto& thread : threads) thread.join();
+    ASSERT_EQ(value("SELECT COUNT(*) FROM services WHERE domain = '" + domains[1] + "'"),
+              renewal ? "1" : "0")
+        << "round " << round;
+    renewed += renewal ? 1 : 0;
+    swept += get(proxies->end_exposures(soon(), std::chrono::seconds(90), 100))->count;
+    ASSERT_EQ(swept + (renewal ? 1 : 0) + (stopped ? 1 : 0), 3U) << "round " << round;
+    ASSERT_EQ(events().size(), 3U - (renewal ? 1 : 0)) << "round " << round;
+    ASSERT_GT(serial(), before);
+    instance.sql("DELETE FROM targets; DELETE FROM services");
+  }
+  EXPECT_GT(renewed, 0);
 }
 
 TEST_F(EditRace, TwoPeersNeverShareANameOrAnAddress) {

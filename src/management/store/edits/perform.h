@@ -86,6 +86,10 @@ Result<std::vector<ProxyToken>> perform(AccountEdit& edit, const ListProxyTokens
 Result<Nothing> perform(AccountEdit& edit, const RevokeProxyToken& command);
 Result<ProxyAccessPage> perform(AccountEdit& edit, const ListProxyAccess& command);
 
+// exposures.cc
+Result<Service> perform(AccountEdit& edit, const ExposeService& command);
+Result<Nothing> perform(AccountEdit& edit, const StopExposing& command);
+
 // accounts.cc
 Result<AccountState> perform(AccountEdit& edit, const GetAccount& command);
 Result<AccountState> perform(AccountEdit& edit, const UpdateSettings& command);

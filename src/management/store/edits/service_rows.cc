@@ -1,5 +1,6 @@
 #include "management/store/edits/service_rows.h"
 
+#include "base/duration.h"
 #include "crypto/sign_key.h"
 #include "management/store/json_read.h"
 #include "management/store/object_reader.h"
@@ -17,7 +18,7 @@ constexpr std::string_view kService =
     "v.id, v.name, v.domain, v.proxy_cluster, v.enabled, v.terminated, v.pass_host_header, "
     "v.rewrite_redirects, v.auth, v.restrictions, v.meta_created_at, v.meta_certificate_issued_at, "
     "v.meta_status, v.source, v.mode, v.listen_port, v.port_auto_assigned, v.private, "
-    "v.access_groups, v.account_id, v.session_public_key";
+    "v.access_groups, v.account_id, v.session_public_key, v.source_peer";
 constexpr std::string_view kTarget =
     "x.service_id, x.path, x.host, x.port, x.protocol, x.target_id, x.target_type, x.enabled, "
     "x.skip_tls_verify, x.request_timeout, x.session_idle_timeout, x.path_rewrite, "
@@ -73,29 +74,6 @@ std::optional<SecretAuth> read_secret(const json::object& object, std::string_vi
   return SecretAuth{columns::flag_of(auth, "enabled"), columns::text_of(auth, name)};
 }
 
-ServiceAuth read_auth(std::string_view text, Damage& damage) {
-  const json::value value = columns::parsed(text, damage);
-  const json::object& object = columns::members(value, damage);
-  ServiceAuth out;
-  out.password = read_secret(object, "password_auth", "password", damage);
-  out.pin = read_secret(object, "pin_auth", "pin", damage);
-  if (const json::value* bearer = columns::member(object, "bearer_auth");
-      bearer != nullptr && !bearer->is_null()) {
-    const json::object& auth = columns::members(*bearer, damage);
-    out.bearer = BearerAuth{columns::flag_of(auth, "enabled"),
-                            read_texts(auth, "distribution_groups", damage)};
-  }
-  if (const json::value* headers = columns::member(object, "header_auths")) {
-    for (const json::value& item : columns::elements(*headers, damage)) {
-      const json::object& header = columns::members(item, damage);
-      out.headers.push_back({columns::flag_of(header, "enabled"),
-                             columns::text_of(header, "header"),
-                             columns::text_of(header, "value")});
-    }
-  }
-  return out;
-}
-
 std::string restrictions_text(const AccessRestrictions& limits) {
   json::object out;
   const auto add = [&](std::string_view name, const std::vector<std::string>& list) {
@@ -107,27 +85,6 @@ std::string restrictions_text(const AccessRestrictions& limits) {
   add("blocked_countries", limits.blocked_countries);
   if (!limits.crowdsec_mode.empty()) out["crowdsec_mode"] = limits.crowdsec_mode;
   return json::serialize(out);
-}
-
-AccessRestrictions read_restrictions(std::string_view text, Damage& damage) {
-  const json::value value = columns::parsed(text, damage);
-  const json::object& object = columns::members(value, damage);
-  AccessRestrictions out;
-  out.allowed_cidrs = read_texts(object, "allowed_cidrs", damage);
-  out.blocked_cidrs = read_texts(object, "blocked_cidrs", damage);
-  out.allowed_countries = read_texts(object, "allowed_countries", damage);
-  out.blocked_countries = read_texts(object, "blocked_countries", damage);
-  out.crowdsec_mode = columns::text_of(object, "crowdsec_mode");
-  return out;
-}
-
-std::map<std::string, std::string> read_headers(std::string_view text, Damage& damage) {
-  std::map<std::string, std::string> out;
-  const json::value value = columns::parsed(text, damage);
-  for (const auto& member : columns::members(value, damage))
-    if (member.value().is_string())
-      out.emplace(member.key(), std::string(member.value().get_string()));
-  return out;
 }
 
 Service read_service(const sql::Row& raw, Damage& damage) {
@@ -154,6 +111,7 @@ Service read_service(const sql::Row& raw, Damage& damage) {
   v.access_groups = columns::read_ids<GroupId>(row.text(), damage);
   v.account_id = AccountId(row.string());
   v.session_public_key = row.string();
+  v.source_peer = PeerId(row.string());
   if (v.mode.empty()) v.mode = kModeHttp;
   if (v.status.empty()) v.status = "pending";
   return v;
@@ -204,6 +162,50 @@ Result<> insert_targets(Session& session, const AccountId& account, const Servic
 constexpr std::string_view kUnknownHost = "unknown";
 
 }  // namespace
+
+ServiceAuth read_auth(std::string_view text, Damage& damage) {
+  const json::value value = columns::parsed(text, damage);
+  const json::object& object = columns::members(value, damage);
+  ServiceAuth out;
+  out.password = read_secret(object, "password_auth", "password", damage);
+  out.pin = read_secret(object, "pin_auth", "pin", damage);
+  if (const json::value* bearer = columns::member(object, "bearer_auth");
+      bearer != nullptr && !bearer->is_null()) {
+    const json::object& auth = columns::members(*bearer, damage);
+    out.bearer = BearerAuth{columns::flag_of(auth, "enabled"),
+                            read_texts(auth, "distribution_groups", damage)};
+  }
+  if (const json::value* headers = columns::member(object, "header_auths")) {
+    for (const json::value& item : columns::elements(*headers, damage)) {
+      const json::object& header = columns::members(item, damage);
+      out.headers.push_back({columns::flag_of(header, "enabled"),
+                             columns::text_of(header, "header"),
+                             columns::text_of(header, "value")});
+    }
+  }
+  return out;
+}
+
+AccessRestrictions read_restrictions(std::string_view text, Damage& damage) {
+  const json::value value = columns::parsed(text, damage);
+  const json::object& object = columns::members(value, damage);
+  AccessRestrictions out;
+  out.allowed_cidrs = read_texts(object, "allowed_cidrs", damage);
+  out.blocked_cidrs = read_texts(object, "blocked_cidrs", damage);
+  out.allowed_countries = read_texts(object, "allowed_countries", damage);
+  out.blocked_countries = read_texts(object, "blocked_countries", damage);
+  out.crowdsec_mode = columns::text_of(object, "crowdsec_mode");
+  return out;
+}
+
+std::map<std::string, std::string> read_headers(std::string_view text, Damage& damage) {
+  std::map<std::string, std::string> out;
+  const json::value value = columns::parsed(text, damage);
+  for (const auto& member : columns::members(value, damage))
+    if (member.value().is_string())
+      out.emplace(member.key(), std::string(member.value().get_string()));
+  return out;
+}
 
 std::string text_map(const std::map<std::string, std::string>& values) {
   json::object out;
@@ -280,7 +282,7 @@ Result<> insert_service(Session& session, const Context& context, const AccountI
       "pass_host_header, rewrite_redirects, auth, restrictions, meta_created_at, meta_status, "
       "session_private_key, session_public_key, source, source_peer, mode, listen_port, "
       "port_auto_assigned, private, access_groups) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-      "$10, $11, $12, $13, $14, $15, $16, '', $17, $18, $19, $20, $21)",
+      "$10, $11, $12, $13, $14, $15, $16, $22, $17, $18, $19, $20, $21)",
       {service.id.value(),
        account.value(),
        service.name,
@@ -301,8 +303,35 @@ Result<> insert_service(Session& session, const Context& context, const AccountI
        service.listen_port,
        service.port_auto_assigned,
        service.is_private,
-       columns::ids(service.access_groups)}));
+       columns::ids(service.access_groups),
+       service.source_peer.value()}));
   return insert_targets(session, account, service);
+}
+
+Result<> erase_service(Session& session, const AccountId& account, const ServiceId& id) {
+  NB_TRY(session.exec("DELETE FROM targets WHERE account_id = $1 AND service_id = $2",
+                      {account.value(), id.value()}));
+  NB_TRY(session.exec("DELETE FROM services WHERE account_id = $1 AND id = $2",
+                      {account.value(), id.value()}));
+  return {};
+}
+
+EventMeta service_meta(const Service& service) {
+  EventMeta meta{{"name", service.name},
+                 {"domain", service.domain},
+                 {"proxy_cluster", service.proxy_cluster},
+                 {"source", service.source},
+                 {"auth", service.auth.any_enabled()},
+                 {"mode", service.mode}};
+  if (service.listen_port != 0) meta.emplace_back("listen_port", service.listen_port);
+  if (service.targets.empty()) return meta;
+  const TargetOptions& options = service.targets.front().options;
+  if (options.proxy_protocol) meta.emplace_back("proxy_protocol", true);
+  if (options.request_timeout.count() != 0)
+    meta.emplace_back("request_timeout", format_duration(options.request_timeout));
+  if (options.session_idle_timeout.count() != 0)
+    meta.emplace_back("session_idle_timeout", format_duration(options.session_idle_timeout));
+  return meta;
 }
 
 Result<> update_service(Session& session, const AccountId& account, const Service& service) {

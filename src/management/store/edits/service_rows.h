@@ -20,6 +20,11 @@ struct ServiceFilter {
   std::vector<sql::Param> values;
 };
 
+// The structured columns of a service and its targets.
+ServiceAuth read_auth(std::string_view text, columns::Damage& damage);
+AccessRestrictions read_restrictions(std::string_view text, columns::Damage& damage);
+std::map<std::string, std::string> read_headers(std::string_view text, columns::Damage& damage);
+
 /// With targets; `auth` holds hashes. Oldest first.
 Result<std::vector<Service>> read_services(Session& session, const ServiceFilter& filter);
 /// The hosts of the services' targets as they are now; all of one account.
@@ -29,5 +34,9 @@ Result<> fill_hosts(Session& session, const Context& context, const AccountId& a
 Result<> insert_service(Session& session, const Context& context, const AccountId& account,
                         const Service& service);
 Result<> update_service(Session& session, const AccountId& account, const Service& service);
+/// With its targets.
+Result<> erase_service(Session& session, const AccountId& account, const ServiceId& id);
+/// What events say about a service.
+EventMeta service_meta(const Service& service);
 
 }  // namespace nb::management::work

@@ -1,10 +1,10 @@
 #include "management/store/edits/services.h"
 
-#include "base/duration.h"
 #include "base/text.h"
 #include "crypto/password.h"
 #include "management/store/edits/perform.h"
 #include "management/store/edits/proxies.h"
+#include "management/store/edits/service_edit.h"
 #include "management/store/edits/service_rows.h"
 
 #include <algorithm>
@@ -27,24 +27,6 @@ Result<Service> find_service(AccountEdit& edit, const ServiceId& id) {
   NB_LET(std::vector<Service> found, services_where(edit, " AND v.id = $2", {id.value()}));
   if (found.empty()) return fail(Code::kNotFound, "service not found");
   return std::move(found.front());
-}
-
-EventMeta service_meta(const Service& service) {
-  EventMeta meta{{"name", service.name},
-                 {"domain", service.domain},
-                 {"proxy_cluster", service.proxy_cluster},
-                 {"source", service.source},
-                 {"auth", service.auth.any_enabled()},
-                 {"mode", service.mode}};
-  if (service.listen_port != 0) meta.emplace_back("listen_port", service.listen_port);
-  if (service.targets.empty()) return meta;
-  const TargetOptions& options = service.targets.front().options;
-  if (options.proxy_protocol) meta.emplace_back("proxy_protocol", true);
-  if (options.request_timeout.count() != 0)
-    meta.emplace_back("request_timeout", format_duration(options.request_timeout));
-  if (options.session_idle_timeout.count() != 0)
-    meta.emplace_back("session_idle_timeout", format_duration(options.session_idle_timeout));
-  return meta;
 }
 
 /// What a caller gets: hosts as they are now, no hashes.
@@ -221,37 +203,53 @@ Result<> check_update(const Service& service, const Service& stored) {
   return {};
 }
 
-}  // namespace
-
-Result<Service> perform(AccountEdit& edit, const SaveService& command) {
-  Service service = command.service;
-  NB_TRY(check_service(service));
-  const bool fresh = service.id.empty();
-  Service stored;
-  if (fresh) {
-    service.id = ServiceId(edit.new_id());
-    service.created_at = edit.now();
-    service.status = "pending";
-  } else {
-    NB_LET(stored, find_service(edit, service.id));
-    NB_TRY(check_update(service, stored));
-    service.created_at = stored.created_at;
-    service.certificate_issued_at = stored.certificate_issued_at;
-    service.status = stored.status;
-    service.source = stored.source;
-  }
-  const Service* before = fresh ? nullptr : &stored;
-  NB_LET(const ProxyCluster cluster, settle_cluster(edit, service, before));
+/// What the database has to say about it: its cluster, targets, secrets and port.
+Result<> complete(AccountEdit& edit, Service& service, const Service* stored) {
+  NB_LET(const ProxyCluster cluster, settle_cluster(edit, service, stored));
+  const bool custom_ports = cluster.supports_custom_ports.value_or(false);
+  // A peer's wish for a port is none where nobody may choose.
+  if (service.source == kSourceEphemeral && service.by_port() && !custom_ports)
+    service.listen_port = 0;
   NB_TRY(edit.require_groups(service.access_groups));
   NB_TRY(check_targets(edit, service));
   NB_TRY(check_domain_free(edit, service));
-  NB_TRY(settle_secrets(service.auth, stored.auth));
-  NB_TRY(settle_port(edit, service, before, cluster.supports_custom_ports.value_or(false)));
-  if (fresh)
-    NB_TRY(insert_service(edit.session(), edit.context(), edit.account_id(), service));
-  else
-    NB_TRY(update_service(edit.session(), edit.account_id(), service));
+  NB_TRY(settle_secrets(service.auth, stored == nullptr ? ServiceAuth{} : stored->auth));
+  return settle_port(edit, service, stored, custom_ports);
+}
+
+Result<> change_service(AccountEdit& edit, Service& service) {
+  NB_TRY(check_service(service));
+  NB_LET(const Service stored, find_service(edit, service.id));
+  NB_TRY(check_update(service, stored));
+  service.created_at = stored.created_at;
+  service.certificate_issued_at = stored.certificate_issued_at;
+  service.status = stored.status;
+  service.source = stored.source;
+  service.source_peer = stored.source_peer;
+  NB_TRY(complete(edit, service, &stored));
+  NB_TRY(update_service(edit.session(), edit.account_id(), service));
   edit.changes().touched(service.id);
+  return {};
+}
+
+}  // namespace
+
+Result<> add_service(AccountEdit& edit, Service& service) {
+  NB_TRY(check_service(service));
+  service.id = ServiceId(edit.new_id());
+  service.account_id = edit.account_id();
+  service.created_at = edit.now();
+  service.status = "pending";
+  NB_TRY(complete(edit, service, nullptr));
+  NB_TRY(insert_service(edit.session(), edit.context(), edit.account_id(), service));
+  edit.changes().touched(service.id);
+  return {};
+}
+
+Result<Service> perform(AccountEdit& edit, const SaveService& command) {
+  Service service = command.service;
+  const bool fresh = service.id.empty();
+  NB_TRY(fresh ? add_service(edit, service) : change_service(edit, service));
   edit.event(fresh ? Activity::kServiceCreated : Activity::kServiceUpdated, service.id.value(),
              service_meta(service));
   return shown(edit, std::move(service));
@@ -259,10 +257,7 @@ Result<Service> perform(AccountEdit& edit, const SaveService& command) {
 
 Result<Nothing> perform(AccountEdit& edit, const DeleteService& command) {
   NB_LET(const Service service, find_service(edit, command.id));
-  NB_TRY(edit.session().exec("DELETE FROM targets WHERE account_id = $1 AND service_id = $2",
-                             {edit.account_id().value(), service.id.value()}));
-  NB_TRY(edit.session().exec("DELETE FROM services WHERE account_id = $1 AND id = $2",
-                             {edit.account_id().value(), service.id.value()}));
+  NB_TRY(erase_service(edit.session(), edit.account_id(), service.id));
   edit.changes().touched(service.id);
   edit.event(Activity::kServiceDeleted, service.id.value(), service_meta(service));
   return Nothing{};
