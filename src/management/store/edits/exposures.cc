@@ -109,14 +109,18 @@ Result<Service> perform(AccountEdit& edit, const ExposeService& command) {
 Result<Nothing> perform(AccountEdit& edit, const StopExposing& command) {
   NB_LET(std::vector<Service> found,
          read_services(edit.session(), {"v.domain = $1", {command.domain}}));
-  if (found.empty() || found.front().account_id != edit.account_id())
+  const auto not_found = [&] {
     return fail(Code::kNotFound, "service with domain {} not found", command.domain);
+  };
+  if (found.empty() || found.front().account_id != edit.account_id()) return not_found();
   const Service& service = found.front();
   if (service.source != kSourceEphemeral)
     return fail(Code::kPermissionDenied, "cannot delete API-created service via peer expose");
   if (service.source_peer != command.peer)
     return fail(Code::kPermissionDenied, "cannot delete service exposed by another peer");
-  NB_TRY(erase_service(edit.session(), edit.account_id(), service.id));
+  const Result<> erased = erase_service(edit.session(), edit.account_id(), service.id);
+  if (!erased && erased.error().code == Code::kNotFound) return not_found();
+  NB_TRY(erased);
   edit.changes().touched(service.id);
   NB_LET(EventMeta meta, exposure_meta(edit.session(), service));
   edit.event(Activity::kServiceUnexposed, service.id.value(), std::move(meta));

@@ -125,7 +125,7 @@ TEST_P(ExposuresTest, PortsAreAssignedWhereNobodyMayChoose) {
 
 TEST_P(ExposuresTest, OnlyPeersOfTheAllowedGroupsMay) {
   const Peer other = peer("other");
-  const auto before = events();
+  events();  // of that one's arrival
   EXPECT_REFUSED(expose(other), Code::kPermissionDenied, "peer is not in an allowed expose group");
   instance.sql("UPDATE accounts SET settings_peer_expose_groups = '[]'");
   EXPECT_REFUSED(expose(one), Code::kPermissionDenied, "no group is set for peer expose");
@@ -135,7 +135,7 @@ TEST_P(ExposuresTest, OnlyPeersOfTheAllowedGroupsMay) {
   instance.sql("DELETE FROM proxies");
   allow(true);
   EXPECT_REFUSED(expose(one), Code::kFailedPrecondition, "no proxy cluster is connected");
-  EXPECT_EQ(events(), before);
+  EXPECT_THAT(events(), ElementsAre());
 }
 
 TEST_P(ExposuresTest, APeerExposesTenAtMost) {

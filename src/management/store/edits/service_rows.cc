@@ -311,8 +311,11 @@ Result<> insert_service(Session& session, const Context& context, const AccountI
 Result<> erase_service(Session& session, const AccountId& account, const ServiceId& id) {
   NB_TRY(session.exec("DELETE FROM targets WHERE account_id = $1 AND service_id = $2",
                       {account.value(), id.value()}));
-  NB_TRY(session.exec("DELETE FROM services WHERE account_id = $1 AND id = $2",
+  NB_LET(const std::int64_t erased,
+         session.exec("DELETE FROM services WHERE account_id = $1 AND id = $2",
                       {account.value(), id.value()}));
+  // Whoever waited here for another transaction that ended the service has not ended it.
+  if (erased == 0) return fail(Code::kNotFound, "service {} not found", id.value());
   return {};
 }
 

@@ -34,7 +34,7 @@ Result<> fill_hosts(Session& session, const Context& context, const AccountId& a
 Result<> insert_service(Session& session, const Context& context, const AccountId& account,
                         const Service& service);
 Result<> update_service(Session& session, const AccountId& account, const Service& service);
-/// With its targets.
+/// With its targets. kNotFound: another transaction has ended it meanwhile.
 Result<> erase_service(Session& session, const AccountId& account, const ServiceId& id);
 /// What events say about a service.
 EventMeta service_meta(const Service& service);
