@@ -5,7 +5,7 @@ jobs=${NB_JOBS:-$(n=$(nproc); echo $((n < 3 ? n : 3)))}
 
 packages_build=(
   build-essential cmake ninja-build ccache mold pkg-config ca-certificates
-  libboost1.81-dev libboost-json1.81-dev libnghttp2-dev libssl-dev libsodium-dev zlib1g-dev
+  libboost1.81-dev libboost-json1.81-dev libnghttp2-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev libssl-dev libsodium-dev zlib1g-dev
   libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc
   libcrypt-dev libqrencode-dev libhiredis-dev libpq-dev libsqlite3-dev libidn2-dev libmaxminddb-dev
   libfmt-dev libspdlog-dev libyaml-cpp-dev prometheus-cpp-dev

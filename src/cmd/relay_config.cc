@@ -59,6 +59,11 @@ constexpr Option<RelayServerConfig> kProxies[] = {
      .check = config::check_cidr,
      .help = "addresses or prefixes of proxies whose X-Real-Ip and X-Forwarded-For count"},
 };
+constexpr Option<RelayServerConfig> kQuic[] = {
+    {.flag = "enable-quic",
+     .member = &RelayServerConfig::enable_quic,
+     .help = "also QUIC, on the UDP port of the same number; needs certificates"},
+};
 constexpr Option<RelayTlsConfig> kTls[] = {
     {.flag = "tls-cert-file",
      .letter = 'c',
@@ -200,7 +205,7 @@ void add_relay_service_rows(config::Table& table, RelayServerConfig& config) {
 
 void add_relay_rows(config::Table& table, RelayServerConfig& config) {
   config.limits.header_timeout = std::chrono::seconds(5);  // contract §3.6
-  table.section("Addresses").add(kAddresses, config);
+  table.section("Addresses").add(kAddresses, config).add(kQuic, config);
   table.section("Access").add(kSecrets, config).add(kProxies, config);
   table.section("TLS").add(kTls, config.tls);
   table.section("STUN").add(kStunSwitch, config).add(kStunLog, config).add(kStun, config.stun);
@@ -224,6 +229,10 @@ Result<> finish_relay(RelayServerConfig& config, const config::Table& table) {
                 "--letsencrypt-domains: certificates are not fetched by this version; give "
                 "--tls-cert-file and --tls-key-file, or end TLS at the proxy");
   }
+  if (config.enable_quic && !tls.enabled())
+    return fail(Code::kInvalidArgument,
+                "--enable-quic needs --tls-cert-file and --tls-key-file: there is no QUIC without "
+                "TLS, and a proxy that ends TLS does not pass it on");
   if (config.exposed_address.empty())
     return fail(Code::kInvalidArgument,
                 "--exposed-address is missing: the address of this instance for peers");

@@ -33,6 +33,7 @@ struct RelayServerConfig {
   Secret auth_secret_previous;
   std::vector<std::string> trusted_proxies;
   bool enable_stun = false;
+  bool enable_quic = false;
   std::string stun_log_level = "info";
   std::uint32_t loops = 0;  // 0: one per core
   RelayTlsConfig tls;

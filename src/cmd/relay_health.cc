@@ -35,15 +35,17 @@ std::string rfc3339(WallTime time) {
                      (time - seconds).count());
 }
 
-net::HttpResponse page(const Report& report) {
+net::HttpResponse page(const Report& report, bool quic) {
   const bool healthy = report.listening;
   return net::HttpResponse::json(
       healthy ? 200 : 503,
       fmt::format(R"({{"status":"{}","timestamp":"{}","listeners":{},"certificate_valid":{},)"
                   R"("exposed_address_reachable":{}}})",
                   healthy ? "healthy" : "unhealthy", rfc3339(report.at),
-                  report.listening ? R"(["ws"])" : "null", report.certificate_valid,
-                  report.reachable));
+                  !report.listening ? "null"
+                  : quic            ? R"(["ws","quic"])"
+                                    : R"(["ws"])",
+                  report.certificate_valid, report.reachable));
 }
 
 class RelayHealth : public std::enable_shared_from_this<RelayHealth> {
@@ -56,12 +58,13 @@ class RelayHealth : public std::enable_shared_from_this<RelayHealth> {
     const auto self = shared_from_this();
     for (;;) {
       const auto [known, mine] = begin();
-      if (known) co_return page(*known);
+      if (known) co_return page(*known, options_.quic);
       if (mine) break;
       asio::steady_timer pause(co_await asio::this_coro::executor, kLook);
       co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
     }
-    co_return page(co_await probe_and_keep());
+    const Report made = co_await probe_and_keep();
+    co_return page(made, options_.quic);
   }
 
  private:

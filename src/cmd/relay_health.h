@@ -17,6 +17,7 @@ struct RelayHealthOptions {
   std::string instance_url{};   // of the relay
   std::string local_address{};  // where its listener is bound
   bool local_tls = false;
+  bool quic = false;  // is served, too
   /// Bound port, 0 while there is no listener.
   std::function<std::uint16_t()> local_port{};
 };

@@ -2,6 +2,7 @@
 #include "base/metrics.h"
 #include "net/net_metrics.h"
 #include "relay/metrics.h"
+#include "relay/quic/quic.h"
 #include "stun/stun.h"
 #include "support/golden.h"
 
@@ -17,6 +18,7 @@ TEST(RelayMetricNames, AreTheCommittedOnes) {
   add_process_metrics(registry, "relay");
   const net::NetMetrics net(registry);
   const relay::RelayMetrics own(registry);
+  const relay::quic::Metrics quic(registry);
   const stun::StunMetrics stun(registry);
   test::expect_golden("tests/data/metrics-relay.txt", metric_list(registry));
 }

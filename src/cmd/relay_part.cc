@@ -3,6 +3,7 @@
 #include "cmd/level_sink.h"
 #include "cmd/relay_cluster.h"
 #include "cmd/relay_health.h"
+#include "relay/quic/listener.h"
 #include "relay/service.h"
 #include "stun/server.h"
 
@@ -18,13 +19,30 @@ crypto::RelayTokens tokens_of(const RelayServerConfig& config) {
   return crypto::RelayTokens(secrets);
 }
 
+relay::quic::Options quic_options(const RelayServerConfig& config) {
+  return {.address = config.listener.address,
+          .port = config.listener.port,
+          .cert_file = config.tls.cert_file,
+          .key_file = config.tls.cert_key,
+          .sessions_max = static_cast<std::uint32_t>(config.limits.connections_max)};
+}
+
 class RelayPart final : public Part {
  public:
   RelayPart(const RelayServerConfig& config, Host& host, net::LoopPool& loops)
       : config_(config),
         host_(host),
         metrics_(*host.metrics),
-        service_(loops, config.relay, tokens_of(config), metrics_, host.clock, host.log) {}
+        quic_metrics_(*host.metrics),
+        service_(loops, config.relay, tokens_of(config), metrics_, host.clock, host.log) {
+    if (!config.enable_quic) return;
+    quic_ = std::make_unique<relay::quic::Listener>(
+        loops, quic_options(config),
+        [this](net::WebSocketChannel& channel) {
+          return service_.serve(channel, relay::Transport::kQuic);
+        },
+        quic_metrics_, host.log);
+  }
 
   Result<> add_to(Routes& routes) override {
     service_.add_to(*routes.http);
@@ -32,6 +50,7 @@ class RelayPart final : public Part {
                                         {.instance_url = config_.relay.instance_url,
                                          .local_address = config_.listener.address,
                                          .local_tls = config_.listener.tls,
+                                         .quic = config_.enable_quic,
                                          .local_port = [this] { return bound_port_.load(); }},
                                         host_.clock);
     if (!added)
@@ -40,11 +59,16 @@ class RelayPart final : public Part {
   }
   void loops_started() override { service_.start(); }
   Result<> start() override {
+    if (quic_) NB_TRY(quic_->start());
     if (cluster) cluster->start();
     return {};
   }
   void stop() override {
+    if (quic_) quic_->stop();
     if (cluster) cluster->stop();
+  }
+  void end_streams() override {
+    if (quic_) quic_->drain(config_.relay.drain_time + kRelayGoodbyeMargin);
   }
   void listening(const std::vector<std::uint16_t>& ports) override {
     bound_port_ = ports.empty() ? std::uint16_t{0} : ports.front();
@@ -58,7 +82,9 @@ class RelayPart final : public Part {
   const RelayServerConfig& config_;
   Host& host_;
   relay::RelayMetrics metrics_;
+  relay::quic::Metrics quic_metrics_;
   relay::Service service_;
+  std::unique_ptr<relay::quic::Listener> quic_;  // null: off
   std::atomic<std::uint16_t> bound_port_ = 0;
 };
 

@@ -25,6 +25,7 @@ RelayMetrics::RelayMetrics(MetricRegistry& registry)
       received_bytes(registry.counter("relay_transfer_received_bytes_total",
                                       "bytes of transport messages received from peers")),
       peers(registry.gauge("relay_peers", "connected peers", {{"transport", "ws"}})),
+      quic_peers(registry.gauge("relay_peers", "connected peers", {{"transport", "quic"}})),
       peers_active(registry.gauge("relay_peers_active", "peers with traffic in the last 30 s")),
       peers_idle(registry.gauge("relay_peers_idle", "peers without traffic in the last 30 s")),
       auth_ms(registry.histogram("relay_peer_authentication_time_milliseconds",

@@ -11,6 +11,7 @@ struct RelayMetrics {
   FastCounter& sent_bytes;      // relay_transfer_sent_bytes_total
   FastCounter& received_bytes;  // relay_transfer_received_bytes_total
   FastGauge& peers;             // relay_peers{transport=ws}
+  FastGauge& quic_peers;        // relay_peers{transport=quic}
   FastGauge& peers_active;      // relay_peers_active
   FastGauge& peers_idle;        // relay_peers_idle
   FastHistogram& auth_ms;       // relay_peer_authentication_time_milliseconds

@@ -20,6 +20,8 @@ namespace {
 constexpr std::size_t kProduceBytes = 64 * 1024;
 constexpr auto kActiveWindow = std::chrono::seconds(30);  // contract §8.2
 constexpr std::uint8_t kHmacSha256 = 1;
+/// What fits into one datagram on any path (contract §3.4 "Do better" (e)).
+constexpr std::size_t kQuicIdsMax = 30;
 
 /// In [0, 1), evenly spread over consecutive connections.
 double spread(std::uint64_t serial) {
@@ -57,10 +59,11 @@ bool health_prober(const PeerId& id) {
 }
 }  // namespace
 
-PeerConnection::PeerConnection(net::WebSocketChannel& channel, Shard& shard)
+PeerConnection::PeerConnection(net::WebSocketChannel& channel, Shard& shard, Transport transport)
     : channel_(channel),
       shard_(shard),
       shared_(shard.shared()),
+      transport_(transport),
       route_(shard.add(*this)),
       since_(shard.loop().now()),
       active_at_(since_ - kActiveWindow),
@@ -77,6 +80,10 @@ PeerConnection::~PeerConnection() {
   shard_.remove(route_);
 }
 
+FastGauge& PeerConnection::peers_of_transport() const {
+  return transport_ == Transport::kQuic ? shared_.metrics.quic_peers : shared_.metrics.peers;
+}
+
 void PeerConnection::leave_handshake() {
   if (state_ != State::kHandshake) return;
   state_ = State::kLeaving;
@@ -89,7 +96,7 @@ void PeerConnection::leave_registry() {
   state_ = State::kLeaving;
   queue_.clear();
   shared_.peers.fetch_sub(1);
-  shared_.metrics.peers.sub();
+  peers_of_transport().sub();
   shared_.metrics.instance_peers.sub();
   if (presence_) {
     presence_->each([this](const PeerId& id) { shared_.registry.unwatch(id, route_); });
@@ -269,7 +276,7 @@ void PeerConnection::accept(const AuthRequest& request) {
   channel_.wake_at(std::min(health_at_, check_at_));
   channel_.want_flush();
   shared_.peers.fetch_add(1);
-  shared_.metrics.peers.add();
+  peers_of_transport().add();
   shared_.metrics.instance_peers.add();
   if (claim.displaced.somebody()) {
     shared_.metrics.reconnections.add();
@@ -359,7 +366,7 @@ void PeerConnection::produce_control(net::OutputBuffer& out) {
     put_message(out, make_auth_response(shared_.options.instance_url));
   if (std::exchange(owe_health_, false)) put_plain(out, Type::kHealthCheck);
   while (presence_ && presence_->has_news() && !out.full()) {
-    const auto news = presence_->take(kIdsMax);
+    const auto news = presence_->take(transport_ == Transport::kQuic ? kQuicIdsMax : kIdsMax);
     if (!news.ids.empty()) put_message(out, make_ids(news.type, news.ids));
   }
   if (std::exchange(owe_goodbye_, false)) put_plain(out, Type::kClose);

@@ -7,6 +7,7 @@
 #include "relay/messages.h"
 #include "relay/presence_book.h"
 #include "relay/registry.h"
+#include "relay/relay.h"
 #include "relay/send_queue.h"
 
 #include <cstddef>
@@ -25,7 +26,7 @@ struct Shared;
 /// Lives on its shard's loop.
 class PeerConnection final : public net::WebSocketEndpoint {
  public:
-  PeerConnection(net::WebSocketChannel& channel, Shard& shard);
+  PeerConnection(net::WebSocketChannel& channel, Shard& shard, Transport transport);
   ~PeerConnection() override;
   PeerConnection(const PeerConnection&) = delete;
   PeerConnection& operator=(const PeerConnection&) = delete;
@@ -62,6 +63,7 @@ class PeerConnection final : public net::WebSocketEndpoint {
   void subscribe(const net::WebSocketMessage& message);
   void unsubscribe(const net::WebSocketMessage& message);
   [[nodiscard]] std::optional<std::vector<PeerId>> ids_of(const net::WebSocketMessage& message);
+  [[nodiscard]] FastGauge& peers_of_transport() const;
   void leave_handshake();
   void leave_registry();
   void check_health(Instant now);
@@ -70,6 +72,7 @@ class PeerConnection final : public net::WebSocketEndpoint {
   net::WebSocketChannel& channel_;
   Shard& shard_;
   Shared& shared_;
+  const Transport transport_;
   const Route route_;
   const Instant since_;
   PeerId id_{};

@@ -1,8 +1,9 @@
 // relay: carries WireGuard packets between peers that cannot reach each other.
 //
 // Purpose      the relay protocol over WebSocket: authentication, packets, presence, health checks.
-// Not here     HTTP and WebSocket framing (net); the /health page and the process (cmd); QUIC
-//              (docs/relay.md says why).
+// Not here     HTTP and WebSocket framing (net); the /health page and the process (cmd); QUIC,
+// whose
+//              sessions look like WebSockets to it (relay/quic).
 // Start with   Service in service.h, PeerConnection in peer_connection.h, then shard.h for the way
 //              of a packet: read buffer -> the receiver's SendQueue -> socket, on one loop.
 // Threads      a Shard per loop; connections stay on theirs. Packets for another loop are collected
@@ -21,6 +22,8 @@
 #include <string>
 
 namespace nb::relay {
+
+enum class Transport : std::uint8_t { kWebSocket, kQuic };
 
 struct Options {
   std::string instance_url{};  // what peers advertise and compare byte for byte (§3.5)

@@ -53,11 +53,14 @@ Service::~Service() = default;
 
 void Service::add_to(net::HttpRouter& router) {
   router.websocket(
-      "/relay",
-      {.message_bytes_max = kMessageMax,
-       .make = [this](net::WebSocketChannel& channel) -> std::unique_ptr<net::WebSocketEndpoint> {
-         return std::make_unique<PeerConnection>(channel, *shards_[channel.loop().index()]);
-       }});
+      "/relay", {.message_bytes_max = kMessageMax, .make = [this](net::WebSocketChannel& channel) {
+                   return serve(channel, Transport::kWebSocket);
+                 }});
+}
+
+std::unique_ptr<net::WebSocketEndpoint> Service::serve(net::WebSocketChannel& channel,
+                                                       Transport transport) {
+  return std::make_unique<PeerConnection>(channel, *shards_[channel.loop().index()], transport);
 }
 
 void Service::start() {

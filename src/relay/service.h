@@ -6,6 +6,7 @@
 #include "crypto/relay_token.h"
 #include "net/http.h"
 #include "net/loop.h"
+#include "net/websocket_endpoint.h"
 #include "relay/metrics.h"
 #include "relay/relay.h"
 
@@ -26,6 +27,9 @@ class Service {
 
   /// GET /relay, WebSocket (contract §3.6).
   void add_to(net::HttpRouter& router);
+  /// A peer that came another way, on the loop of its channel, which outlives the endpoint.
+  std::unique_ptr<net::WebSocketEndpoint> serve(net::WebSocketChannel& channel,
+                                                Transport transport);
   /// Begins the periodic look at activity and slow readers; the loops run.
   void start();
   /// Peers with a valid token.
