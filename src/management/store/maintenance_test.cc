@@ -94,10 +94,11 @@ TEST_P(MaintenanceTest, TheDoctorFindsWhatIsDamaged) {
   instance_.sql("INSERT INTO services (id, account_id, domain, auth, restrictions) VALUES ('v1', " +
                 account + R"(, 'v.example', '{"pin_auth":7}', '['))");
   instance_.sql(
-      "INSERT INTO targets (account_id, service_id, target_id, target_type, custom_headers) VALUES "
-      "(" +
-      account + ", 'v1', 'ghost', 'peer', '[]'), (" + account +
-      ", 'v1', 'ghost', 'domain', '{}'), (" + account + ", 'v1', '" + id + "', 'peer', '{}')");
+      "INSERT INTO targets (account_id, service_id, host, target_id, target_type, custom_headers) "
+      "VALUES (" +
+      account + ", 'v1', 'h', 'ghost', 'peer', '['), (" + account +
+      ", 'v1', 'h', 'ghost', 'domain', '{}'), (" + account + ", 'v1', 'h', '" + id +
+      "', 'peer', '{}')");
   instance_.sql("UPDATE users SET email = 'plain@example.org'");
   instance_.sql("DELETE FROM group_peers");
   const Diagnosis found = examined();
