@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <thread>
 
 namespace nb::management {
@@ -216,18 +217,24 @@ TEST_P(MaintenanceTest, RaisedSerialsSendEverybodyToAWholeSnapshot) {
 }
 
 TEST_P(MaintenanceTest, MigrationsRunWhileAnotherInstanceServes) {
-  // What the first version with this store's statements knew.
+  // What the first version with this store's statements knew, and the columns that it has learnt to
+  // ask for since.
   constexpr std::size_t kServing = 10;
+  constexpr std::size_t kSince = 18;
   sql::MigrationSet old = main_migrations();
   old.migrations.resize(kServing);
   ASSERT_TRUE(sql::migrate(*instance_.database, old, soon(), {}));
+  instance_.sql("ALTER TABLE nb_instances ADD COLUMN held_since bigint NOT NULL DEFAULT 0");
+  instance_.sql("ALTER TABLE nb_peer_sessions ADD COLUMN reaped_epoch bigint NOT NULL DEFAULT 0");
   const auto made = get(instance_.store->ensure_account(soon(), fresh_account()));
   ASSERT_TRUE(made) << made.error().text;
   account_ = made->first;
   const SetupKey key = make_key();
   std::atomic<bool> stop{false};
   std::atomic<int> served{0};
+  std::atomic<bool> broken{false};
   std::thread serving([&] {
+    const std::shared_ptr<void> end(nullptr, [&](void*) { broken = !stop; });
     while (!stop) {
       const auto done = get(instance_.store->register_peer(
           soon(), registration(key, "n" + std::to_string(served.load()))));
@@ -236,15 +243,20 @@ TEST_P(MaintenanceTest, MigrationsRunWhileAnotherInstanceServes) {
       ++served;
     }
   });
-  while (served < 3) std::this_thread::yield();
+  while (served < 3 && !broken) std::this_thread::yield();
   const Instance fresh(fixture_);
-  const auto report = fresh.prepare();
+  sql::MigrationSet until = main_migrations();
+  until.migrations.resize(kSince - 1);
+  const auto report = sql::migrate(*fresh.database, until, soon(), {});
   const int during = served;
-  while (served < during + 3) std::this_thread::yield();
+  while (served < during + 3 && !broken) std::this_thread::yield();
   stop = true;
   serving.join();
   ASSERT_TRUE(report) << report.error().text;
   EXPECT_TRUE(report->empty());
+  instance_.sql("ALTER TABLE nb_instances DROP COLUMN held_since");
+  instance_.sql("ALTER TABLE nb_peer_sessions DROP COLUMN reaped_epoch");
+  ASSERT_TRUE(fresh.prepare());
   ASSERT_TRUE(prepare_agent_tables(fresh.parts, soon()));
   EXPECT_TRUE(schema_state(*fresh.database, soon())->complete());
   EXPECT_EQ(get(fresh.store->account(soon(), account_.id))->serial,
