@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "net/connection.h"
 #include "net/context.h"
+#include "net/socket_address.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -49,35 +50,8 @@ std::string last_error() {
   return std::system_category().message(errno);
 }
 
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
-};
-
-Result<SocketAddress> socket_address(const std::string& text, std::uint16_t port) {
-  SocketAddress address;
-  sockaddr_in v4{};
-  sockaddr_in6 v6{};
-  if (inet_pton(AF_INET, text.c_str(), &v4.sin_addr) == 1) {
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    std::memcpy(&address.storage, &v4, sizeof v4);
-    address.size = sizeof v4;
-    return address;
-  }
-  if (inet_pton(AF_INET6, text.c_str(), &v6.sin6_addr) == 1) {
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    std::memcpy(&address.storage, &v6, sizeof v6);
-    address.size = sizeof v6;
-    return address;
-  }
-  return fail(Code::kInvalidArgument, "listen address '{}': not a numeric IP address", text);
-}
-
 Result<Descriptor> listen_on(const ListenerConfig& config, std::uint16_t port, bool shared) {
-  NB_LET(auto address, socket_address(config.address, port));
+  NB_LET(auto address, SocketAddress::parse("listen", config.address, port));
   Descriptor fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (fd.get() < 0) return fail(Code::kUnavailable, "socket: {}", last_error());
   const int on = 1;

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "net/address.h"
 #include "net/event_loop.h"
+#include "net/socket_address.h"
 #include "stun/message.h"
 #include "stun/source_limit.h"
 
@@ -30,32 +31,8 @@ std::string last_error() {
   return std::system_category().message(errno);
 }
 
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-};
-
-Result<Address> address_of(const std::string& text, std::uint16_t port) {
-  Address out;
-  sockaddr_in v4{};
-  sockaddr_in6 v6{};
-  if (inet_pton(AF_INET, text.c_str(), &v4.sin_addr) == 1) {
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    std::memcpy(&out.storage, &v4, out.size = sizeof v4);
-    return out;
-  }
-  if (inet_pton(AF_INET6, text.c_str(), &v6.sin6_addr) == 1) {
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    std::memcpy(&out.storage, &v6, out.size = sizeof v6);
-    return out;
-  }
-  return fail(Code::kInvalidArgument, "STUN address '{}': not a numeric IP address", text);
-}
-
 /// A bound socket that says for each datagram where it was sent to.
-Result<int> open_socket(const Address& address, std::uint16_t port, bool shared) {
+Result<int> open_socket(const net::SocketAddress& address, std::uint16_t port, bool shared) {
   const int family = address.storage.ss_family;
   const int fd = ::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return fail(Code::kUnavailable, "STUN socket: {}", last_error());
@@ -68,7 +45,7 @@ Result<int> open_socket(const Address& address, std::uint16_t port, bool shared)
   } else {
     setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
   }
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
+  if (::bind(fd, address.get(), address.size) != 0) {
     const int error = errno;
     ::close(fd);
     return fail(error == EACCES ? Code::kPermissionDenied : Code::kUnavailable,
@@ -232,12 +209,12 @@ Result<> Server::start() {
   if (options_.ports.empty()) return fail(Code::kInvalidArgument, "STUN: no port is given");
   sockets_.resize(loops_.size());
   for (const std::uint16_t wanted : options_.ports) {
-    NB_LET(auto address, address_of(options_.listen_address, wanted));
+    NB_LET(auto address, net::SocketAddress::parse("STUN", options_.listen_address, wanted));
     // SO_REUSEPORT would share the port with another process silently: ask without it first.
     NB_LET(const int probe, open_socket(address, wanted, false));
     const std::uint16_t port = port_of(probe);
     ::close(probe);
-    NB_LET(address, address_of(options_.listen_address, port));
+    NB_LET(address, net::SocketAddress::parse("STUN", options_.listen_address, port));
     for (std::size_t i = 0; i < loops_.size(); ++i) {
       NB_LET(const int fd, open_socket(address, port, true));
       sockets_[i].push_back(std::make_unique<Port>(static_cast<net::EventLoop&>(loops_.at(i)), fd,

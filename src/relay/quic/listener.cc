@@ -36,25 +36,6 @@ std::string last_error() {
   return std::system_category().message(errno);
 }
 
-Result<Remote> address_of(const std::string& text, std::uint16_t port) {
-  Remote out;
-  sockaddr_in v4{};
-  sockaddr_in6 v6{};
-  if (inet_pton(AF_INET, text.c_str(), &v4.sin_addr) == 1) {
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    std::memcpy(&out.storage, &v4, out.size = sizeof v4);
-    return out;
-  }
-  if (inet_pton(AF_INET6, text.c_str(), &v6.sin6_addr) == 1) {
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    std::memcpy(&out.storage, &v6, out.size = sizeof v6);
-    return out;
-  }
-  return fail(Code::kInvalidArgument, "QUIC address '{}': not a numeric IP address", text);
-}
-
 Result<int> open_socket(const Remote& address, std::uint16_t port) {
   const int family = address.storage.ss_family;
   const int fd = ::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -69,7 +50,7 @@ Result<int> open_socket(const Remote& address, std::uint16_t port) {
   setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe);
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kSocketBytes, sizeof kSocketBytes);
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kSocketBytes, sizeof kSocketBytes);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) == 0) return fd;
+  if (::bind(fd, address.get(), address.size) == 0) return fd;
   const int error = errno;
   ::close(fd);
   return fail(error == EACCES ? Code::kPermissionDenied : Code::kUnavailable,
@@ -183,7 +164,7 @@ Listener::~Listener() {
 Result<> Listener::start() {
   Tls tls(options_.cert_file, options_.key_file, log_);
   NB_TRY(tls.load());
-  NB_LET(const Remote address, address_of(options_.address, options_.port));
+  NB_LET(const Remote address, Remote::parse("QUIC", options_.address, options_.port));
   NB_LET(const int fd, open_socket(address, options_.port));
   auto& home = static_cast<net::EventLoop&>(loops_.at(0));
   socket_ = std::make_unique<Socket>(home, fd, std::move(tls), options_, serve_, metrics_, log_);

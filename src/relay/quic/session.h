@@ -2,6 +2,7 @@
 #pragma once
 
 #include "net/event_loop.h"
+#include "net/socket_address.h"
 #include "net/websocket_endpoint.h"
 #include "relay/quic/tls.h"
 
@@ -21,10 +22,7 @@ namespace nb::relay::quic {
 inline constexpr std::size_t kCidBytes = 16;  // of ours
 
 /// A UDP peer.
-struct Remote {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-};
+using Remote = net::SocketAddress;
 
 class Session;
 
