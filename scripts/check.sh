@@ -36,7 +36,7 @@ check_asan() {
 # Tests that speak through the gRPC library, which is not instrumented: TSan cannot see what orders
 # its threads and would report them. So only the servers are instrumented there, and a report in a
 # server's output fails the test.
-grpc_clients='^(balancer|combined|ha_operator|idp_server|mgmt_integration|nat|net_grpc|proxy_server|relay_agents|signal_(ha|scenarios|single|transport)|turn)_test\.'
+grpc_clients='^(balancer|combined|ha_operator|idp_server|mgmt_integration|nat|net_grpc|proxy_server|relay_agents|signal_(ha|scenarios|single|transport)|stack|turn)_test(\.|$)'
 
 check_tsan() {
   build_preset tsan

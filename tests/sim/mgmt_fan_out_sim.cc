@@ -5,6 +5,7 @@
 #include "management/app/sync_hub.h"
 #include "sim/mgmt_stub_store.h"
 #include "sim/seeds.h"
+#include "sim/sim_map_workers.h"
 
 #include <gtest/gtest.h>
 
@@ -116,22 +117,6 @@ class SimStore final : public management::StubStore {
   static Error away() { return fail(Code::kUnavailable, "database away"); }
   NodeEnv& env_;
   Database& database_;
-};
-
-/// Map threads: work starts later, and pieces of different streams overtake each other.
-class SimWorkers final : public app::MapWorkers {
- public:
-  explicit SimWorkers(NodeEnv& env) : env_(env), tasks_(env.home) {}
-  void post(std::function<void()> work) override { tasks_.spawn(later(std::move(work))); }
-  asio::awaitable<void> stop() { return tasks_.stop(); }
-
- private:
-  asio::awaitable<void> later(std::function<void()> work) {
-    co_await env_.clock.sleep_for(std::chrono::microseconds(50 + env_.random() % 30'000));
-    work();
-  }
-  NodeEnv& env_;
-  TaskGroup tasks_;
 };
 
 class Instance;
@@ -301,7 +286,7 @@ class Instance final : public Process {
   const std::shared_ptr<Cluster> shared_;  // the world outlives the test's part of it
   Cluster& cluster_;
   SimStore store_;
-  SimWorkers workers_;
+  SimMapWorkers workers_;
   TaskGroup tasks_;
   std::shared_ptr<app::SyncHub> hub_;
   std::map<std::uint64_t, std::shared_ptr<Stream>> streams_;

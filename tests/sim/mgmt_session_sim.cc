@@ -8,6 +8,7 @@
 #include "management/app/sync_hub.h"
 #include "sim/mgmt_stub_store.h"
 #include "sim/seeds.h"
+#include "sim/sim_map_workers.h"
 
 #include <gtest/gtest.h>
 
@@ -195,21 +196,6 @@ class SessionStore final : public management::StubStore {
   Database& database_;
 };
 
-class SimWorkers final : public app::MapWorkers {
- public:
-  explicit SimWorkers(NodeEnv& env) : env_(env), tasks_(env.home) {}
-  void post(std::function<void()> work) override { tasks_.spawn(later(std::move(work))); }
-  asio::awaitable<void> stop() { return tasks_.stop(); }
-
- private:
-  asio::awaitable<void> later(std::function<void()> work) {
-    co_await env_.clock.sleep_for(std::chrono::microseconds(50 + env_.random() % 30'000));
-    work();
-  }
-  NodeEnv& env_;
-  TaskGroup tasks_;
-};
-
 struct Agent {
   std::string peer;
   std::uint64_t stream_token = 0;  // of the stream it reads now; 0: none
@@ -381,7 +367,7 @@ class Instance final : public Process {
   NodeEnv& env_;
   const std::int64_t incarnation_;
   SessionStore store_;
-  SimWorkers workers_;
+  SimMapWorkers workers_;
   TaskGroup tasks_;
   std::shared_ptr<app::SyncHub> hub_;
   app::InstanceKeeper keeper_;
