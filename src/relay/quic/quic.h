@@ -1,14 +1,12 @@
 // quic: the relay protocol in QUIC datagrams, beside the WebSocket and on the same port over UDP.
 //
-// Purpose      one protocol message is one DATAGRAM frame (RFC 9221); no streams. A session looks
-// to
-//              the relay like a WebSocket: PeerConnection serves both.
+// Purpose      one protocol message is one DATAGRAM frame (RFC 9221); no streams. To the relay a
+//              session looks like a WebSocket: PeerConnection serves both.
 // Not here     the relay protocol (relay), QUIC and TLS themselves: ngtcp2 and GnuTLS, since the
 //              OpenSSL of the distribution has no QUIC.
 // Start with   Listener in listener.h, then session.h.
 // Threads      all sessions live on loop 0: a client whose address changes keeps its connection,
-// which
-//              a socket for each loop would break.
+//              which a socket for each loop would break.
 // Limits       Options below; addresses are proven by a Retry once many handshakes are under way.
 // Failure      a datagram that no longer fits the path is dropped and counted, as IP would.
 // Decisions    docs/decisions/0127-quic-on-gnutls.md
