@@ -12,10 +12,14 @@ import sys
 import tempfile
 import unittest
 
+import jsonschema
 import yaml
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 sys.path.insert(0, os.path.join(ROOT, "tests/integration/rest"))
+sys.path.insert(0, os.path.join(ROOT, "tests/deploy/chart"))
+import checksum
+
 COMPOSE = os.path.join(ROOT, "deploy/compose")
 SERVERS = {"nb-mgmt-1": ["netbird-mgmt", "management"], "nb-signal-1": ["netbird-signal", "run"],
            "nb-relay": ["netbird-relay"], "nb-relay-2": ["netbird-relay"]}
@@ -69,6 +73,13 @@ def without_environment(config):
 
 
 class Compose(unittest.TestCase):
+    def test_every_compose_reads_the_file(self):
+        """Forms that docker compose and podman-compose both take (the latter was run)."""
+        text = read("deploy/compose/compose.yml")
+        self.assertNotRegex(text, r":\?\}", "a required variable says what to do")
+        for name, service in rendered(example())["services"].items():
+            self.assertIsInstance(service.get("sysctls", []), list, name)
+
     def test_names_and_ports_are_the_known_ones(self):
         services = rendered(example())["services"]
         for name, service in services.items():
@@ -162,6 +173,37 @@ class Files(unittest.TestCase):
                               text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_traefik_knows_every_key(self):
+        """Against Traefik's own reference of its file format (v3), as far as we use it."""
+        entry = {"address": None,
+                 "transport": {"respondingTimeouts": {"readTimeout": None, "writeTimeout": None,
+                                                      "idleTimeout": None},
+                               "lifeCycle": {"requestAcceptGraceTimeout": None,
+                                             "graceTimeOut": None}},
+                 "forwardedHeaders": {"insecure": None, "trustedIPs": None},
+                 "proxyProtocol": {"insecure": None, "trustedIPs": None}}
+        static = {"entryPoints": {"*": entry}, "log": {"level": None, "format": None},
+                  "providers": {"file": {"filename": None, "directory": None, "watch": None}}}
+        health = dict.fromkeys(("scheme", "mode", "path", "method", "status", "port", "interval",
+                                "timeout", "hostname", "followRedirects", "headers"))
+        dynamic = {"http": {
+            "routers": {"*": dict.fromkeys(("entryPoints", "rule", "service", "priority", "tls",
+                                            "middlewares"))},
+            "services": {"*": {"loadBalancer": {"servers": [{"url": None, "weight": None}],
+                                                "healthCheck": health, "passHostHeader": None}}}}}
+
+        def check(found, known, path):
+            if isinstance(known, dict):
+                for key, value in found.items():
+                    self.assertTrue(key in known or "*" in known, f"{path}.{key}")
+                    check(value, known.get(key, known.get("*")), f"{path}.{key}")
+            elif isinstance(known, list):
+                for value in found:
+                    check(value, known[0], path)
+
+        check(yaml.safe_load(read("deploy/traefik/traefik.yml")), static, "static")
+        check(yaml.safe_load(read("deploy/traefik/dynamic.yml")), dynamic, "dynamic")
+
     def test_traefik_routes_go_to_services_that_are_there(self):
         config = yaml.safe_load(read("deploy/traefik/dynamic.yml"))["http"]
         for name, router in config["routers"].items():
@@ -211,6 +253,138 @@ class Files(unittest.TestCase):
             stage = text.split(f" AS {target}\n")[1].split("\nFROM ")[0]
             self.assertIn("ENTRYPOINT " + entry, stage)
             self.assertIn(f"COPY --from=build /out/{json.loads(entry)[0].split('/')[-1]} ", stage)
+
+
+PROGRAMS = {"management": ["netbird-mgmt", "management"], "signal": ["netbird-signal", "run"],
+            "relay": ["netbird-relay"]}  # entry points of the images
+SECRETS = {"postgres-dsn": "postgres://u:p@db/netbird", "events-dsn": "postgres://u:p@db/events",
+           "auth-dsn": "postgres://u:p@db/auth", "datastore-key": "A" * 43 + "="}
+
+
+class Chart(unittest.TestCase):
+    """The Helm chart as helm rendered it (tests/deploy/chart/render.sh), since CI has no helm."""
+
+    CASES = ("default", "full", "small")
+
+    def each(self):
+        for case in self.CASES:
+            with self.subTest(case):
+                text = read(f"tests/deploy/chart/{case}.rendered.yaml")
+                yield case, text, [one for one in yaml.safe_load_all(text) if one]
+
+    @staticmethod
+    def of(objects, kind):
+        return {one["metadata"]["name"]: one for one in objects if one["kind"] == kind}
+
+    def test_what_is_tested_is_the_chart_of_today(self):
+        for case, text, _ in self.each():
+            self.assertEqual(text.splitlines()[0], "# of: " + checksum.of(f"{case}.values.yaml"),
+                             "run tests/deploy/chart/render.sh")
+
+    def test_values_follow_their_schema(self):
+        schema = json.loads(read("deploy/helm/netbird-ha/values.schema.json"))
+        validator = jsonschema.Draft7Validator(schema)
+        defaults = yaml.safe_load(read("deploy/helm/netbird-ha/values.yaml"))
+        self.assertEqual(set(schema["properties"]) - {"global"}, set(defaults))
+        validator.validate(defaults)
+        for case in self.CASES:
+            validator.validate({**defaults,
+                                **yaml.safe_load(read(f"tests/deploy/chart/{case}.values.yaml"))})
+        for bad in ({"logLevel": "loud"}, {"drainDelay": "soon"}, {"management": {"replicas": 0}},
+                    {"redis": {"adress": "x"}}, {"relay": {"exposed": ["http://relay"]}},
+                    {"turn": {"uri": "stun:x"}}, {"secrets": {"other": "x"}}, {"domian": "x"}):
+            self.assertFalse(validator.is_valid({**defaults, **bad}), bad)
+
+    def test_objects_find_each_other(self):
+        for _, _, objects in self.each():
+            names = [(one["kind"], one["metadata"]["name"]) for one in objects]
+            self.assertEqual(len(names), len(set(names)))
+            pods = {}
+            for name, deployment in self.of(objects, "Deployment").items():
+                labels = deployment["spec"]["template"]["metadata"]["labels"]
+                self.assertLessEqual(deployment["spec"]["selector"]["matchLabels"].items(),
+                                     labels.items(), name)
+                pods[name] = (labels, deployment["spec"]["template"]["spec"])
+            chosen = lambda selector: [name for name, (labels, _) in pods.items()
+                                       if selector.items() <= labels.items()]
+            services = self.of(objects, "Service")
+            for name, service in services.items():
+                backends = chosen(service["spec"]["selector"])
+                self.assertEqual(len(backends), 1, name)
+                offered = {port["name"] for port in
+                           pods[backends[0]][1]["containers"][0]["ports"]}
+                for port in service["spec"]["ports"]:
+                    self.assertIn(port["targetPort"], offered)
+            for name, budget in self.of(objects, "PodDisruptionBudget").items():
+                backends = chosen(budget["spec"]["selector"]["matchLabels"])
+                self.assertEqual(len(backends), 1, name)
+                deployment = self.of(objects, "Deployment")[backends[0]]
+                self.assertGreater(deployment["spec"]["replicas"], budget["spec"]["minAvailable"])
+            for ingress in self.of(objects, "Ingress").values():
+                for rule in ingress["spec"]["rules"]:
+                    for path in rule["http"]["paths"]:
+                        service = services[path["backend"]["service"]["name"]]
+                        self.assertIn(path["backend"]["service"]["port"]["number"],
+                                      [port["port"] for port in service["spec"]["ports"]])
+            for name, (_, spec) in pods.items():
+                container = spec["containers"][0]
+                volumes = {volume["name"] for volume in spec.get("volumes", [])}
+                for mount in container.get("volumeMounts", []):
+                    self.assertIn(mount["name"], volumes, name)
+                for volume in spec.get("volumes", []):
+                    if "configMap" in volume:
+                        self.assertIn(volume["configMap"]["name"], self.of(objects, "ConfigMap"))
+                for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                    self.assertIn(container[probe]["httpGet"]["port"],
+                                  [port["containerPort"] for port in container["ports"]])
+
+    def test_paths_are_those_of_the_balancers(self):
+        for case, _, objects in self.each():
+            paths = {path["path"] for ingress in self.of(objects, "Ingress").values()
+                     for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]}
+            self.assertEqual(paths, set() if case == "small" else {
+                "/signalexchange.SignalExchange/", "/management.ManagementService/",
+                "/management.ProxyService/", "/api", "/oauth2", "/ws-proxy/signal",
+                "/ws-proxy/management"})
+
+    def test_servers_take_what_their_deployments_hand_over(self):
+        for case, _, objects in self.each():
+            relays = 0
+            for name, deployment in self.of(objects, "Deployment").items():
+                container = deployment["spec"]["template"]["spec"]["containers"][0]
+                relays += container["name"] == "relay"
+                told = self.effective(objects, container)
+                for variable in container["env"]:
+                    if not variable["name"].startswith("NETBIRD_"):
+                        self.assertIn(f"[{variable['name']}]", told, f"{case}, {name}")
+            self.assertEqual(relays, {"default": 0, "full": 2, "small": 1}[case])
+
+    def effective(self, objects, container):
+        """What the server makes of its arguments, environment and files."""
+        secrets = self.of(objects, "Secret")
+        with tempfile.TemporaryDirectory() as folder:
+            for config in self.of(objects, "ConfigMap").values():
+                for name, text in config["data"].items():
+                    with open(os.path.join(folder, name), "w") as out:
+                        out.write(text)
+            env = {"PATH": os.environ["PATH"]}
+            for variable in container["env"]:
+                source = variable.get("valueFrom", {})
+                value = variable.get("value", "pod-0")
+                if "secretKeyRef" in source:
+                    ref = source["secretKeyRef"]
+                    value = (secrets[ref["name"]]["stringData"] if secrets else
+                             SECRETS | {k: "0123456789abcdef" for k in
+                                        ("redis-password", "ha-secret", "relay-secret",
+                                         "turn-secret")})[ref["key"]]
+                env[variable["name"]] = value
+            argv = [os.path.join(given.bin, PROGRAMS[container["name"]][0]),
+                    *PROGRAMS[container["name"]][1:],
+                    *[word.replace("/etc/netbird", folder) for word in container["args"]],
+                    "--check-config"]
+            done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30)
+            self.assertEqual(done.returncode, 0, done.stdout[-1000:] + done.stderr)
+            return done.stdout
 
 
 class Seed(unittest.TestCase):
