@@ -36,6 +36,12 @@ bool is_private_domain(std::string_view domain) {
   return labels >= 2;
 }
 
+/// The domain by which the claims' person finds an account; empty: none of that kind.
+std::string private_domain(const Claims& claims) {
+  std::string domain = lower(claims.domain);
+  return claims.domain_category == "private" && is_private_domain(domain) ? domain : std::string{};
+}
+
 }  // namespace
 
 Authority::Authority(AuthorityPorts ports, AuthorityOptions options)
@@ -64,10 +70,8 @@ Enrolment Authority::enrolment(const Claims& claims) const {
   const auto subject = decode_subject(claims.user.value());
   person.may_found =
       !options_.local_founders_only || (subject && subject->connector_id == kLocalConnector);
-  if (options_.single_account)
-    person.private_domain = options_.single_account_domain;
-  else if (claims.domain_category == "private" && is_private_domain(lower(claims.domain)))
-    person.private_domain = lower(claims.domain);
+  person.private_domain =
+      options_.single_account ? options_.single_account_domain : private_domain(claims);
   return person;
 }
 
@@ -77,7 +81,13 @@ Task<Enrolled> Authority::resolved(Instant deadline, Claims claims) {
     // Service users have no login at the provider; a token that names one is not theirs.
     if (known->user.is_service_user)
       co_return fail(Code::kUnauthenticated, "service users can not log in");
-    co_return Enrolled{.known = *std::move(known)};
+    const Account& account = known->account;
+    const bool stands = account.domain_category == "private" && account.is_domain_primary;
+    if (options_.single_account || stands || private_domain(claims).empty())
+      co_return Enrolled{.known = *std::move(known)};
+    // With many accounts, a known user's domain may have become private
+    // (contract/network-map.md §6.3 (2)).
+    co_return co_await ports_.store.enrol(deadline, enrolment(claims));
   }
   if (known.error().code != Code::kNotFound) co_return std::move(known).error();
   if (ports_.provider != nullptr) {

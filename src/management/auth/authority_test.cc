@@ -230,6 +230,62 @@ TEST_P(AuthorityTest, WithManyAccountsTheDomainDecides) {
   EXPECT_EQ(again->known.account.id, stranger->known.account.id);
 }
 
+std::string of_domain(const std::string& domain, const std::string& category = "private") {
+  return fmt::format(R"(,"nb/wt_account_domain":"{}","nb/wt_account_domain_category":"{}")", domain,
+                     category);
+}
+
+TEST_P(AuthorityTest, DomainThatTurnsPrivateIsThatOfTheKnownUsersAccount) {
+  a_.reset();
+  b_.reset();
+  start(options(false));
+  const auto before = login("first", of_domain("example.org", "public"));
+  ASSERT_TRUE(before) << before.error().text;
+  EXPECT_EQ(before->known.account.domain_category, "");
+  const auto after = login("first", of_domain("Example.org"), 1);
+  ASSERT_TRUE(after) << after.error().text;
+  EXPECT_EQ(after->known.account.id, before->known.account.id);
+  EXPECT_EQ(after->known.account.domain, "example.org");
+  EXPECT_EQ(after->known.account.domain_category, "private");
+  EXPECT_TRUE(after->known.account.is_domain_primary);
+  EXPECT_EQ(value("SELECT domain || ' ' || domain_category FROM accounts"), "example.org private");
+  const auto colleague = login("second", of_domain("example.org"));
+  ASSERT_TRUE(colleague) << colleague.error().text;
+  EXPECT_EQ(colleague->known.account.id, before->known.account.id);
+  EXPECT_EQ(colleague->known.user.role, "user");
+  // It stands for that domain from now on, whatever its people's tokens say.
+  ASSERT_TRUE(login("first", of_domain("example.net")));
+  EXPECT_EQ(value("SELECT domain FROM accounts"), "example.org");
+}
+
+TEST_P(AuthorityTest, DomainThatAnotherAccountStandsForIsNotTaken) {
+  a_.reset();
+  b_.reset();
+  start(options(false));
+  const auto lone = login("lone");
+  const auto founder = login("founder", of_domain("example.org"));
+  ASSERT_TRUE(lone && founder);
+  const auto again = login("lone", of_domain("example.org"), 1);
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(again->known.account.id, lone->known.account.id);
+  EXPECT_FALSE(again->known.account.is_domain_primary);
+  EXPECT_EQ(value("SELECT COUNT(*) FROM accounts WHERE domain = 'example.org'"), "1");
+}
+
+TEST_P(AuthorityTest, OnlyWhoAdministersAnAccountGivesItAnotherDomain) {
+  a_.reset();
+  b_.reset();
+  start(options(false));
+  ASSERT_TRUE(login("owner"));
+  a_->instance.sql("UPDATE accounts SET domain = 'old.example', domain_category = 'public'");
+  a_->instance.sql("UPDATE users SET role = 'user'");
+  ASSERT_TRUE(login("owner", of_domain("example.org")));
+  EXPECT_EQ(value("SELECT domain FROM accounts"), "old.example");
+  a_->instance.sql("UPDATE users SET role = 'admin'");
+  ASSERT_TRUE(login("owner", of_domain("example.org"), 1));
+  EXPECT_EQ(value("SELECT domain FROM accounts"), "example.org");
+}
+
 TEST_P(AuthorityTest, BlockingCountsWithTheNextCallOnEveryInstance) {
   ASSERT_TRUE(login("owner"));
   a_->instance.sql("UPDATE users SET blocked = TRUE WHERE id = 'owner'");
@@ -341,6 +397,22 @@ TEST_P(AuthorityTest, ColleaguesWhoComeFirstTogetherFoundOneAccount) {  // scena
   });
   EXPECT_EQ(value("SELECT COUNT(*) FROM accounts"), "1");
   EXPECT_EQ(value("SELECT COUNT(*) FROM users WHERE role = 'owner'"), "1");
+}
+
+TEST_P(AuthorityTest, DomainIsTakenByOneOfManyAccounts) {
+  a_.reset();
+  b_.reset();
+  start(options(false));
+  constexpr int kAccounts = 6;
+  for (int i = 0; i < kAccounts; ++i) ASSERT_TRUE(login("user-" + std::to_string(i)));
+  at_once(kAccounts, [&](int i) {
+    const auto caller = login("user-" + std::to_string(i), of_domain("example.org"), i);
+    EXPECT_TRUE(caller) << caller.error().text;
+  });
+  EXPECT_EQ(value("SELECT COUNT(*) FROM accounts WHERE domain = 'example.org' AND "
+                  "domain_category = 'private' AND is_domain_primary_account"),
+            "1");
+  EXPECT_EQ(value("SELECT COUNT(*) FROM accounts WHERE domain = ''"), "5");
 }
 
 TEST_P(AuthorityTest, ANewGroupOfManyTokensIsMadeOnce) {  // scenario 75

@@ -75,8 +75,8 @@ class IdentityStore {
   /// Writes unless that was done less than `at_most_every` before `at`.
   virtual Task<> token_used(Instant deadline, TokenId id, WallTime at,
                             std::chrono::seconds at_most_every) = 0;
-  /// The user, who joins an account or founds one at the first time. One transaction under one
-  /// lock of the whole deployment, so that any number of first logins makes one account.
+  /// The user, who joins an account or founds one at the first time, later makes it its domain's
+  /// one if none is. Under one lock of the deployment: many first logins make one account.
   /// Errors   kFailedPrecondition: no account to join, and the person may not found one.
   virtual Task<Enrolled> enrol(Instant deadline, Enrolment person) = 0;
   /// Sets the auto groups that came from tokens to `names`, making missing groups; the user's peers

@@ -44,10 +44,17 @@ class SqlIdentityStore final : public IdentityStore {
   }
 
   Task<Enrolled> enrol(Instant deadline, Enrolment person) override {
-    return run<Enrolled>(deadline, {},
-                         [person = std::move(person)](Session& session, const Context& c) {
-                           return work::enrol(session, c, person);
-                         });
+    // Of an account that is not the one of its domain, every call of its people asks.
+    auto look = [person](Session& session, const Context& c) {
+      return work::enrolled_already(session, c, person);
+    };
+    auto known = co_await run<std::optional<Enrolled>>(deadline, kReadMany, std::move(look));
+    if (!known) co_return std::move(known).error();
+    if (*known) co_return **std::move(known);
+    auto change = [person = std::move(person)](Session& session, const Context& c) {
+      return work::enrol(session, c, person);
+    };
+    co_return co_await run<Enrolled>(deadline, {}, std::move(change));
   }
 
   Task<GroupSync> sync_token_groups(Instant deadline, UserId user,

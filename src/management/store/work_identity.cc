@@ -1,5 +1,6 @@
 #include "management/store/work_identity.h"
 
+#include "base/text.h"
 #include "management/store/change_log.h"
 #include "management/store/ipv6_change.h"
 
@@ -70,13 +71,22 @@ Result<Enrolled> found(Session& session, const Context& context, const Enrolment
   return Enrolled{.known = std::move(known), .how = Enrolled::How::kFounded};
 }
 
-/// The account that a person without one belongs to, if it exists.
-Result<std::optional<Account>> home_of(Session& session, const Context& context,
-                                       const Enrolment& person) {
+/// The account whose people are those of a private domain, if there is one.
+Result<std::optional<Account>> primary_of(Session& session, const std::string& domain) {
   static const std::string kByDomain = fmt::format(
       "SELECT {} FROM accounts a WHERE a.is_domain_primary_account AND a.domain_category = "
       "'private' AND lower(a.domain) = lower($1) ORDER BY a.created_at, a.id LIMIT 1",
       rows::account_columns());
+  NB_LET(const sql::Rows rows, session.query(kByDomain, {domain}));
+  if (rows.empty()) return std::optional<Account>{};
+  columns::Damage damage;
+  sql::RowReader reader(rows[0]);
+  return std::optional(rows::read_account(reader, damage));
+}
+
+/// The account that a person without one belongs to, if it exists.
+Result<std::optional<Account>> home_of(Session& session, const Context& context,
+                                       const Enrolment& person) {
   if (person.single_account) {
     NB_LET(const sql::Rows count, session.query("SELECT COUNT(*) FROM accounts"));
     if (count[0].integer(0) == 1) {
@@ -85,11 +95,32 @@ Result<std::optional<Account>> home_of(Session& session, const Context& context,
     }
   }
   if (person.private_domain.empty()) return std::optional<Account>{};
-  NB_LET(const sql::Rows rows, session.query(kByDomain, {person.private_domain}));
-  if (rows.empty()) return std::optional<Account>{};
-  columns::Damage damage;
-  sql::RowReader reader(rows[0]);
-  return std::optional(rows::read_account(reader, damage));
+  return primary_of(session, person.private_domain);
+}
+
+/// Whether a known user's account becomes the one that the domain's people join: nobody else's is,
+/// and it stands for no other domain. One of another name is replaced only for those who administer
+/// the account.
+Result<bool> may_adopt(Session& session, const KnownUser& known, const Enrolment& person) {
+  const std::string& domain = person.private_domain;
+  if (person.single_account || domain.empty()) return false;
+  const Account& account = known.account;
+  const bool same = equals_ignore_case(account.domain, domain);
+  const bool is_private = account.domain_category == "private";
+  if (is_private && (!same || account.is_domain_primary)) return false;
+  const bool administers = known.user.role == kRoleOwner || known.user.role == kRoleAdmin;
+  if (!same && !account.domain.empty() && !administers) return false;
+  NB_LET(const std::optional<Account> primary, primary_of(session, domain));
+  return !primary.has_value();
+}
+
+Result<KnownUser> adopt(Session& session, const Context& context, const KnownUser& known,
+                        const std::string& domain) {
+  NB_TRY(session.exec(
+      "UPDATE accounts SET domain = $1, domain_category = 'private', is_domain_primary_account = "
+      "TRUE WHERE id = $2",
+      {domain, known.account.id.value()}));
+  return known_user(session, context, known.user.id);
 }
 
 struct NamedGroup {
@@ -233,12 +264,27 @@ Result<TokenHolder> token_holder(Session& session, const Context& context,
   return out;
 }
 
+Result<std::optional<Enrolled>> enrolled_already(Session& session, const Context& context,
+                                                 const Enrolment& person) {
+  auto known = known_user(session, context, person.user);
+  if (!known && known.error().code == Code::kNotFound) return std::optional<Enrolled>{};
+  if (!known) return std::move(known).error();
+  NB_LET(const bool adopts, may_adopt(session, *known, person));
+  if (adopts) return std::optional<Enrolled>{};
+  return std::optional(Enrolled{.known = *std::move(known)});
+}
+
 Result<Enrolled> enrol(Session& session, const Context& context, const Enrolment& person) {
   // The same lock as ensure_account(): whoever makes the first account is alone.
   NB_TRY(session.lock(sql::lock_number("nb_first_account")));
   auto known = known_user(session, context, person.user);
-  if (known) return Enrolled{.known = *std::move(known)};
-  if (known.error().code != Code::kNotFound) return std::move(known).error();
+  if (!known && known.error().code != Code::kNotFound) return std::move(known).error();
+  if (known) {
+    NB_LET(const bool adopts, may_adopt(session, *known, person));
+    if (!adopts) return Enrolled{.known = *std::move(known)};
+    NB_LET(KnownUser changed, adopt(session, context, *known, person.private_domain));
+    return Enrolled{.known = std::move(changed)};
+  }
   NB_LET(std::optional<Account> home, home_of(session, context, person));
   if (home) return join(session, context, *std::move(home), person);
   if (!person.may_found)

@@ -11,6 +11,9 @@ Result<> store_account(Session& session, const Context& context, const NewAccoun
 
 Result<KnownUser> known_user(Session& session, const Context& context, const UserId& id);
 Result<TokenHolder> token_holder(Session& session, const Context& context, const std::string& hash);
+/// Nothing if something has to be written.
+Result<std::optional<Enrolled>> enrolled_already(Session& session, const Context& context,
+                                                 const Enrolment& person);
 Result<Enrolled> enrol(Session& session, const Context& context, const Enrolment& person);
 /// Nothing if something has to be written.
 Result<std::optional<GroupSync>> token_groups_same(Session& session, const Context& context,
