@@ -151,6 +151,20 @@ TEST_F(PeerSessionsTest, OutageSaysNothingAboutTheToken) {
   EXPECT_EQ(login(command(fresh_peer_key(), "owner")).error().code, Code::kUnavailable);
 }
 
+TEST_F(PeerSessionsTest, TokenThatCannotBeClaimedIsTriedAgain) {
+  const PeerKey key = fresh_peer_key();
+  instance.sql("ALTER TABLE nb_token_claims RENAME TO away");
+  const Error expected{Code::kUnavailable, "failed to claim jwt token"};
+  EXPECT_EQ(login(command(key, "owner")).error(), expected);
+  instance.sql("ALTER TABLE away RENAME TO nb_token_claims");
+  EXPECT_TRUE(login(command(key, "owner")));
+  tokens.known.emplace("more", user(account.created_by));
+  instance.sql("ALTER TABLE nb_token_claims RENAME TO away");
+  EXPECT_EQ(get(sessions->extend({key, "more", soon()})).error(), expected);
+  instance.sql("ALTER TABLE away RENAME TO nb_token_claims");
+  EXPECT_TRUE(get(sessions->extend({key, "more", soon()})));
+}
+
 TEST_F(PeerSessionsTest, PhonesAreNamedAfterTheirUser) {
   auto request = command(fresh_peer_key(), "owner");
   request.meta->hostname = "iPhone";

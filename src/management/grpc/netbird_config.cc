@@ -116,12 +116,12 @@ std::string NetbirdConfigs::relay_refresh(WallTime now) const {
 
 std::optional<std::chrono::seconds> NetbirdConfigs::turn_refresh_after() const {
   if (!settings_.turn_time_based || settings_.turns.empty()) return std::nullopt;
-  return settings_.turn_ttl / 4 * 3;
+  return settings_.turn_ttl * 3 / 4;
 }
 
 std::optional<std::chrono::seconds> NetbirdConfigs::relay_refresh_after() const {
   if (settings_.relay_addresses.empty() || !relay_tokens_) return std::nullopt;
-  return settings_.relay_ttl / 4 * 3;
+  return settings_.relay_ttl * 3 / 4;
 }
 
 }  // namespace nb::management::grpc

@@ -1,9 +1,13 @@
 #include "management/grpc/netbird_config.h"
 
+#include "crypto/random.h"
+#include "management/grpc/refresh_wait.h"
 #include "proto/management.pb.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <set>
 
 namespace nb::management::grpc {
 namespace {
@@ -82,6 +86,21 @@ TEST(NetbirdConfigs, RefreshIsDueAfterThreeQuartersAndZeroMeansTwelveHours) {
   from.relay_addresses.clear();
   EXPECT_EQ(make(from).relay_refresh_after(), std::nullopt);
   EXPECT_FALSE(parse(make(from).initial(kNow, false)).has_relay());
+}
+
+TEST(NetbirdConfigs, RefreshesOfStreamsOpenedTogetherAreSpreadOverATenth) {
+  EXPECT_EQ(refresh_wait(9h, 0), 9h - 54min);
+  EXPECT_EQ(refresh_wait(9h, 0.5), 9h);
+  EXPECT_EQ(refresh_wait(9h, 1), 9h + 54min);
+  crypto::SystemRandom random;
+  std::set<std::chrono::minutes> minutes;
+  for (int i = 0; i < 1'000; ++i) {
+    const auto wait = refresh_wait(9h, random.fraction());
+    EXPECT_GE(wait, 9h - 54min);
+    EXPECT_LE(wait, 9h + 54min);
+    minutes.insert(std::chrono::floor<std::chrono::minutes>(wait));
+  }
+  EXPECT_GT(minutes.size(), 90U);  // of 108
 }
 
 TEST(NetbirdConfigs, UnknownProtocolStopsTheStart) {

@@ -2,6 +2,7 @@
 
 #include "base/log_keys.h"
 #include "management/grpc/meta.h"
+#include "management/grpc/refresh_wait.h"
 #include "management/netmap/wire.h"
 #include "proto/management.pb.h"
 
@@ -240,11 +241,7 @@ void SyncSession::on_writable() {
 
 std::optional<Instant> SyncSession::next_refresh(std::optional<std::chrono::seconds> after) {
   if (!after) return std::nullopt;
-  // ±10 %, so that streams opened together do not refresh together.
-  const double factor = 0.9 + 0.2 * service_->ports.random.fraction();
-  const auto wait = std::chrono::duration_cast<std::chrono::nanoseconds>(
-      std::chrono::duration<double>(static_cast<double>(after->count()) * factor));
-  return service_->ports.clock.now() + wait;
+  return service_->ports.clock.now() + refresh_wait(*after, service_->ports.random.fraction());
 }
 
 void SyncSession::on_tick() {
