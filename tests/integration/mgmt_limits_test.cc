@@ -1,5 +1,6 @@
 // What one netbird-mgmt bounds and refuses, and what it says of itself while it does.
 #include "integration/mgmt_harness.h"
+#include "support/paths.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -110,6 +111,36 @@ TEST_F(MgmtOnPostgres, JobStreamsWithoutAHelloAreRefused) {  // contract §5.10
   const auto end = stream->Finish();
   EXPECT_EQ(end.error_code(), StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(end.error_message(), testing::HasSubstr("missing hello: "));
+}
+
+TEST(MgmtPlaces, ArePeersOfTheAddressThatATrustedProxyNames) {  // contract §1.2
+  const TempDir dir;
+  std::filesystem::copy(source_dir() + "/tests/data/geo/GeoLite2-City_20260101.mmdb", dir.path());
+  const PostgresServer postgres;
+  const auto stored_by = [&](const std::string& trusted) {
+    MgmtServer server({.postgres_dsn = postgres.dsn(),
+                       .flags = {"--datadir", dir.path().string()},
+                       .json = R"("ReverseProxy": {"TrustedPeers": [")" + trusted + R"("]},)"});
+    server.start();
+    const Agent agent("travels");
+    EXPECT_TRUE(agent.login(server.target(), server.setup_key()).ok());
+    const auto key = agent.server_key(server.target());
+    pb::SyncRequest request;
+    *request.mutable_meta() = agent.meta();
+    grpc::ClientContext context;
+    context.AddMetadata("x-forwarded-for", "203.0.113.77");
+    const auto service = stub(server.target());
+    const auto stream = service->Sync(&context, agent.seal(request, key.value));
+    pb::EncryptedMessage message;
+    EXPECT_TRUE(stream->Read(&message));
+    context.TryCancel();
+    return postgres.psql(
+        "select location_connection_ip || ' ' || location_country_code || ' ' || "
+        "location_city_name || ' ' || location_geo_name_id from peers where key='" +
+        agent.key() + "'");
+  };
+  EXPECT_EQ(stored_by("127.0.0.0/8"), R"("203.0.113.77" DE Berlin 2950159)");
+  EXPECT_EQ(stored_by("10.0.0.0/8"), R"("127.0.0.1"   0)");
 }
 
 /// Relay tokens so short that a test sees new ones.

@@ -29,6 +29,19 @@ Error not_a_message() {
   return fail(Code::kInvalidArgument, "invalid request message");
 }
 
+/// Requests without fields are messages all the same.
+Result<> check_empty(const Opened& opened) {
+  if (pb::Empty{}.ParseFromString(opened.plain)) return {};
+  return not_a_message();
+}
+
+Result<> check_flow(const Opened& opened) {
+  if (pb::Empty{}.ParseFromString(opened.plain)) return {};
+  return fail(Code::kInvalidArgument,
+              "error while decrypting peer's message with Wireguard public key {}.",
+              opened.channel.peer.value());
+}
+
 Result<> check_token(const std::string& token) {
   if (token.size() <= kTokenBytesMax) return {};
   return fail(Code::kInvalidArgument, "invalid jwt token, err: longer than {} bytes",
@@ -162,6 +175,7 @@ asio::awaitable<Answer> sync_meta(State service, net::GrpcRequest request) {
 
 asio::awaitable<Answer> logout(State service, net::GrpcRequest request) {
   NB_CO_LET(Opened opened, open_envelope(request.message, service->ports.keys));
+  NB_CO_TRY(check_empty(opened));
   auto done = co_await service->ports.sessions.logout(opened.channel.peer, std::move(opened.nonce),
                                                       service->deadline(request.deadline));
   if (!done) co_return std::move(done).error();
@@ -172,6 +186,7 @@ asio::awaitable<Answer> device_flow(State service, net::GrpcRequest request) {
   NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys,
                                                EnvelopeTexts::kFlow, "GetDeviceAuthorizationFlow"));
+  NB_CO_TRY(check_flow(opened));
   NB_CO_LET(const std::string flow, encode_device_flow(service->options.device_flow));
   co_return opened.channel.seal(flow, service->ports.random);
 }
@@ -180,6 +195,7 @@ asio::awaitable<Answer> pkce_flow(State service, net::GrpcRequest request) {
   NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys,
                                                EnvelopeTexts::kFlow, "GetPKCEAuthorizationFlow"));
+  NB_CO_TRY(check_flow(opened));
   NB_CO_LET(const std::string flow, encode_pkce_flow(service->options.pkce_flow));
   co_return opened.channel.seal(flow, service->ports.random);
 }
