@@ -80,6 +80,26 @@ TEST_F(MgmtJobs, NewStreamElsewhereEndsTheOldOneAndFailsItsJob) {
   EXPECT_EQ(job->id(), "job-2");
 }
 
+TEST_F(MgmtJobs, OldStreamWhoseMessageWasLostEndsAtTheNextLook) {
+  const auto a = agent("a", one);
+  const auto b = agent("b", one);
+  JobStream old(*a, one.target());
+  JobStream stays(*b, one.target());
+  ASSERT_TRUE(old.wait_open() && stays.wait_open());
+  // What the other instance writes for a newer stream, without what it says.
+  postgres.psql(
+      "update nb_job_streams set epoch = epoch + 1, instance_id = 'mgmt-2' where peer_id = '" +
+      id(*a) + "'");
+  // Messages may have been lost: all sessions are compared.
+  redis.kill();
+  redis.start();
+  const auto end = old.wait_end(20s);
+  ASSERT_TRUE(end);
+  EXPECT_TRUE(end->ok()) << end->error_message();
+  EXPECT_EQ(one.metric("netbird_management_job_streams_fenced_total"), 1);
+  EXPECT_FALSE(stays.wait_end(0ms));
+}
+
 TEST_F(MgmtJobs, JobOfAStreamThatEndsHasFailed) {
   const auto a = agent("a", one);
   {

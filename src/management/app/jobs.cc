@@ -10,6 +10,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace nb::management::app {
@@ -17,6 +18,8 @@ namespace {
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
+
+constexpr std::size_t kCheckBatch = 500;  // streams that one question is about
 
 bool understands_jobs(const std::string& version) {
   if (netmap::is_development(version)) return true;
@@ -75,6 +78,7 @@ Task<Job> Jobs::get(Instant deadline, AccountId account, PeerId peer, std::strin
 }
 
 Task<JobStreamOpened> Jobs::open(Instant deadline, PeerKey key, std::shared_ptr<JobSink> sink) {
+  const std::uint64_t lapses = hub_.lapses();
   auto opened = co_await agents_.open_job_stream(deadline, std::move(key), options_.instance,
                                                  options_.incarnation);
   if (!opened) {
@@ -86,7 +90,7 @@ Task<JobStreamOpened> Jobs::open(Instant deadline, PeerKey key, std::shared_ptr<
   if (!opened->previous_instance.value().empty() && opened->previous_instance != options_.instance)
     hub_.send_to(opened->previous_instance.value(),
                  {opened->account.value(), {}, JobSuperseded{opened->peer.value(), opened->epoch}});
-  asio::post(home_, [self = shared_from_this(), peer = opened->peer, epoch = opened->epoch,
+  asio::post(home_, [self = shared_from_this(), peer = opened->peer, epoch = opened->epoch, lapses,
                      sink = std::move(sink)]() mutable {
     if (self->stopped_) return;
     self->supersede(peer.value(), epoch);
@@ -94,6 +98,8 @@ Task<JobStreamOpened> Jobs::open(Instant deadline, PeerKey key, std::shared_ptr<
     if (stream.epoch > epoch) return sink->supersede();  // two openings overtook each other
     stream = {epoch, std::move(sink)};
     self->tasks_.spawn(self->dispatch(std::move(peer)));
+    // Messages were or may have been lost meanwhile, and the look that follows had not this one.
+    if (lapses != self->hub_.lapses()) self->start_check();
   });
   co_return std::move(*opened);
 }
@@ -104,6 +110,49 @@ void Jobs::supersede(const std::string& peer, std::int64_t epoch) {
   const auto sink = std::move(found->second.sink);
   streams_.erase(found);
   sink->supersede();
+}
+
+void Jobs::start_check() {
+  if (stopped_) return;
+  check_again_ = true;
+  if (!std::exchange(checking_, true)) tasks_.spawn(check());
+}
+
+asio::awaitable<void> Jobs::check() {
+  const auto self = shared_from_this();
+  while (!stopped_ && std::exchange(check_again_, false)) {
+    std::vector<OpenSession> open;
+    open.reserve(streams_.size());
+    for (const auto& [peer, stream] : streams_) open.push_back({PeerId(peer), stream.epoch});
+    for (std::size_t at = 0; at < open.size(); at += kCheckBatch) {
+      const auto first = open.begin() + static_cast<std::ptrdiff_t>(at);
+      const auto last =
+          open.begin() + static_cast<std::ptrdiff_t>(std::min(at + kCheckBatch, open.size()));
+      std::vector<OpenSession> batch(first, last);
+      if (!co_await check_batch(std::move(batch))) break;  // the next look is not far
+    }
+  }
+  checking_ = false;
+}
+
+asio::awaitable<bool> Jobs::check_batch(std::vector<OpenSession> batch) {
+  const auto self = shared_from_this();
+  std::unordered_map<std::string, std::int64_t> epochs;
+  for (const OpenSession& at : batch) epochs.emplace(at.peer.value(), at.epoch);
+  const auto lost =
+      co_await agents_.lost_job_streams(clock_.now() + options_.deadline, std::move(batch));
+  if (!lost || stopped_) co_return false;
+  for (const PeerId& peer : *lost) {
+    const auto found = streams_.find(peer.value());
+    // A newer one may have come to us meanwhile.
+    if (found == streams_.end() || found->second.epoch != epochs.at(peer.value())) continue;
+    counters_.fenced.fetch_add(1, std::memory_order_relaxed);
+    log_.info("Job stream ended, the peer has a newer one", {log::f(log::kPeer, peer.value())});
+    const auto sink = std::move(found->second.sink);
+    streams_.erase(found);
+    sink->supersede();
+  }
+  co_return true;
 }
 
 void Jobs::on_message(const BusMessage& message) {
@@ -170,6 +219,9 @@ asio::awaitable<void> Jobs::run() {
   hub_.on_job_message([weak = weak_from_this()](const BusMessage& message) {
     if (const auto jobs = weak.lock()) jobs->on_message(message);
   });
+  hub_.on_reassert([weak = weak_from_this()] {
+    if (const auto jobs = weak.lock()) jobs->start_check();
+  });
   Instant next_sweep = clock_.now() + options_.sweep;
   for (;;) {
     co_await clock_.sleep_for(options_.poll);
@@ -182,7 +234,7 @@ asio::awaitable<void> Jobs::run() {
     }
     if (clock_.now() < next_sweep) continue;
     next_sweep = clock_.now() + options_.sweep;
-    co_await sweep();
+    if (!options_.my_turn || options_.my_turn()) co_await sweep();
   }
 }
 

@@ -1,8 +1,9 @@
 // Jobs of agents: made anywhere, sent by the instance that holds the peer's Job stream.
 //
 // The database decides everything: which stream is the peer's newest, which job it was given, what
-// became of it. Messages between instances only save waiting for the next poll.
-// Source   contract/management-grpc.md §5.10, network-map.md §1.14.
+// became of it. Messages between instances only save waiting for the next poll, or, where they end
+// a stream that is not the newest any more, for the next look at all sessions (sync_hub.h). Source
+// contract/management-grpc.md §5.10, network-map.md §1.14.
 #pragma once
 
 #include "base/clock.h"
@@ -17,6 +18,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -40,6 +42,8 @@ struct JobsOptions {
   std::chrono::milliseconds sweep{30'000};     // for jobs nobody will finish
   std::chrono::seconds wait{300};              // a job not sent by then has failed
   std::chrono::milliseconds deadline{10'000};  // of one question to the database
+  /// Whether it is on this instance to sweep; empty: always.
+  std::function<bool()> my_turn{};
 };
 
 struct JobCounters {
@@ -48,6 +52,7 @@ struct JobCounters {
   std::atomic<std::uint64_t> completed{0};
   std::atomic<std::uint64_t> unknown_results{0};  // for a job that is none, or done already
   std::atomic<std::uint64_t> stuck{0};
+  std::atomic<std::uint64_t> fenced{0};  // streams ended without a message that said so
 };
 
 /// Threads  public functions may be called from anywhere.
@@ -84,6 +89,10 @@ class Jobs : public std::enable_shared_from_this<Jobs> {
   };
   void on_message(const BusMessage& message);
   void supersede(const std::string& peer, std::int64_t epoch);
+  /// Compares all streams with the database.
+  void start_check();
+  boost::asio::awaitable<void> check();
+  boost::asio::awaitable<bool> check_batch(std::vector<OpenSession> batch);
   boost::asio::awaitable<void> dispatch(PeerId peer);
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<void> sweep();
@@ -98,6 +107,8 @@ class Jobs : public std::enable_shared_from_this<Jobs> {
   TaskGroup tasks_;
   JobCounters counters_;
   std::unordered_map<std::string, Stream> streams_;  // by peer id; on home
+  bool checking_ = false;
+  bool check_again_ = false;
   bool stopped_ = false;
 };
 

@@ -214,7 +214,7 @@ void SyncHub::subscribe_self() {
                                           self->on_payload(delivery.payload);
                                       },
                                   // Jobs that were missed are found by polling, newer sessions
-                                  // of our peers are not.
+                                  // of our peers, and their newer Job streams, are not.
                                   .on_gap =
                                       [weak] {
                                         if (const auto self = weak.lock()) self->reassert();
@@ -363,6 +363,7 @@ void SyncHub::reassert() {
 
 void SyncHub::start_reassert() {
   reassert_again_ = true;
+  if (reassert_handler_) reassert_handler_();
   if (!std::exchange(reasserting_, true)) tasks_->spawn(reassert_task());
 }
 

@@ -108,6 +108,9 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   void on_job_message(std::function<void(const BusMessage&)> handler) {
     job_handler_ = std::move(handler);
   }
+  /// Who else has sessions to look after when those of Sync streams are compared with the database;
+  /// called on home. Set before start().
+  void on_reassert(std::function<void()> handler) { reassert_handler_ = std::move(handler); }
   /// Sends a message to the one instance it concerns.
   void send_to(std::string instance, BusMessage message);
 
@@ -180,6 +183,7 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   std::unique_ptr<TaskGroup> tasks_;
   ha::Subscription own_channel_;
   std::function<void(const BusMessage&)> job_handler_;
+  std::function<void()> reassert_handler_;
   std::optional<Instant> armed_for_;
   bool reasserting_ = false;
   bool reassert_again_ = false;

@@ -167,6 +167,9 @@ std::vector<MetricRegistry::Watch> watch_app(MetricRegistry& r, const AppParts& 
   counter(kJobs, kJobsHelp, j.completed, {{"event", "completed"}});
   counter(kJobs, kJobsHelp, j.unknown_results, {{"event", "unknown"}});
   counter(kJobs, kJobsHelp, j.stuck, {{"event", "stuck"}});
+  counter("netbird_management_job_streams_fenced_total",
+          "Job streams ended because the database knew newer ones, and no message had said so",
+          j.fenced);
   watches.push_back(r.watch_gauge("netbird_management_job_streams", "open Job streams",
                                   [&j] { return as_double(j.streams); }));
   const app::Ephemeral& ephemeral = app.ephemeral;

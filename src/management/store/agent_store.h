@@ -95,6 +95,10 @@ class AgentStore {
   virtual Task<bool> complete_job(Instant deadline, JobResult result) = 0;
   /// The stream of `epoch` has ended; nothing if a newer one exists.
   virtual Task<> close_job_stream(Instant deadline, PeerId peer, std::int64_t epoch) = 0;
+  /// Of these streams, those that are not their peers' newest any more, or whose peers are gone:
+  /// the message that said so may have been lost. At most some hundred at a time.
+  virtual Task<std::vector<PeerId>> lost_job_streams(Instant deadline,
+                                                     std::vector<OpenSession> open) = 0;
   /// Fails jobs that were not given out within `wait`, and those whose stream's instance is dead.
   virtual Task<std::size_t> fail_stuck_jobs(Instant deadline, std::chrono::seconds wait) = 0;
 

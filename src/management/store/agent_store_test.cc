@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -179,6 +180,27 @@ TEST_P(AgentStoreTest, NewJobStreamFailsWhatTheOldOneLeftAndFencesIt) {
   EXPECT_TRUE(get(two_->close_job_stream(soon(), peer.id, fresh->epoch)));
   EXPECT_EQ(get(one_->job(soon(), account_.id, peer.id, second->job.id))->failed_reason,
             "Time out peer disconnected");
+}
+
+TEST_P(AgentStoreTest, StreamsThatAreNotTheNewestAnyMoreAreFound) {
+  const Peer stays = users_peer();
+  const Peer moved = users_peer();
+  const Peer gone = users_peer();
+  std::vector<OpenSession> open;
+  for (const Peer* peer : {&stays, &moved, &gone}) {
+    const auto stream = get(one_->open_job_stream(soon(), peer->key, InstanceId("one"), 1));
+    ASSERT_TRUE(stream) << stream.error().text;
+    open.push_back({peer->id, stream->epoch});
+  }
+  EXPECT_TRUE(get(one_->lost_job_streams(soon(), open))->empty());
+  ASSERT_TRUE(get(two_->open_job_stream(soon(), moved.key, InstanceId("two"), 1)));
+  ASSERT_TRUE(get(a_.store->delete_peer(soon(), gone.key, "test")));
+  auto lost = get(one_->lost_job_streams(soon(), open));
+  ASSERT_TRUE(lost) << lost.error().text;
+  std::ranges::sort(*lost);
+  std::vector<PeerId> expected{moved.id, gone.id};
+  std::ranges::sort(expected);
+  EXPECT_EQ(*lost, expected);
 }
 
 TEST_P(AgentStoreTest, IncarnationsGrowWhateverTheClockSays) {

@@ -26,6 +26,8 @@ Result<std::vector<WaitingPeer>> waiting_jobs(Session& session, const InstanceId
 Result<bool> complete_job(Session& session, const Context& context, const JobResult& result);
 Result<> close_job_stream(Session& session, const Context& context, const PeerId& peer,
                           std::int64_t epoch);
+Result<std::vector<PeerId>> lost_job_streams(Session& session,
+                                             const std::vector<OpenSession>& open);
 Result<std::size_t> fail_stuck_jobs(Session& session, const Context& context,
                                     std::chrono::seconds wait);
 

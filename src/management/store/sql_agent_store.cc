@@ -128,6 +128,14 @@ class SqlAgentStore final : public AgentStore {
                      });
   }
 
+  Task<std::vector<PeerId>> lost_job_streams(Instant deadline,
+                                             std::vector<OpenSession> open) override {
+    return run<std::vector<PeerId>>(
+        deadline, kRead, [open = std::move(open)](Session& session, const Context& /*context*/) {
+          return work::lost_job_streams(session, open);
+        });
+  }
+
   Task<std::int64_t> next_incarnation(Instant deadline, InstanceId instance,
                                       std::int64_t wanted) override {
     return run<std::int64_t>(

@@ -1,6 +1,7 @@
 // Jobs: rows that outlive the instance they were made on, each given to one stream only.
 // Source   contract/management-grpc.md §5.10, network-map.md §1.14.
 #include "management/store/agent_work.h"
+#include "management/store/session_rows.h"
 
 #include <boost/json.hpp>
 
@@ -229,6 +230,18 @@ Result<> close_job_stream(Session& session, const Context& context, const PeerId
                       {peer.value(), epoch}));
   if (was > 0) NB_TRY(fail_pending(session, context, peer, kGone));
   return {};
+}
+
+Result<std::vector<PeerId>> lost_job_streams(Session& session,
+                                             const std::vector<OpenSession>& open) {
+  NB_LET(const sql::Rows rows,
+         session.query(fmt::format("SELECT d.id FROM {} LEFT JOIN nb_job_streams s ON s.peer_id = "
+                                   "d.id AND s.epoch = d.epoch WHERE s.peer_id IS NULL",
+                                   session_rows(session)),
+                       {session_list(open)}));
+  std::vector<PeerId> out;
+  for (std::size_t i = 0; i < rows.size(); ++i) out.emplace_back(rows[i].string(0));
+  return out;
 }
 
 Result<std::int64_t> next_incarnation(Session& session, const InstanceId& instance,

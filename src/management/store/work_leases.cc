@@ -2,6 +2,7 @@
 // that comes back takes those back which nobody else has taken over.
 // Source   contract/management-grpc.md §5.5, decision 0119.
 #include "management/store/change_log.h"
+#include "management/store/session_rows.h"
 #include "management/store/store_work.h"
 
 #include <boost/json.hpp>
@@ -13,25 +14,13 @@
 namespace nb::management::work {
 namespace {
 
-/// Sessions as rows of a statement: "… FROM {pairs} d", with d.id and d.epoch.
-constexpr std::string_view kPairs[] = {
-    "(SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS epoch FROM "
-    "json_each($1)) d",
-    "(SELECT value->>0 AS id, CAST(value->>1 AS bigint) AS epoch FROM "
-    "json_array_elements(CAST($1 AS json))) d"};
-
-std::string_view pairs(const Session& session) {
-  return kPairs[session.postgres() ? 1 : 0];
-}
-
 using Epochs = std::map<PeerId, std::int64_t>;
 
 std::string pairs_text(const Epochs& sessions) {
-  boost::json::array list;
+  std::vector<OpenSession> list;
   list.reserve(sessions.size());
-  for (const auto& [peer, epoch] : sessions)
-    list.push_back(boost::json::array{peer.value(), epoch});
-  return boost::json::serialize(list);
+  for (const auto& [peer, epoch] : sessions) list.push_back({peer, epoch});
+  return session_list(list);
 }
 
 std::string ids_text(const Epochs& sessions) {
@@ -137,7 +126,7 @@ Result<std::set<PeerId>> take_back(Session& session, const Context& context, con
                          "nb_peer_sessions.peer_id = d.id AND nb_peer_sessions.epoch = d.epoch AND "
                          "nb_peer_sessions.reaped_epoch = d.epoch RETURNING "
                          "nb_peer_sessions.peer_id",
-                         pairs(session)),
+                         session_rows(session)),
              {pairs_text(locked)}));
   Epochs reaped;
   Epochs others = locked;
@@ -152,7 +141,7 @@ Result<std::set<PeerId>> take_back(Session& session, const Context& context, con
                            "{}, peer_status_session_started_at = d.epoch FROM {} WHERE peers.id = "
                            "d.id AND COALESCE(peers.peer_status_session_started_at, 0) = {} "
                            "RETURNING peers.id, peers.account_id, peers.proxy_meta_embedded",
-                           now_time(session), pairs(session), was),
+                           now_time(session), session_rows(session), was),
                {pairs_text(sessions)}));
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const PeerId peer(rows[i].string(0));
@@ -189,7 +178,7 @@ Result<std::vector<ReapedPeer>> disconnect_dead(Session& session, const Context&
                          "COALESCE(peers.peer_status_session_started_at, 0) = d.epoch AND "
                          "peers.peer_status_connected RETURNING peers.id, peers.account_id, "
                          "peers.ephemeral, peers.proxy_meta_embedded",
-                         now_time(session), pairs(session)),
+                         now_time(session), session_rows(session)),
              {pairs_text(locked)}));
   Epochs reaped;
   std::map<AccountId, Changes> changed;  // in the order in which everybody locks accounts
@@ -205,7 +194,7 @@ Result<std::vector<ReapedPeer>> disconnect_dead(Session& session, const Context&
   NB_TRY(session.exec(
       fmt::format("UPDATE nb_peer_sessions SET reaped_epoch = d.epoch FROM {} WHERE "
                   "nb_peer_sessions.peer_id = d.id AND nb_peer_sessions.epoch = d.epoch",
-                  pairs(session)),
+                  session_rows(session)),
       {pairs_text(reaped)}));
   NB_TRY(tell_accounts(session, context, changed));
   return out;

@@ -1,0 +1,129 @@
+// Job streams of two instances over one database, with no bus between them: every message is lost.
+#include "management/app/jobs.h"
+
+#include "management/store/test_store.h"
+#include "support/home_loop.h"
+#include "support/process.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+
+namespace nb::management::app {
+namespace {
+
+using namespace management::test;
+using namespace std::chrono_literals;
+using nb::test::eventually;
+
+class Sink final : public JobSink {
+ public:
+  void send(const Job& /*job*/) override { ++sent; }
+  void supersede() override { superseded = true; }
+  std::atomic<int> sent{0};
+  std::atomic<bool> superseded{false};
+};
+
+class NoWorkers final : public MapWorkers {
+ public:
+  void post(std::function<void()> /*work*/) override {}
+};
+
+/// One instance, as far as Job streams go.
+class Site {
+ public:
+  Site(const sql::test::TestDatabase& fixture, const std::string& name, SyncHubOptions hub_options)
+      : instance(fixture),
+        agents(make_sql_agent_store(instance.parts)),
+        hub(std::make_shared<SyncHub>(loop.executor(), *instance.store, nullptr, workers_, clock_,
+                                      std::move(hub_options), Logger{})),
+        jobs(std::make_shared<Jobs>(loop.executor(), *agents, *instance.store, *hub, clock_,
+                                    JobsOptions{.instance = InstanceId(name), .incarnation = 1},
+                                    Logger{})) {}
+  void start() {
+    hub->start();
+    jobs->start();
+  }
+  ~Site() {
+    loop.await([this] { return jobs->stop(); });
+    loop.await([this] { return hub->stop(); });
+  }
+  std::shared_ptr<Sink> open(const PeerKey& peer) {
+    auto sink = std::make_shared<Sink>();
+    const auto opened = get(jobs->open(soon(), peer, sink));
+    EXPECT_TRUE(opened) << opened.error().text;
+    return sink;
+  }
+  [[nodiscard]] std::uint64_t fenced() const { return jobs->counters().fenced; }
+
+ private:
+  SystemClock clock_;
+  NoWorkers workers_;
+
+ public:
+  Instance instance;
+  nb::test::HomeLoop loop;
+  std::unique_ptr<AgentStore> agents;
+  std::shared_ptr<SyncHub> hub;
+  std::shared_ptr<Jobs> jobs;
+};
+
+class JobStreams : public testing::Test {
+ protected:
+  void SetUp() override {
+    Site site(fixture, "setup", {});
+    ASSERT_TRUE(site.instance.prepare());
+    ASSERT_TRUE(prepare_agent_tables(site.instance.parts, soon()));
+    Instance& instance = site.instance;
+    const Account account = get(instance.store->ensure_account(soon(), fresh_account()))->first;
+    const auto key = get(
+        instance.store->create_setup_key(soon(), fresh_setup_key(account.id), account.created_by));
+    ASSERT_TRUE(key) << key.error().text;
+    for (PeerKey& peer : peers)
+      peer = get(instance.store->register_peer(soon(), registration(*key)))->peer.key;
+  }
+  sql::test::TestDatabase fixture{sql::Engine::kPostgres};
+  std::vector<PeerKey> peers{3};
+};
+
+TEST_F(JobStreams, NewerOneElsewhereIsFoundWithoutItsMessage) {
+  Site one(fixture, "one", {});
+  Site two(fixture, "two", {});
+  one.start();
+  two.start();
+  const auto moved = one.open(peers[0]);
+  const auto stays = one.open(peers[1]);
+  const auto deleted = one.open(peers[2]);
+  const auto fresh = two.open(peers[0]);
+  ASSERT_TRUE(get(two.instance.store->delete_peer(soon(), peers[2], "test")));
+  one.hub->reassert();
+  EXPECT_TRUE(eventually([&] { return moved->superseded && deleted->superseded; }, 10s));
+  EXPECT_EQ(one.fenced(), 2U);
+  // Nothing is left to be found, and whoever has the newest keeps it.
+  two.hub->reassert();
+  one.hub->reassert();
+  const auto again = one.open(peers[1]);
+  EXPECT_TRUE(eventually([&] { return stays->superseded.load(); }, 10s));  // by its own instance
+  EXPECT_EQ(one.fenced(), 2U);
+  EXPECT_EQ(two.fenced(), 0U);
+  EXPECT_FALSE(fresh->superseded);
+  EXPECT_FALSE(again->superseded);
+}
+
+TEST_F(JobStreams, AreLookedAtFromTimeToTime) {
+  SyncHubOptions often;
+  often.poll_interval = 50ms;
+  often.session_interval = 200ms;
+  Site one(fixture, "one", often);
+  Site two(fixture, "two", {});
+  one.start();
+  two.start();
+  const auto moved = one.open(peers[0]);
+  const auto fresh = two.open(peers[0]);
+  EXPECT_TRUE(eventually([&] { return moved->superseded.load(); }, 10s));
+  EXPECT_FALSE(fresh->superseded);
+}
+
+}  // namespace
+}  // namespace nb::management::app
