@@ -239,7 +239,8 @@ frontend main
   default_backend servers
 backend servers
   balance roundrobin
-  option httpchk GET /readyz
+  option httpchk GET /readyz?drain=404
+  http-check disable-on-404
   default-server inter 250ms fastinter 250ms fall 1 rise 1 on-marked-down shutdown-sessions
 )";
   for (const auto& backend : backends) {
