@@ -292,6 +292,29 @@ TEST_F(MgmtConfigTest, NullsEverywhereLeaveDefaults) {
   EXPECT_THAT(config.service.trusted_proxies, IsEmpty());
 }
 
+TEST_F(MgmtConfigTest, FetchingCertificatesIsRefusedWithAWayOut) {
+  const auto refusal =
+      testing::AllOf(HasSubstr("--letsencrypt-domain nb.example.com: certificates are not fetched "
+                               "by this version"),
+                     HasSubstr("--cert-file and --cert-key, or end TLS at the proxy"));
+  EXPECT_THAT(run(R"({"HttpConfig":{"LetsEncryptDomain":"nb.example.com"}})").err, refusal);
+  EXPECT_THAT(run("{}", {"--letsencrypt-domain", "nb.example.com"}).err, refusal);
+}
+
+TEST_F(SignalConfigTest, FetchingCertificatesIsRefusedWithAWayOut) {
+  EXPECT_THAT(run({"--letsencrypt-domain", "nb.example.com"}).err,
+              HasSubstr("certificates are not fetched by this version; give --cert-file and"));
+}
+
+TEST_F(MgmtConfigTest, PortsOfProxiesAreARange) {
+  env = {{"NB_PROXY_PORT_MIN", "20001"}, {"NB_PROXY_PORT_MAX", "20000"}};
+  EXPECT_THAT(run("{}").err, HasSubstr("NB_PROXY_PORT_MIN 20001: more than NB_PROXY_PORT_MAX"));
+  env["NB_PROXY_PORT_MAX"] = "20001";
+  ASSERT_FALSE(run("{}").done);
+  EXPECT_EQ(config.limits.proxy_port_min, 20'001);
+  EXPECT_EQ(config.limits.proxy_port_max, 20'001);
+}
+
 TEST_F(MgmtConfigTest, StoreVariablesOfComposeFilesWork) {
   env = {{"NB_STORE_ENGINE", "postgres"},
          {"NETBIRD_STORE_ENGINE_POSTGRES_DSN", "host=db password=hunter2"},

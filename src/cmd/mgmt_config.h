@@ -151,6 +151,8 @@ struct MgmtLimits {
   std::uint32_t api_rate_burst = 500;
   bool setup_pat_enabled = false;
   bool disable_geolocation = false;
+  std::uint16_t proxy_port_min = 10'000;  // of layer-4 services that name no port
+  std::uint16_t proxy_port_max = 49'151;
   std::uint32_t logins_per_second_per_source = 0;  // 0: no limit
 };
 
@@ -158,8 +160,6 @@ struct MgmtLimits {
 struct MgmtIgnored {
   std::string idp_timeout;
   std::string idp_cache_warmup_delay;
-  std::string proxy_port_min;
-  std::string proxy_port_max;
   std::string proxy_snapshot_batch_size;
 };
 

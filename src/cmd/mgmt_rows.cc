@@ -281,6 +281,16 @@ constexpr Option<MgmtLimits> kLimits[] = {
     {.env = "NB_DISABLE_GEOLOCATION",
      .member = &MgmtLimits::disable_geolocation,
      .help = "never look up where a peer is"},
+    {.env = "NB_PROXY_PORT_MIN",
+     .member = &MgmtLimits::proxy_port_min,
+     .min = 1,
+     .max = 65'535,
+     .help = "first port for layer-4 services of reverse proxies that name none"},
+    {.env = "NB_PROXY_PORT_MAX",
+     .member = &MgmtLimits::proxy_port_max,
+     .min = 1,
+     .max = 65'535,
+     .help = "last port for them"},
 };
 
 constexpr Option<MgmtIgnored> kIgnored[] = {
@@ -292,14 +302,6 @@ constexpr Option<MgmtIgnored> kIgnored[] = {
      .member = &MgmtIgnored::idp_cache_warmup_delay,
      .hidden = true,
      .help = "there is no cache of users to fill"},
-    {.env = "NB_PROXY_PORT_MIN",
-     .member = &MgmtIgnored::proxy_port_min,
-     .hidden = true,
-     .help = "layer-4 services that name no port get one from 10000 to 49151"},
-    {.env = "NB_PROXY_PORT_MAX",
-     .member = &MgmtIgnored::proxy_port_max,
-     .hidden = true,
-     .help = "as above"},
     {.env = "NB_PROXY_SNAPSHOT_BATCH_SIZE",
      .member = &MgmtIgnored::proxy_snapshot_batch_size,
      .hidden = true,
@@ -311,6 +313,12 @@ Result<> check_heartbeat(const MgmtHaConfig& ha) {
   return fail(Code::kInvalidArgument,
               "--mgmt-heartbeat-interval {} ms: at most half of --mgmt-peer-ttl ({} ms)",
               ha.heartbeat_interval.count(), ha.peer_ttl.count());
+}
+
+Result<> check_proxy_ports(const MgmtLimits& limits) {
+  if (limits.proxy_port_min <= limits.proxy_port_max) return {};
+  return fail(Code::kInvalidArgument, "NB_PROXY_PORT_MIN {}: more than NB_PROXY_PORT_MAX ({})",
+              limits.proxy_port_min, limits.proxy_port_max);
 }
 
 Result<> check_stores(const MgmtConfig& config) {
@@ -365,6 +373,7 @@ void add_mgmt_service_rows(config::Table& table, MgmtConfig& config, Service ser
   if (service == Service::kManagement) table.add(kSignalKey, config.ha);
   table.section("Load").add(kLimits, config.limits).add(kIgnored, config.ignored);
   table.rule([&config] { return check_heartbeat(config.ha); });
+  table.rule([&config] { return check_proxy_ports(config.limits); });
 }
 
 void add_mgmt_rows(config::Table& table, MgmtConfig& config) {

@@ -107,7 +107,9 @@ management::SqlStoreOptions sql_store_options(const MgmtConfig& config,
                                               std::function<bool()> announce) {
   return {.announce = std::move(announce),
           .dns_domain = config.dns_domain,
-          .keep_events = config.limits.event_log_enabled};
+          .keep_events = config.limits.event_log_enabled,
+          .proxy_port_min = config.limits.proxy_port_min,
+          .proxy_port_max = config.limits.proxy_port_max};
 }
 
 Result<grpc::NetbirdConfigs> netbird_configs(const MgmtConfig& config) {

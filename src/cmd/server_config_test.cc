@@ -48,6 +48,22 @@ class ServerConfigTest : public testing::Test {
   config::Cli cli;
 };
 
+TEST_F(ServerConfigTest, FetchingCertificatesIsRefusedWithAWayOut) {
+  const std::string acme =
+      std::string(kLeast) + "  tls:\n    letsencrypt: {enabled: true, domains: [nb.example.com]}\n";
+  EXPECT_THAT(run(acme).err,
+              testing::AllOf(HasSubstr("server.tls.letsencrypt.enabled: certificates are not "
+                                       "fetched by this version"),
+                             HasSubstr("server.tls.certFile and keyFile"),
+                             HasSubstr("or end TLS at the proxy")));
+}
+
+TEST_F(ServerConfigTest, AnUnusedSectionForCertificatesIsFine) {
+  const auto off = run(std::string(kLeast) +
+                       "  tls:\n    letsencrypt: {enabled: false, domains: [nb.example.com]}\n");
+  EXPECT_FALSE(off.done) << off.err;
+}
+
 TEST_F(ServerConfigTest, TheLeastFileRunsEverything) {
   const auto outcome = run(kLeast);
   ASSERT_FALSE(outcome.done) << outcome.err;

@@ -8,6 +8,7 @@
 #include "sql/database.h"
 #include "sql/migration.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -30,6 +31,9 @@ struct SqlStoreOptions {
   std::string dns_domain = "netbird.selfhosted";
   /// Activity events are kept; otherwise none is written.
   bool keep_events = true;
+  /// Ports that layer-4 services get which name none; both ends are among them.
+  std::uint16_t proxy_port_min = 10'000;
+  std::uint16_t proxy_port_max = 49'151;
 };
 
 /// What the store stands on; all of it outlives the store.

@@ -13,6 +13,7 @@ using namespace std::chrono_literals;
 using testing::ElementsAre;
 using testing::EndsWith;
 using testing::MatchesRegex;
+using testing::UnorderedElementsAre;
 
 class ExposuresTest : public testing::TestWithParam<sql::Engine>, public EditAccount {
  protected:
@@ -121,6 +122,21 @@ TEST_P(ExposuresTest, PortsAreAssignedWhereNobodyMayChoose) {
                            .listen_port = 5353};
   EXPECT_EQ(expose(one, wish)->listen_port, 5353);
   EXPECT_REFUSED(expose(one, wish), Code::kAlreadyExists, "already in use");
+}
+
+TEST_P(ExposuresTest, AssignedPortsAreOfTheConfiguredRange) {
+  editor.edits =
+      make_sql_edits(instance.parts, {.proxy_port_min = 20'000, .proxy_port_max = 20'001});
+  const ExposeService wish{.mode = "tcp", .target_protocol = "tcp", .port = 22};
+  std::vector<std::int64_t> ports;
+  for (int i = 0; i < 2; ++i) {
+    const auto made = expose(one, wish);
+    ASSERT_TRUE(made) << made.error().text;
+    ports.push_back(made->listen_port);
+  }
+  EXPECT_THAT(ports, UnorderedElementsAre(20'000, 20'001));
+  EXPECT_REFUSED(expose(one, wish), Code::kFailedPrecondition,
+                 "no available ports on cluster edge.example.net");
 }
 
 TEST_P(ExposuresTest, OnlyPeersOfTheAllowedGroupsMay) {

@@ -13,8 +13,6 @@
 namespace nb::management::work {
 namespace {
 
-constexpr std::int64_t kPortMin = 10'000;
-constexpr std::int64_t kPortMax = 49'151;
 constexpr int kPortTries = 100;
 
 Result<std::vector<Service>> services_where(AccountEdit& edit, std::string_view more,
@@ -123,14 +121,16 @@ Result<std::int64_t> free_port(AccountEdit& edit, const Service& service) {
          edit.session().query("SELECT listen_port FROM services WHERE proxy_cluster = $1 AND "
                               "listen_port > 0",
                               {service.proxy_cluster}));
+  const std::uint16_t first = edit.context().options.proxy_port_min;
+  const std::uint16_t last = edit.context().options.proxy_port_max;
   std::set<std::int64_t> taken;
   for (std::size_t i = 0; i < rows.size(); ++i) taken.insert(rows[i].integer(0));
   for (int i = 0; i < kPortTries; ++i) {
-    const auto offset = edit.context().random.below(kPortMax - kPortMin + 1);
-    const std::int64_t port = kPortMin + static_cast<std::int64_t>(offset);
+    const auto offset = edit.context().random.below(last - first + 1U);
+    const std::int64_t port = first + static_cast<std::int64_t>(offset);
     if (!taken.contains(port)) return port;
   }
-  for (std::int64_t port = kPortMin; port <= kPortMax; ++port)
+  for (std::int64_t port = first; port <= last; ++port)
     if (!taken.contains(port)) return port;
   return fail(Code::kFailedPrecondition, "no available ports on cluster {}", service.proxy_cluster);
 }
