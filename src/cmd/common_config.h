@@ -84,7 +84,7 @@ struct ServiceConfig {
 };
 
 /// kCombined: netbird-server, whose addresses are its own rows.
-enum class Service : std::uint8_t { kSignal, kManagement, kRelay, kCombined };
+enum class Service : std::uint8_t { kSignal, kManagement, kRelay, kCombined, kUpload };
 /// Ports, TLS, limits, proxies, health; then logging and HA, which commands that only work on the
 /// stores share.
 void add_service_rows(config::Table& table, ServiceConfig& config, Service service);

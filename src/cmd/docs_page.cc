@@ -4,6 +4,7 @@
 #include "cmd/relay_config.h"
 #include "cmd/server_config.h"
 #include "cmd/signal_config.h"
+#include "cmd/upload_config.h"
 
 namespace nb::cmd {
 
@@ -52,10 +53,16 @@ std::string configuration_page() {
     add_mgmt_rows(table, config);
     out += config::markdown("netbird-mgmt management", table);
   }
-  ServerConfig config;
+  {
+    ServerConfig config;
+    config::Table table;
+    add_server_rows(table, config);
+    out += config::markdown("netbird-server", table);
+  }
+  UploadServerConfig config;
   config::Table table;
-  add_server_rows(table, config);
-  out += config::markdown("netbird-server", table);
+  add_upload_rows(table, config);
+  out += config::markdown("netbird-upload", table);
   while (out.ends_with("\n\n")) out.pop_back();
   return out;
 }

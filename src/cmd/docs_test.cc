@@ -4,6 +4,7 @@
 #include "cmd/relay_config.h"
 #include "cmd/server_config.h"
 #include "cmd/signal_config.h"
+#include "cmd/upload_config.h"
 #include "support/golden.h"
 
 #include <gtest/gtest.h>
@@ -57,6 +58,15 @@ TEST(Docs, HelpOfServerIsUpToDate) {
   config::Cli cli("netbird-server", "NetBird server", "test");
   cli.command(std::move(command));
   test::expect_golden("tests/data/help-server.txt", cli.help_text(&cli.commands()[0]));
+}
+
+TEST(Docs, HelpOfUploadIsUpToDate) {
+  UploadServerConfig config;
+  config::Table table;
+  add_upload_rows(table, config);
+  config::Cli cli("netbird-upload", "keeps debug bundles of NetBird agents", "test");
+  cli.command(upload_command(table, config, nullptr));
+  test::expect_golden("tests/data/help-upload.txt", cli.help_text(&cli.commands()[0]));
 }
 
 /// contract/signal-relay-ops.md §5.2.
@@ -197,6 +207,15 @@ TEST(Docs, EveryNameOfUpstreamAndForkIsKnownToSignal) {
                        "NB_LOG_DISABLE_ROTATION",
                        "NB_DRAIN_DELAY",
                        "NB_PPROF_ADDR"});
+}
+
+/// contract/signal-relay-ops.md §9.2, and newer ones of upstream.
+TEST(Docs, EveryNameOfUpstreamIsKnownToUpload) {
+  UploadServerConfig config;
+  config::Table table;
+  add_upload_rows(table, config);
+  expect_names(table, {"SERVER_ADDRESS", "SERVER_URL", "STORE_DIR", "BUCKET", "SERVER_CERT_FILE",
+                       "SERVER_KEY_FILE", "NB_UPLOAD_SIGNING_KEY", "NB_METRICS_PORT"});
 }
 
 TEST(Docs, EveryNameOfUpstreamIsKnownToRelay) {

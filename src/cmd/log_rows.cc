@@ -53,6 +53,7 @@ void add_log_rows(config::Table& table, LogConfig& log, Service service) {
       break;
     case Service::kRelay:
     case Service::kCombined:
+    case Service::kUpload:
       log.file = "console";
       break;
   }

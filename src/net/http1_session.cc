@@ -24,6 +24,18 @@ namespace {
 constexpr std::size_t kPipelineBytesMax = 64 * 1024;
 constexpr std::size_t kLastChunkBytes = 5;  // "0\r\n\r\n"
 
+/// Everything but the body and what depends on the connection.
+HttpRequest head_of(const http::request<http::string_body>& message) {
+  HttpRequest out;
+  out.method = std::string(message.method_string());
+  split_target({message.target().data(), message.target().size()}, out);
+  for (const auto& field : message) {
+    out.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
+                             std::string(field.value()));
+  }
+  return out;
+}
+
 std::string status_line(int status, bool http10) {
   return fmt::format("HTTP/1.{} {} {}\r\n", http10 ? 0 : 1, status, reason_phrase(status));
 }
@@ -31,7 +43,7 @@ std::string status_line(int status, bool http10) {
 
 class Http1Session::Parser {
  public:
-  Parser(std::size_t header_limit, std::size_t body_limit) {
+  Parser(std::size_t header_limit, std::uint64_t body_limit) {
     parser_.header_limit(static_cast<std::uint32_t>(header_limit));
     parser_.body_limit(body_limit);
     parser_.eager(true);
@@ -75,8 +87,10 @@ void Http1Session::parse() {
       const std::size_t start = input_.find_first_not_of("\r\n");
       input_.erase(0, std::min(start, input_.size()));
       if (input_.empty()) break;
+      // Which limit counts is known after the header; see header_done() and take_body().
       parser_ = std::make_unique<Parser>(context_.limits().header_bytes_max,
-                                         context_.limits().body_bytes_max);
+                                         std::max<std::uint64_t>(context_.limits().body_bytes_max,
+                                                                 context_.http.upload_bytes_max()));
       in_body_ = false;
     }
     std::string_view rest = input_;
@@ -123,6 +137,7 @@ bool Http1Session::feed(std::string_view& input) {
     header_done();
     if (closing_) return false;
   }
+  if (in_body_ && !take_body()) return false;
   if (!parser.is_done()) {
     if (used > 0 && in_body_) waiting_since_ = context_.loop.now();
     return used > 0 && !input.empty();
@@ -131,20 +146,18 @@ bool Http1Session::feed(std::string_view& input) {
   const std::string rest(input);
   const auto done = std::move(parser_);
   auto& message = done->get().get();
-  HttpRequest request;
-  request.method = std::string(message.method_string());
-  split_target({message.target().data(), message.target().size()}, request);
-  for (const auto& field : message) {
-    request.headers.emplace_back(lower({field.name_string().data(), field.name_string().size()}),
-                                 std::string(field.value()));
+  http10_ = message.version() < 11;
+  keep_alive_ = message.keep_alive() && !draining_;
+  head_ = message.method() == http::verb::head;
+  if (sink_) {
+    end_upload();
+    return true;
   }
+  HttpRequest request = head_of(message);
   request.body = std::move(message.body());
   request.tls = carrier_.tls();
   request.loop = &context_.loop;
   resolve_client(context_, carrier_.peer(), request);
-  http10_ = message.version() < 11;
-  keep_alive_ = message.keep_alive() && !draining_;
-  head_ = message.method() == http::verb::head;
   if (upgrade(request, rest)) return false;
   input = std::string_view(input_).substr(input_.size() - left);
   busy_ = true;
@@ -167,15 +180,63 @@ void Http1Session::header_done() {
       message.count(http::field::content_length) > 0) {
     return refuse(400, "bad request: Content-Length with Transfer-Encoding\n");
   }
+  const std::string_view target(message.target().data(), message.target().size());
+  const UploadRoute* const upload = context_.http.find_upload(target.substr(0, target.find('?')));
   const auto length = parser.content_length();
-  if (length && *length > context_.limits().body_bytes_max) {
+  const std::uint64_t most = upload ? upload->body_bytes_max : context_.limits().body_bytes_max;
+  if (length && *length > most) {
     context_.metrics.body_too_large.Increment();
     return refuse(413, {});
   }
+  if (upload != nullptr && !begin_upload(*upload)) return;
   if (message[http::field::expect] == "100-continue" && !parser.is_done()) {
     output_ += "HTTP/1.1 100 Continue\r\n\r\n";
     carrier_.want_flush();
   }
+}
+
+bool Http1Session::begin_upload(const UploadRoute& route) {
+  HttpRequest head = head_of(parser_->get().get());
+  head.tls = carrier_.tls();
+  head.loop = &context_.loop;
+  resolve_client(context_, carrier_.peer(), head);
+  UploadStart start = route.open(head);
+  if (auto* const sink = std::get_if<std::unique_ptr<BodySink>>(&start)) {
+    sink_ = std::move(*sink);
+    upload_left_ = route.body_bytes_max;
+    return true;
+  }
+  // The body is not read: nothing can follow it on this connection.
+  keep_alive_ = false;
+  http10_ = parser_->get().get().version() < 11;
+  head_ = parser_->get().get().method() == http::verb::head;
+  respond(std::get<HttpResponse>(std::move(start)));
+  return false;
+}
+
+bool Http1Session::take_body() {
+  std::string& body = parser_->get().get().body();
+  const std::uint64_t most = sink_ ? upload_left_ : context_.limits().body_bytes_max;
+  if (body.size() > most) {
+    context_.metrics.body_too_large.Increment();
+    refuse(413, {});
+    return false;
+  }
+  if (!sink_) return true;
+  if (body.empty()) return true;
+  upload_left_ -= body.size();
+  const bool more = sink_->write({reinterpret_cast<const std::uint8_t*>(body.data()), body.size()});
+  body.clear();
+  if (more) return true;
+  keep_alive_ = false;
+  http10_ = parser_->get().get().version() < 11;
+  end_upload();
+  return false;
+}
+
+void Http1Session::end_upload() {
+  const auto sink = std::move(sink_);
+  respond(sink->finish());
 }
 
 bool Http1Session::upgrade(const HttpRequest& request, std::string_view rest) {
@@ -308,6 +369,7 @@ void Http1Session::append_body(std::string body) {
 }
 
 void Http1Session::refuse(int status, std::string text) {
+  sink_.reset();
   keep_alive_ = false;
   http10_ = false;
   head_ = false;

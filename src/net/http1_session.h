@@ -38,6 +38,11 @@ class Http1Session final : public Session {
   void parse();
   void header_done();
   bool feed(std::string_view& input);
+  /// Begins to answer an upload; false: it was refused.
+  bool begin_upload(const UploadRoute& route);
+  /// What came of a body: to its sink, or held against the limit. False: answered already.
+  bool take_body();
+  void end_upload();
   bool upgrade(const HttpRequest& request, std::string_view rest);
   bool upgrade_h2c(const HttpRequest& request, std::string_view rest);
   bool upgrade_websocket(const HttpRequest& request, std::string_view rest);
@@ -53,6 +58,8 @@ class Http1Session final : public Session {
   std::string output_;
   std::size_t output_sent_ = 0;
   std::unique_ptr<HttpTask> task_;
+  std::unique_ptr<BodySink> sink_;  // of the request being read, if it is an upload
+  std::uint64_t upload_left_ = 0;   // bytes that it may still take
   Instant waiting_since_;
   bool head_ = false;        // the request being answered is a HEAD
   bool keep_alive_ = false;  // … and the connection stays after it

@@ -3,6 +3,7 @@
 #include "net/http_rules.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 #include <vector>
 
@@ -31,12 +32,43 @@ void Http2Request::start(const HeaderBlock& headers) {
   request_.tls = session_.carrier().tls();
   request_.loop = &context.loop;
   resolve_client(context, session_.carrier().peer(), request_);
+  if (const UploadRoute* const upload = context.http.find_upload(request_.path))
+    return begin_upload(*upload);
   handler_ = context.http.find(request_.path);
   if (handler_ == nullptr) respond(unmatched(context, request_, true));
 }
 
+void Http2Request::begin_upload(const UploadRoute& route) {
+  upload_bytes_max_ = route.body_bytes_max;
+  std::uint64_t announced = 0;
+  const std::string_view length = request_.header("content-length");
+  std::from_chars(length.data(), length.data() + length.size(), announced);
+  if (announced > upload_bytes_max_) {
+    session_.context().metrics.body_too_large.Increment();
+    return respond(body_too_large());
+  }
+  UploadStart start = route.open(request_);
+  if (auto* const sink = std::get_if<std::unique_ptr<BodySink>>(&start))
+    sink_ = std::move(*sink);
+  else
+    respond(std::get<HttpResponse>(std::move(start)));
+}
+
+void Http2Request::take_upload(std::span<const std::uint8_t> bytes) {
+  uploaded_ += bytes.size();
+  if (uploaded_ > upload_bytes_max_) {
+    session_.context().metrics.body_too_large.Increment();
+    sink_.reset();
+    return respond(body_too_large());
+  }
+  if (sink_->write(bytes)) return;
+  const auto sink = std::move(sink_);
+  respond(sink->finish());
+}
+
 void Http2Request::on_data(std::span<const std::uint8_t> bytes) {
   if (answered_) return;
+  if (sink_) return take_upload(bytes);
   ServerContext& context = session_.context();
   if (request_.body.size() + bytes.size() > context.limits().body_bytes_max) {
     context.metrics.body_too_large.Increment();
@@ -51,6 +83,7 @@ void Http2Request::on_data(std::span<const std::uint8_t> bytes) {
 }
 
 void Http2Request::on_half_close() {
+  if (const auto sink = std::move(sink_)) return respond(sink->finish());
   if (answered_ || handler_ == nullptr) return;
   task_ =
       std::make_unique<HttpTask>(session_.context().routes, *handler_, request_,
@@ -94,6 +127,7 @@ void Http2Request::take(OutputBuffer& out, std::size_t bytes) {
 }
 
 void Http2Request::on_closed() {
+  sink_.reset();
   task_.reset();
 }
 

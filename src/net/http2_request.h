@@ -30,10 +30,15 @@ class Http2Request final : public Http2Stream {
   void take(OutputBuffer& out, std::size_t bytes) override;
 
  private:
+  void begin_upload(const UploadRoute& route);
+  void take_upload(std::span<const std::uint8_t> bytes);
   void respond(HttpResponse response);
 
   HttpRequest request_;
   const HttpHandler* handler_ = nullptr;
+  std::unique_ptr<BodySink> sink_;  // an upload's
+  std::uint64_t upload_bytes_max_ = 0;
+  std::uint64_t uploaded_ = 0;
   std::unique_ptr<HttpTask> task_;
   std::string body_;  // of the response
   std::size_t sent_ = 0;

@@ -93,6 +93,23 @@ void HttpRouter::websocket(std::string path, WebSocketRoute route) {
   websockets_.emplace_back(std::move(path), std::move(route));
 }
 
+void HttpRouter::upload(std::string prefix, UploadRoute route) {
+  uploads_.emplace_back(std::move(prefix), std::move(route));
+}
+
+const UploadRoute* HttpRouter::find_upload(std::string_view path) const {
+  for (const auto& [prefix, route] : uploads_) {
+    if (path.starts_with(prefix)) return &route;
+  }
+  return nullptr;
+}
+
+std::uint64_t HttpRouter::upload_bytes_max() const {
+  std::uint64_t most = 0;
+  for (const auto& [prefix, route] : uploads_) most = std::max(most, route.body_bytes_max);
+  return most;
+}
+
 const WebSocketRoute* HttpRouter::find_websocket(std::string_view path) const {
   for (const auto& [route, endpoint] : websockets_) {
     if (route == path) return &endpoint;

@@ -249,7 +249,8 @@ class Files(unittest.TestCase):
         for target, entry in (("management", '["/go/bin/netbird-mgmt", "management"]'),
                               ("signal", '["/go/bin/netbird-signal", "run"]'),
                               ("relay", '["/go/bin/netbird-relay"]'),
-                              ("combined", '["/go/bin/netbird-server"]')):
+                              ("combined", '["/go/bin/netbird-server"]'),
+                              ("upload", '["/go/bin/netbird-upload"]')):
             stage = text.split(f" AS {target}\n")[1].split("\nFROM ")[0]
             self.assertIn("ENTRYPOINT " + entry, stage)
             self.assertIn(f"COPY --from=build /out/{json.loads(entry)[0].split('/')[-1]} ", stage)
