@@ -20,7 +20,9 @@
 #include "management/store/sql_store.h"
 #include "net/http_client.h"
 
+#include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace nb::cmd {
@@ -49,6 +51,13 @@ auth::ClaimRules claim_rules(const MgmtConfig& config, const IdentityProvider* p
   return rules;
 }
 
+/// Of ID tokens, which are for the client itself.
+auth::ClaimRules sign_in_rules(const MgmtConfig& config, const IdentityProvider* provider) {
+  auth::ClaimRules rules = claim_rules(config, provider);
+  rules.audiences = {config.http.auth_client_id};
+  return rules;
+}
+
 auth::AuthorityOptions authority_options(const MgmtConfig& config,
                                          const IdentityProvider* provider) {
   return {
@@ -67,6 +76,24 @@ rest::ApiOptions api_options(const MgmtConfig& config) {
                                   .burst = static_cast<double>(config.limits.api_rate_burst)};
   return options;
 }
+
+/// Where the keys of somebody else's provider are; empty until that is known.
+class KeysLocation {
+ public:
+  explicit KeysLocation(std::string url) : url_(std::move(url)) {}
+  void set(std::string url) {
+    const std::lock_guard lock(mutex_);
+    url_ = std::move(url);
+  }
+  [[nodiscard]] std::string get() const {
+    const std::lock_guard lock(mutex_);
+    return url_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string url_;
+};
 
 }  // namespace
 
@@ -119,6 +146,7 @@ struct MgmtApi::Impl {
   rest::Services services;
   Logger log;
   std::shared_ptr<net::HttpClient> client;
+  std::shared_ptr<KeysLocation> keys_location;  // null: the embedded provider's, or none
   std::unique_ptr<auth::KeyCache> keys;
   std::unique_ptr<Locations> locations;
   std::optional<auth::Authority> authority;
@@ -146,14 +174,19 @@ Result<> MgmtApi::Impl::open_keys(const MgmtConfig& config, const Ports& ports) 
     return {};
   }
   const HttpAuthConfig& http = config.http;
-  if (http.auth_keys_location.empty() || http.auth_issuer.empty()) return {};
+  const bool known = !http.auth_keys_location.empty() && !http.auth_issuer.empty();
+  if (!known && !http.awaits_provider()) return {};
   if (http.auth_audience.empty())
     return fail(Code::kInvalidArgument, "HttpConfig.AuthAudience: must be set with AuthIssuer");
   NB_LET(client, net::HttpClient::create({.user_agent = "netbird-mgmt"}));
   cache.refresh = http.idp_sign_key_refresh_enabled;
-  keys = std::make_unique<auth::KeyCache>(ports.home, ports.core.clock(),
-                                          auth::fetch_over_http(client, http.auth_keys_location),
-                                          cache, log);
+  keys_location = std::make_shared<KeysLocation>(http.auth_keys_location);
+  keys = std::make_unique<auth::KeyCache>(
+      ports.home, ports.core.clock(),
+      [client = client, location = keys_location](Instant deadline) {
+        return auth::fetch_over_http(client, location->get())(deadline);
+      },
+      cache, log);
   return {};
 }
 
@@ -164,8 +197,6 @@ Result<> MgmtApi::Impl::open_sign_in(const MgmtConfig& config, const Ports& port
   if (!client) {
     NB_LET(client, net::HttpClient::create({.user_agent = "netbird-mgmt"}));
   }
-  auth::ClaimRules rules = claim_rules(config, ports.provider);
-  rules.audiences = {http.auth_client_id};
   sign_in.emplace(auth::SignInPorts{.store = ports.proxies,
                                     .seals = ports.seals,
                                     .keys = *keys,
@@ -174,7 +205,7 @@ Result<> MgmtApi::Impl::open_sign_in(const MgmtConfig& config, const Ports& port
                                     .log = log},
                   auth::SignInOptions{.client_id = http.auth_client_id,
                                       .callback_url = http.auth_callback_url,
-                                      .rules = std::move(rules)});
+                                      .rules = sign_in_rules(config, ports.provider)});
   services.sign_in = &*sign_in;
   return {};
 }
@@ -205,6 +236,13 @@ Result<std::unique_ptr<MgmtApi>> MgmtApi::make(const MgmtConfig& config, Ports p
                                                .log = log},
                           authority_options(config, ports.provider));
   return std::unique_ptr<MgmtApi>(new MgmtApi(std::move(impl)));
+}
+
+void MgmtApi::learn(const MgmtConfig& config) {
+  if (!impl_->keys_location) return;
+  impl_->keys_location->set(config.http.auth_keys_location);
+  if (impl_->sign_in) impl_->sign_in->learn(sign_in_rules(config, nullptr));
+  impl_->authority->learn(claim_rules(config, nullptr));
 }
 
 app::TokenValidator* MgmtApi::tokens() {

@@ -55,6 +55,8 @@ class MgmtApi {
   MgmtApi(const MgmtApi&) = delete;
   MgmtApi& operator=(const MgmtApi&) = delete;
 
+  /// The identity provider has said who it is. Any thread.
+  void learn(const MgmtConfig& config);
   /// For agents' logins; null when no identity provider is configured.
   [[nodiscard]] management::app::TokenValidator* tokens();
   /// For visitors of reverse proxies; null when no identity provider is configured for them.

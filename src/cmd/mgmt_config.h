@@ -50,6 +50,10 @@ struct HttpAuthConfig {
   bool idp_sign_key_refresh_enabled = false;
   std::string extra_auth_audience;
   std::string auth_callback_url;
+  /// Only the provider itself can say who it is, and has not yet.
+  [[nodiscard]] bool awaits_provider() const {
+    return !oidc_config_endpoint.empty() && (auth_issuer.empty() || auth_keys_location.empty());
+  }
 };
 
 /// ProviderConfig of the device and PKCE flows.

@@ -3,13 +3,16 @@
 #include "base/backoff.h"
 #include "base/log_keys.h"
 #include "cmd/mgmt_core.h"
+#include "crypto/random.h"
 #include "net/http_client.h"
 
-#include <boost/asio/awaitable.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
 
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 
 namespace nb::cmd {
@@ -19,6 +22,8 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr std::size_t kDocumentBytesMax = 256 * 1024;
+constexpr auto kFirstTimeout = 3s;  // agents wait for the start
+constexpr auto kTimeout = 10s;
 
 /// A URL, or empty: whatever else a provider wrote there is of no use.
 std::string url_in(const config::Node& document, std::string_view name) {
@@ -77,13 +82,13 @@ asio::awaitable<Result<std::string>> fetch(std::shared_ptr<net::HttpClient> clie
 }
 
 /// One attempt: a document that can be applied, or why there is none.
-Result<std::string> ask(const MgmtConfig& config, const std::shared_ptr<net::HttpClient>& client,
-                        std::chrono::milliseconds timeout) {
-  NB_LET(std::string document,
-         MgmtCore::wait(fetch(client, config.http.oidc_config_endpoint, timeout)));
-  MgmtConfig trial = config;
-  NB_TRY(apply_discovery(trial, document));
-  return document;
+asio::awaitable<Result<std::string>> ask(std::shared_ptr<net::HttpClient> client, std::string url,
+                                         std::chrono::milliseconds timeout) {
+  auto question = fetch(std::move(client), std::move(url), timeout);
+  NB_CO_LET(std::string document, co_await std::move(question));
+  MgmtConfig trial;
+  NB_CO_TRY(apply_discovery(trial, document));
+  co_return document;
 }
 
 }  // namespace
@@ -110,34 +115,58 @@ Result<> apply_discovery(MgmtConfig& config, std::string_view document) {
   return {};
 }
 
-Result<> discover_provider(MgmtConfig& config, const DiscoveryOptions& options, Clock& clock,
-                           const Logger& log) {
-  const HttpAuthConfig& http = config.http;
-  if (config.embedded_idp.enabled || http.oidc_config_endpoint.empty()) return {};
-  NB_LET(const auto client, net::HttpClient::create({.user_agent = "netbird-mgmt"}));
-  const Instant give_up = clock.now() + options.wait;
-  Backoff backoff({.first = 200ms, .most = 5s}, 1);
-  for (;;) {
-    const auto document = ask(config, client, options.timeout);
-    if (document) {
-      keep_copy(config, *document, log);
-      return apply_discovery(config, *document);
+Result<std::unique_ptr<ProviderDiscovery>> ProviderDiscovery::begin(MgmtConfig& config,
+                                                                    Health& health, Clock& clock,
+                                                                    Logger log) {
+  const std::string& url = config.http.oidc_config_endpoint;
+  if (config.embedded_idp.enabled || url.empty()) return nullptr;
+  NB_LET(auto client, net::HttpClient::create({.user_agent = "netbird-mgmt"}));
+  auto out = std::unique_ptr<ProviderDiscovery>(new ProviderDiscovery(
+      client, health.add("identity_provider", HealthState::kDegraded, "not asked yet"), clock,
+      std::move(log)));
+  const auto document = MgmtCore::wait(ask(client, url, kFirstTimeout));
+  if (!document) {
+    out->fall_back(config, document.error().text);
+    return out;
+  }
+  keep_copy(config, *document, out->log_);
+  NB_TRY(apply_discovery(config, *document));
+  out->answered_ = true;
+  out->health_.set(HealthState::kOk);
+  return out;
+}
+
+void ProviderDiscovery::fall_back(MgmtConfig& config, const std::string& why) {
+  std::string instead = "users cannot log in";
+  if (const auto copy = read_copy(config); copy && apply_discovery(config, *copy))
+    instead = "its last known document is used";
+  else if (!config.http.awaits_provider())
+    instead = "issuer and keys of the file are used";
+  health_.set(HealthState::kDegraded, fmt::format("not reached, {}: {}", instead, why));
+  log_.warn("the identity provider is away, " + instead, {log::f(log::kError, why)});
+}
+
+asio::awaitable<void> ProviderDiscovery::run(const MgmtConfig& config,
+                                             std::function<void(const MgmtConfig& news)> learn) {
+  Backoff backoff({.first = 500ms, .most = 30s}, crypto::SystemRandom().below(UINT32_MAX));
+  while (!answered_) {
+    co_await clock_.sleep_for(backoff.next());
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    auto question = ask(client_, config.http.oidc_config_endpoint, kTimeout);
+    const auto document = co_await std::move(question);
+    if (!document) {
+      log_.limited().warn("the identity provider is still away",
+                          {log::f(log::kError, document.error().text)});
+      continue;
     }
-    const std::string& why = document.error().text;
-    if (const auto copy = read_copy(config)) {
-      log.warn("the identity provider is away, its last known document is used",
-               {log::f(log::kError, why)});
-      return apply_discovery(config, *copy);
-    }
-    if (!http.auth_issuer.empty() && !http.auth_keys_location.empty()) {
-      log.warn("the identity provider is away, issuer and keys of the file are used",
-               {log::f(log::kError, why)});
-      return {};
-    }
-    if (clock.now() >= give_up)
-      return fail(Code::kUnavailable, "HttpConfig.OIDCConfigEndpoint: {}", why);
-    log.warn("waiting for the identity provider", {log::f(log::kError, why)});
-    std::this_thread::sleep_for(backoff.next());
+    answered_ = true;
+    keep_copy(config, *document, log_);
+    MgmtConfig news = config;
+    ignore(apply_discovery(news, *document), "ask() has tried it");
+    learn(news);
+    health_.set(HealthState::kOk);
+    log_.info("the identity provider was reached");
   }
 }
 

@@ -3,28 +3,53 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/health.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "cmd/mgmt_config.h"
 
-#include <chrono>
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
 #include <string_view>
 
-namespace nb::cmd {
+namespace nb::net {
+class HttpClient;
+}
 
-struct DiscoveryOptions {
-  std::chrono::milliseconds timeout{10'000};  // of one attempt
-  std::chrono::milliseconds wait{60'000};     // while nothing else says who the provider is
-};
+namespace nb::cmd {
 
 /// Puts the issuer, keys and endpoints of a discovery document in the place of the file's.
 /// Errors   kInvalidArgument: no JSON, or no issuer or keys in it; the text repeats nothing of it.
 Result<> apply_discovery(MgmtConfig& config, std::string_view document);
 
-/// Fetches the document, if the file names one, and applies it. The last good one stays in the data
-/// directory: with that, or with issuer and keys in the file, a provider that is away stops no
-/// start.
-Result<> discover_provider(MgmtConfig& config, const DiscoveryOptions& options, Clock& clock,
-                           const Logger& log);
+/// Who the provider is: asked once before the server starts, and then until it has answered. The
+/// last good document stays in the data directory. While there is neither that nor issuer and keys
+/// in the file, logins of users are UNAVAILABLE and everything else works.
+class ProviderDiscovery {
+ public:
+  /// Null: the file names no document, or the embedded provider is on. One question, 3 s at most;
+  /// what is known after it stands in `config`.
+  /// Health   "identity_provider": degraded until the provider has answered.
+  static Result<std::unique_ptr<ProviderDiscovery>> begin(MgmtConfig& config, Health& health,
+                                                          Clock& clock, Logger log);
+  /// Ends when the provider has answered; `learn` is told if that is news. `config` is only read.
+  boost::asio::awaitable<void> run(const MgmtConfig& config,
+                                   std::function<void(const MgmtConfig& news)> learn);
+
+ private:
+  ProviderDiscovery(std::shared_ptr<net::HttpClient> client, Health::Part health, Clock& clock,
+                    Logger log)
+      : client_(std::move(client)), health_(health), clock_(clock), log_(std::move(log)) {}
+  void fall_back(MgmtConfig& config, const std::string& why);
+
+  const std::shared_ptr<net::HttpClient> client_;
+  const Health::Part health_;
+  Clock& clock_;
+  const Logger log_;
+  bool answered_ = false;
+};
 
 }  // namespace nb::cmd

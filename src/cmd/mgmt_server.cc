@@ -124,7 +124,8 @@ class MgmtPart final : public Part {
 
   std::unique_ptr<grpc::MgmtMetrics> grpc_metrics;
   std::unique_ptr<MgmtCore> core;
-  std::unique_ptr<app::GeoDatabase> geo;  // null: none
+  std::unique_ptr<app::GeoDatabase> geo;         // null: none
+  std::unique_ptr<ProviderDiscovery> discovery;  // null: nobody else's provider
   std::unique_ptr<MgmtUpkeep> upkeep;
   std::unique_ptr<MgmtIdp> idp;                                 // EmbeddedIdP on
   std::unique_ptr<management::auth::CountedProvider> provider;  // the same, counted
@@ -195,7 +196,7 @@ Result<> MgmtPart::build() {
 
 Result<> MgmtPart::open_databases() {
   NB_LET(core, MgmtCore::open(config, announce(), kDatabaseWait, log, metrics.get()));
-  NB_TRY(discover_provider(config, {}, core->clock(), log));
+  NB_LET(discovery, ProviderDiscovery::begin(config, health, core->clock(), log));
   NB_LET(upkeep, MgmtUpkeep::make(config, *core, log));
   // Before anybody can ask for it; the same on every instance.
   NB_LET(auto secrets, core->server_keys());
@@ -471,6 +472,11 @@ void MgmtPart::start_tasks() {
     tasks->spawn(exposures->run());
     if (listener) tasks->spawn(listener->run());
     if (idp) tasks->spawn(idp->provider().run());
+    if (discovery)
+      tasks->spawn(discovery->run(config, [this](const MgmtConfig& news) {
+        api->learn(news);
+        service->learn(login_settings(news));
+      }));
   });
 }
 

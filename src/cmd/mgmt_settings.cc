@@ -126,20 +126,27 @@ Result<grpc::NetbirdConfigs> netbird_configs(const MgmtConfig& config) {
   return grpc::NetbirdConfigs::create(std::move(settings));
 }
 
+grpc::LoginSettings login_settings(const MgmtConfig& config) {
+  grpc::LoginSettings out;
+  out.awaited = config.http.awaits_provider();
+  out.encoder.dns_domain = config.dns_domain;
+  if (!out.awaited) out.encoder.jwt = jwt_settings(config);
+  if (!config.http.auth_user_id_claim.empty())
+    out.encoder.user_id_claim = config.http.auth_user_id_claim;
+  if (!config.device_flow.client_id.empty()) out.device_flow = flow(config.device_flow);
+  if (!config.pkce_flow.client_id.empty()) out.pkce_flow = flow(config.pkce_flow);
+  return out;
+}
+
 grpc::ServiceOptions service_options(const MgmtConfig& config) {
   grpc::ServiceOptions options;
-  options.encoder.dns_domain = config.dns_domain;
-  options.encoder.jwt = jwt_settings(config);
-  if (!config.http.auth_user_id_claim.empty())
-    options.encoder.user_id_claim = config.http.auth_user_id_claim;
+  options.login = login_settings(config);
   const auto form = [](std::int32_t version) {
     return version == 1 ? grpc::MapForm::kComponents : grpc::MapForm::kLegacy;
   };
   options.map_forms.best = form(config.sync_message_version_max.value_or(0));
   for (const auto& [account, version] : config.sync_message_version_per_account)
     options.map_forms.by_account[account] = form(version);
-  if (!config.device_flow.client_id.empty()) options.device_flow = flow(config.device_flow);
-  if (!config.pkce_flow.client_id.empty()) options.pkce_flow = flow(config.pkce_flow);
   options.address_limits.logins_per_second = config.limits.logins_per_second_per_source;
   options.admission.first_maps_max = config.limits.concurrent_syncs_max;
   options.admission.waiting_max = config.limits.sync_queue_max;
@@ -156,7 +163,7 @@ management::app::SyncHubOptions hub_options(const MgmtConfig& config, std::strin
   if (postgres && config.service.ha.enabled) options.fallback_channel = kFallbackChannel;
   options.poll_interval = config.ha.anti_entropy_interval;
   options.load_deadline = config.store.transaction_timeout;
-  options.view = grpc::view_options(service_options(config).encoder);
+  options.view = grpc::view_options(login_settings(config).encoder);
   // Upstream holds maps back for a second per stream; an interval asked for beyond that counts.
   options.fan_out.window =
       std::max<std::chrono::nanoseconds>(1s, config.limits.peer_update_interval);

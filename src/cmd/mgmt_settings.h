@@ -26,6 +26,8 @@ namespace nb::cmd {
 [[nodiscard]] management::SqlStoreOptions sql_store_options(const MgmtConfig& config,
                                                             std::function<bool()> announce = {});
 [[nodiscard]] Result<management::grpc::NetbirdConfigs> netbird_configs(const MgmtConfig& config);
+/// What the configuration says of the identity provider, or its document in its place.
+[[nodiscard]] management::grpc::LoginSettings login_settings(const MgmtConfig& config);
 [[nodiscard]] management::grpc::ServiceOptions service_options(const MgmtConfig& config);
 /// `postgres`: messages can go over the database too.
 [[nodiscard]] management::app::SyncHubOptions hub_options(const MgmtConfig& config,

@@ -22,6 +22,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace nb::management::auth {
 
@@ -57,6 +58,8 @@ struct AuthorityPorts {
 class Authority final : public app::TokenValidator {
  public:
   Authority(AuthorityPorts ports, AuthorityOptions options);
+  /// From now on tokens follow these rules.
+  void learn(ClaimRules rules) { rules_.learn(std::move(rules)); }
 
   /// A JWT of a dashboard or API client.
   Task<Caller> bearer(Instant deadline, std::string jwt);
@@ -75,6 +78,7 @@ class Authority final : public app::TokenValidator {
 
   AuthorityPorts ports_;
   AuthorityOptions options_;
+  LateRules rules_;
 };
 
 }  // namespace nb::management::auth

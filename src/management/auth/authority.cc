@@ -45,7 +45,7 @@ std::string private_domain(const Claims& claims) {
 }  // namespace
 
 Authority::Authority(AuthorityPorts ports, AuthorityOptions options)
-    : ports_(std::move(ports)), options_(std::move(options)) {}
+    : ports_(std::move(ports)), options_(std::move(options)), rules_(options_.rules) {}
 
 Task<Claims> Authority::verified(Instant deadline, std::string jwt) {
   if (ports_.keys == nullptr)
@@ -53,11 +53,12 @@ Task<Claims> Authority::verified(Instant deadline, std::string jwt) {
   if (jwt.size() > kTokenMax) co_return fail(Code::kUnauthenticated, "token is too long");
   auto jws = crypto::Jws::parse(jwt);
   if (!jws) co_return fail(Code::kUnauthenticated, "{}", jws.error().text);
+  NB_CO_LET(const std::shared_ptr<const ClaimRules> rules, rules_.known());
   const auto key = co_await ports_.keys->find(deadline, *jws);
   if (!key) co_return key.error();
   if (const auto good = crypto::verify(*jws, *key); !good)
     co_return fail(Code::kUnauthenticated, "{}", good.error().text);
-  co_return read_claims(std::move(jws->payload), options_.rules, ports_.clock.wall());
+  co_return read_claims(std::move(jws->payload), *rules, ports_.clock.wall());
 }
 
 Enrolment Authority::enrolment(const Claims& claims) const {

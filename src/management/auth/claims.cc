@@ -106,6 +106,19 @@ Result<json::object> parse(std::string_view payload) {
 
 }  // namespace
 
+void LateRules::learn(ClaimRules rules) {
+  auto next = std::make_shared<const ClaimRules>(std::move(rules));
+  const std::lock_guard lock(mutex_);
+  rules_ = std::move(next);
+}
+
+Result<std::shared_ptr<const ClaimRules>> LateRules::known() const {
+  const std::lock_guard lock(mutex_);
+  if (rules_->issuer.empty())
+    return fail(Code::kUnavailable, "the identity provider has not been reached yet");
+  return rules_;
+}
+
 Result<Claims> read_claims(std::string payload, const ClaimRules& rules, WallTime now) {
   NB_LET(const json::object claims, parse(payload));
   // An empty issuer would accept everybody's; the configuration refuses that before.

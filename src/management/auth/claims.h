@@ -7,15 +7,18 @@
 #include "management/domain/ids.h"
 
 #include <chrono>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace nb::management::auth {
 
 struct ClaimRules {
-  std::string issuer;                  // exact; never empty
+  std::string issuer;                  // exact; empty: not known yet, no token is good
   std::vector<std::string> audiences;  // the first is also the prefix of our own claims
   std::string user_id_claim = "sub";
   // Clocks of two machines differ.
@@ -35,6 +38,19 @@ struct Claims {
   std::optional<WallTime> last_login;
   WallTime expires_at{};
   std::string payload;  // the JSON, for claims that an account's settings name
+};
+
+/// Rules of a provider that may be reached only while the server runs already. Any thread.
+class LateRules {
+ public:
+  explicit LateRules(ClaimRules rules) { learn(std::move(rules)); }
+  void learn(ClaimRules rules);
+  /// Errors   kUnavailable: the issuer is not known yet, which says nothing of a token.
+  [[nodiscard]] Result<std::shared_ptr<const ClaimRules>> known() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const ClaimRules> rules_;
 };
 
 /// Claims of a payload whose signature was verified.

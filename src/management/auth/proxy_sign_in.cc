@@ -86,8 +86,11 @@ Task<ProviderEndpoints> ProxySignIn::endpoints(Instant deadline) {
     const std::lock_guard lock(mutex_);
     if (found_ && found_->until > ports_.clock.now()) co_return found_->endpoints;
   }
+  const auto rules = rules_.known();
+  if (!rules)
+    co_return fail(Code::kFailedPrecondition, "create OIDC provider: {}", rules.error().text);
   net::HttpClientRequest request;
-  request.url = without_slash(options_.rules.issuer) + "/.well-known/openid-configuration";
+  request.url = without_slash((*rules)->issuer) + "/.well-known/openid-configuration";
   request.timeout = std::chrono::ceil<std::chrono::milliseconds>(deadline - ports_.clock.now());
   const auto answer = co_await ports_.client->send(std::move(request));
   if (!answer)
@@ -95,7 +98,7 @@ Task<ProviderEndpoints> ProxySignIn::endpoints(Instant deadline) {
   if (answer->status != 200)
     co_return fail(Code::kFailedPrecondition, "create OIDC provider: discovery answers {}",
                    answer->status);
-  auto read = read_discovery(answer->body, options_.rules.issuer);
+  auto read = read_discovery(answer->body, (*rules)->issuer);
   if (!read)
     co_return fail(Code::kFailedPrecondition, "create OIDC provider: {}", read.error().text);
   const std::lock_guard lock(mutex_);
@@ -145,8 +148,8 @@ Task<UserId> ProxySignIn::verified(Instant deadline, std::string id_token) {
   NB_CO_LET(crypto::Jws jws, crypto::Jws::parse(id_token));
   NB_CO_LET(const crypto::PublicJwk key, co_await ports_.keys.find(deadline, jws));
   NB_CO_TRY(crypto::verify(jws, key));
-  NB_CO_LET(const Claims claims,
-            read_claims(std::move(jws.payload), options_.rules, ports_.clock.wall()));
+  NB_CO_LET(const std::shared_ptr<const ClaimRules> rules, rules_.known());
+  NB_CO_LET(const Claims claims, read_claims(std::move(jws.payload), *rules, ports_.clock.wall()));
   co_return claims.user;
 }
 

@@ -50,7 +50,9 @@ struct SignInPorts {
 class ProxySignIn {
  public:
   ProxySignIn(SignInPorts ports, SignInOptions options)
-      : ports_(std::move(ports)), options_(std::move(options)) {}
+      : ports_(std::move(ports)), options_(std::move(options)), rules_(options_.rules) {}
+  /// From now on ID tokens follow these rules.
+  void learn(ClaimRules rules) { rules_.learn(std::move(rules)); }
 
   /// Where the browser goes; it comes back to `url` in the end.
   /// Errors   kFailedPrecondition: the provider is out of reach.
@@ -76,6 +78,7 @@ class ProxySignIn {
 
   SignInPorts ports_;
   SignInOptions options_;
+  LateRules rules_;
   std::mutex mutex_;
   std::shared_ptr<const Found> found_;
 };

@@ -71,6 +71,10 @@ Service::Service(ServicePorts ports, net::LoopPool& loops, ServiceOptions option
 
 Service::~Service() = default;
 
+void Service::learn(LoginSettings login) {
+  state_->learn(std::move(login));
+}
+
 void Service::add_to(net::GrpcRouter& router) {
   add_unary_calls(router, state_);
   router.stream("/management.ManagementService/Sync",

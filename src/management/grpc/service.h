@@ -55,11 +55,19 @@ struct FlowSettings {
   std::uint32_t login_flag = 0;
 };
 
-struct ServiceOptions {
+/// What depends on the identity provider.
+struct LoginSettings {
   EncoderSettings encoder;
-  MapForms map_forms;
   std::optional<FlowSettings> device_flow;
   std::optional<FlowSettings> pkce_flow;
+  /// The provider has not been reached yet: flows are UNAVAILABLE, and maps are made again now and
+  /// then, since those that name the provider are not whole.
+  bool awaited = false;
+};
+
+struct ServiceOptions {
+  LoginSettings login;
+  MapForms map_forms;
   AddressLimits address_limits;
   app::SyncAdmissionOptions admission;
   std::chrono::milliseconds unary_deadline{8'000};  // where the client set none
@@ -97,6 +105,8 @@ class Service {
   Service& operator=(const Service&) = delete;
 
   void add_to(net::GrpcRouter& router);
+  /// The provider has been reached. Any thread.
+  void learn(LoginSettings login);
   /// Starts the refresh of credentials; the loops run.
   void start();
   /// Ends every stream with UNAVAILABLE, spread over options.drain_spread, and waits until their

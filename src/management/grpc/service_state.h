@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -36,7 +37,8 @@ struct ServiceState {
         options(std::move(options_in)),
         log(std::move(log_in)),
         addresses(options.address_limits),
-        admission(options.admission) {}
+        admission(options.admission),
+        login_(std::make_shared<const LoginSettings>(options.login)) {}
 
   ServicePorts ports;
   ServiceOptions options;
@@ -47,11 +49,24 @@ struct ServiceState {
   std::atomic<bool> draining{false};
   std::atomic<std::size_t> streams{0};
 
+  [[nodiscard]] std::shared_ptr<const LoginSettings> login() const {
+    const std::lock_guard lock(login_mutex_);
+    return login_;
+  }
+  void learn(LoginSettings login) {
+    auto next = std::make_shared<const LoginSettings>(std::move(login));
+    const std::lock_guard lock(login_mutex_);
+    login_ = std::move(next);
+  }
   [[nodiscard]] LoopState& at(const net::Loop& loop) const { return *loops[loop.index()]; }
   [[nodiscard]] Instant deadline(const std::optional<Instant>& asked) const {
     const Instant ours = ports.clock.now() + options.unary_deadline;
     return asked && *asked < ours ? *asked : ours;
   }
+
+ private:
+  mutable std::mutex login_mutex_;
+  std::shared_ptr<const LoginSettings> login_;
 };
 
 }  // namespace nb::management::grpc

@@ -8,6 +8,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace nb::management::grpc {
@@ -18,6 +19,7 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kOversizeBytes = 3'670'016;  // 3.5 MiB; agents of 2026-04 stop at 4 MiB
 constexpr auto kStartDeadline = 10s;
+constexpr auto kAwaitedProviderLook = 30s;   // LoginSettings::awaited
 constexpr unsigned kNetbirdConfigField = 1;  // of SyncResponse
 
 /// Messages at the top of an encoded message: peers, routes and rules of a network map.
@@ -165,7 +167,12 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
   auto& ports = service_->ports;
   const Instant begin = ports.clock.now();
   const MapForm form = service_->options.map_forms.of(*view->peer(slot)->peer);
-  MadeMap made = make_map(*view, slot, ports.clock.wall(), service_->options.encoder, form);
+  const std::shared_ptr<const LoginSettings> login = service_->login();
+  MadeMap made = make_map(*view, slot, ports.clock.wall(), login->encoder, form);
+  if (login->awaited) {
+    const WallTime again = ports.clock.wall() + kAwaitedProviderLook;
+    made.changes_at = std::min(made.changes_at.value_or(again), again);
+  }
   const Instant done = ports.clock.now();
   // Calculation and encoding are one: what upstream counts apart is counted together.
   ports.metrics.calc_map_ms.observe(ms(begin, done));

@@ -108,27 +108,28 @@ void add_checks(pb::LoginResponse& response, const ServiceState& service,
   if (view.snapshot().posture_checks.empty()) return;
   const netmap::PeerIndex slot = view.find(peer);
   if (slot == netmap::kNoPeer) return;
-  const MadeMap made = make_map(view, slot, service.ports.clock.wall(), service.options.encoder);
+  const MadeMap made = make_map(view, slot, service.ports.clock.wall(), service.login()->encoder);
   pb::SyncResponse map;
   if (map.ParseFromString(made.map.checks())) *response.mutable_checks() = map.checks();
 }
 
 std::string login_response(const ServiceState& service, const app::LoggedIn& done,
                            const netmap::MapViewPtr& view) {
+  const std::shared_ptr<const LoginSettings> login = service.login();
   pb::LoginResponse response;
   if (view) add_checks(response, service, *view, done.peer.id);
   const std::string config =
       service.ports.configs.login(service.ports.clock.wall(), done.settings.metrics_push_enabled);
   response.mutable_netbirdconfig()->ParseFromString(config);
-  const std::string& domain = done.settings.dns_domain.empty() ? service.options.encoder.dns_domain
-                                                               : done.settings.dns_domain;
+  const std::string& domain =
+      done.settings.dns_domain.empty() ? login->encoder.dns_domain : done.settings.dns_domain;
   fill_peer_config(*response.mutable_peerconfig(),
                    {.peer = done.peer,
                     .network = done.network,
                     .settings = done.settings,
                     .dns_domain = domain,
                     .ssh_enabled = done.peer.ssh_enabled},
-                   service.options.encoder);
+                   login->encoder);
   fill_session_deadline(*response.mutable_sessionexpiresat(), done.peer, done.settings);
   return response.SerializeAsString();
 }
@@ -182,12 +183,20 @@ asio::awaitable<Answer> logout(State service, net::GrpcRequest request) {
   co_return std::string{};  // Empty
 }
 
+/// Agents take NOT_FOUND for good; UNAVAILABLE they try again.
+Result<> reached(const LoginSettings& login) {
+  if (!login.awaited) return {};
+  return fail(Code::kUnavailable, "the identity provider has not been reached yet");
+}
+
 asio::awaitable<Answer> device_flow(State service, net::GrpcRequest request) {
   NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys,
                                                EnvelopeTexts::kFlow, "GetDeviceAuthorizationFlow"));
   NB_CO_TRY(check_flow(opened));
-  NB_CO_LET(const std::string flow, encode_device_flow(service->options.device_flow));
+  const std::shared_ptr<const LoginSettings> login = service->login();
+  NB_CO_TRY(reached(*login));
+  NB_CO_LET(const std::string flow, encode_device_flow(login->device_flow));
   co_return opened.channel.seal(flow, service->ports.random);
 }
 
@@ -196,7 +205,9 @@ asio::awaitable<Answer> pkce_flow(State service, net::GrpcRequest request) {
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys,
                                                EnvelopeTexts::kFlow, "GetPKCEAuthorizationFlow"));
   NB_CO_TRY(check_flow(opened));
-  NB_CO_LET(const std::string flow, encode_pkce_flow(service->options.pkce_flow));
+  const std::shared_ptr<const LoginSettings> login = service->login();
+  NB_CO_TRY(reached(*login));
+  NB_CO_LET(const std::string flow, encode_pkce_flow(login->pkce_flow));
   co_return opened.channel.seal(flow, service->ports.random);
 }
 
