@@ -57,12 +57,12 @@ class SqliteConnection final : public Connection {
 
   Result<> begin(const RunOptions& options) override {
     if (options.single_statement) return {};
-    return script(writer_ && !options.read_only ? "BEGIN IMMEDIATE" : "BEGIN");
+    return step(writer_ && !options.read_only ? "BEGIN IMMEDIATE" : "BEGIN");
   }
 
   Result<> commit(bool& /*in_doubt*/) override {
     if (sqlite3_get_autocommit(db_) != 0) return {};
-    auto done = script("COMMIT");
+    auto done = step("COMMIT");
     if (!done) rollback();
     return done;
   }
@@ -111,6 +111,12 @@ class SqliteConnection final : public Connection {
   }
   bool must_end() const {
     return !rolling_back_ && (cancelled() || std::chrono::steady_clock::now() >= deadline());
+  }
+
+  /// A statement without parameters and rows, prepared once.
+  Result<> step(std::string_view text) {
+    NB_TRY(query(text, Params{}));
+    return {};
   }
 
   Result<Statement*> prepared(std::string_view text) {

@@ -56,7 +56,15 @@ IpAddress IpAddress::unmapped() const {
 std::string IpAddress::to_string() const {
   if (!is_set()) return {};
   std::array<char, INET6_ADDRSTRLEN> buffer{};
-  inet_ntop(is_v4() ? AF_INET : AF_INET6, bytes_.data(), buffer.data(), buffer.size());
+  if (is_v4()) {  // inet_ntop prints with sprintf, which maps of routing peers notice
+    char* end = buffer.data();
+    for (std::size_t i = 0; i < 4; ++i) {
+      if (i > 0) *end++ = '.';
+      end = std::to_chars(end, buffer.data() + buffer.size(), bytes_.at(i)).ptr;
+    }
+    return {buffer.data(), end};
+  }
+  inet_ntop(AF_INET6, bytes_.data(), buffer.data(), buffer.size());
   return buffer.data();
 }
 

@@ -23,10 +23,7 @@ class Routing {
         view_(selection.view),
         connections_(connections),
         map_(map),
-        ipv6_(view_.peers()[selection.target].has_ipv6),
-        addresses_([&view = view_](PeerIndex peer) -> const management::Peer& {
-          return *view.peers()[peer].peer;
-        }) {}
+        ipv6_(view_.peers()[selection.target].has_ipv6) {}
 
   void run() {
     std::vector<MapRoute> legacy = own_routes();
@@ -105,9 +102,19 @@ class Routing {
         });
         if (!leads_there || !done.insert(policy).second) continue;
         for (const RuleView& rule : policy->rules)
-          route_rules(addresses_, rule, rule_sources(*policy, rule) & distribution, to, ipv6_,
+          route_rules(sources_of(rule_sources(*policy, rule) & distribution), rule, to, ipv6_,
                       legacy_rules_);
       }
+  }
+
+  [[nodiscard]] RuleSources sources_of(const Bits& peers) const {
+    RuleSources out;
+    peers.for_each([&](PeerIndex index) {
+      const management::Peer& peer = *view_.peers()[index].peer;
+      out.v4.push_back(peer.ip.to_string() + "/32");
+      if (peer.ipv6.is_set()) out.v6.push_back(peer.ipv6.to_string() + "/128");
+    });
+    return out;
   }
 
   /// Who a rule lets through: posture is asked of a peer that stands alone, too.
@@ -161,7 +168,7 @@ class Routing {
       for (const RuleView* const rule : policy.rules) {
         const Bits sources = rule_sources(*policy.policy, *rule);
         std::vector<RouteRule> rules;
-        route_rules(addresses_, *rule, sources, to, ipv6_, rules);
+        route_rules(sources_of(sources), *rule, to, ipv6_, rules);
         for (RouteRule& made : rules)
           if (!made.sources.empty()) resource_rules_.push_back(std::move(made));
       }
@@ -197,7 +204,6 @@ class Routing {
   Connections& connections_;
   NetworkMap& map_;
   bool ipv6_;
-  PeerAddresses addresses_;
   std::set<std::string> own_ha_ids_;
   std::vector<RouteRule> resource_rules_;
   std::vector<RouteRule> legacy_rules_;

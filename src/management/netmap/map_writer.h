@@ -2,6 +2,7 @@
 // Source   contract/network-map.md §2, §8.3.
 #pragma once
 
+#include "management/netmap/route_rules.h"
 #include "management/netmap/standing.h"
 
 #include <set>
@@ -52,6 +53,7 @@ class MapWriter {
       std::set<std::tuple<std::string, std::string, Direction, Protocol, Action, std::string>>;
   void write_shared_id_rule(std::string& out, const CompiledRule& rule, const Bits& remotes,
                             Direction direction, Seen& seen) const;
+  [[nodiscard]] RuleSources sources_of(const Bits& peers) const;
   [[nodiscard]] std::vector<RouteRule> route_rules() const;
   void legacy_rules(const Advertised& own, std::vector<RouteRule>& out) const;
   [[nodiscard]] MapRoute route_of(const Advertised& advertised) const;

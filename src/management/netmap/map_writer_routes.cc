@@ -108,19 +108,30 @@ void MapWriter::write_routes(std::string& out) const {
   for (const Advertised& route : legacy_routes_) write(route_of(route));
 }
 
+RuleSources MapWriter::sources_of(const Bits& peers) const {
+  RuleSources out;
+  peers.for_each([&](PeerIndex peer) {
+    const PeerRecord& record = *view_.peers_->record(peer);
+    out.v4.push_back(record.ip_text + "/32");
+    if (!record.ipv6_text.empty()) out.v6.push_back(record.ipv6_text + "/128");
+  });
+  return out;
+}
+
 std::vector<RouteRule> MapWriter::route_rules() const {
   std::vector<RouteRule> out;
-  const PeerAddresses addresses = [&](PeerIndex peer) -> const management::Peer& {
-    return *view_.peers_->record(peer)->peer;
-  };
+  Bits last;  // resources mostly have the same sources as the one before
+  RuleSources texts;
   for (const ResourceRecord* const record : routed_) {
     const RuleTarget to = target_of(resource_route(*record, target_, *record->routers.at(target_)));
     for (const ResourceAccess& access : record->access)
       for (const ResourceRule& way : access.rules) {
         Bits sources = way.sources;
         if (!names_peer(way.rule->rule().source_resource)) sources.reset(target_);
-        if (!sources.none())
-          netmap::route_rules(addresses, way.rule->view, sources, to, form_.ipv6, out);
+        if (sources.none()) continue;
+        if (sources != last) texts = sources_of(sources);
+        last = sources;
+        netmap::route_rules(texts, way.rule->view, to, form_.ipv6, out);
       }
   }
   // An IPv6 network leaves rules without sources, which resources do not send.
@@ -147,9 +158,6 @@ void MapWriter::legacy_rules(const Advertised& own, std::vector<RouteRule>& out)
   };
   Bits distribution;
   for (const GroupId& id : route.groups) distribution |= members(id);
-  const PeerAddresses addresses = [&](PeerIndex peer) -> const management::Peer& {
-    return *view_.peers_->record(peer)->peer;
-  };
   std::set<const PolicySpan*> done;
   for (const GroupId& group : route.access_control_groups)
     for (const PolicySpan& span : view_.rules_->policies) {
@@ -165,7 +173,7 @@ void MapWriter::legacy_rules(const Advertised& own, std::vector<RouteRule>& out)
         sources.reset(target_);
         sources -= failing_checks(*span.policy);
         if (names_peer(rule.rule().source_resource)) sources |= rule.sources & seen.candidates;
-        netmap::route_rules(addresses, rule.view, sources & distribution, to, form_.ipv6, out);
+        netmap::route_rules(sources_of(sources & distribution), rule.view, to, form_.ipv6, out);
       }
     }
 }

@@ -127,26 +127,19 @@ void permit_everyone(const RuleTarget& to, bool ipv6, std::vector<RouteRule>& ou
   out.push_back(std::move(rule));
 }
 
-void route_rules(const PeerAddresses& peers, const RuleView& resolved, const Bits& sources,
-                 const RuleTarget& to, bool ipv6, std::vector<RouteRule>& out) {
+void route_rules(const RuleSources& sources, const RuleView& resolved, const RuleTarget& to,
+                 bool ipv6, std::vector<RouteRule>& out) {
   const bool v6_network = to.network.address.is_v6();
   if (v6_network && !ipv6) return;
-  std::vector<std::string> v4;
-  std::vector<std::string> v6;
-  sources.for_each([&](PeerIndex index) {
-    const management::Peer& peer = peers(index);
-    v4.push_back(peer.ip.to_string() + "/32");
-    if (peer.ipv6.is_set()) v6.push_back(peer.ipv6.to_string() + "/128");
-  });
   RouteRule rule = base_rule(to);
   rule.action = resolved.action;
   rule.protocol = resolved.protocol;  // netbird-ssh as tcp: agents refuse the other
   rule.policy_id = resolved.rule->policy_id.value();
-  rule.sources = v6_network ? v6 : v4;
+  rule.sources = v6_network ? sources.v6 : sources.v4;
   with_ports(resolved, rule, out);
-  if (!ipv6 || v6.empty() || !(to.is_dynamic || is_default_v4(to.network))) return;
+  if (!ipv6 || sources.v6.empty() || !(to.is_dynamic || is_default_v4(to.network))) return;
   rule = ipv6_rule(to, std::move(rule));
-  rule.sources = std::move(v6);
+  rule.sources = sources.v6;
   with_ports(resolved, rule, out);
 }
 

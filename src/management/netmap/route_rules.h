@@ -4,7 +4,6 @@
 
 #include "management/netmap/network_map.h"
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,13 +27,18 @@ struct RuleTarget {
 };
 [[nodiscard]] RuleTarget target_of(const MapRoute& route);
 
+/// Addresses of peers, as prefixes.
+struct RuleSources {
+  std::vector<std::string> v4;  // of all
+  std::vector<std::string> v6;  // of those that have one
+};
+
 /// A route without access-control groups is open.
 void permit_everyone(const RuleTarget& to, bool ipv6, std::vector<RouteRule>& out);
 
 /// One rule per port or range, for IPv4 or IPv6 as the network is, and for both where the route is
 /// by domains or to everywhere. Rules without sources are made, too.
-using PeerAddresses = std::function<const management::Peer&(PeerIndex)>;
-void route_rules(const PeerAddresses& peers, const RuleView& rule, const Bits& sources,
-                 const RuleTarget& to, bool ipv6, std::vector<RouteRule>& out);
+void route_rules(const RuleSources& sources, const RuleView& rule, const RuleTarget& to, bool ipv6,
+                 std::vector<RouteRule>& out);
 
 }  // namespace nb::netmap
