@@ -3,6 +3,8 @@
 #include "integration/combined_server.h"
 #include "integration/mgmt_harness.h"
 #include "integration/signal_peer.h"
+#include "integration/sqlite_file.h"
+#include "support/servers.h"
 #include "support/ws_bridge.h"
 
 #include <arpa/inet.h>
@@ -129,6 +131,38 @@ TEST_F(Combined, RelayTakesThePeersThatManagementVouchesFor) {
   const Socket stranger(SOCK_STREAM, port_of(other.address()));
   ASSERT_TRUE(stranger.send(relay_auth("another-secret")));
   EXPECT_EQ(stranger.receive(), "") << "closed without an answer";
+}
+
+TEST(CombinedBehindATcpBalancer, PartsKnowTheClientFromTheProxyHeader) {
+  CombinedServer server({.yaml = "  reverseProxy:\n    trustedPeers: [127.0.0.1/32]\n"});
+  server.start();
+  const std::string key = server.setup_key();
+  const HaProxy balancer(R"(defaults
+  mode tcp
+  timeout connect 2s
+  timeout client 1m
+  timeout server 1m
+frontend main
+  bind 127.0.0.1:{port}
+  tcp-request connection set-src str(192.0.2.7)
+  default_backend server
+backend server
+  server only )" + server.target() +
+                         " send-proxy-v2\n");
+  const Agent agent("behind");
+  ASSERT_TRUE(agent.login(balancer.address(), key).ok());
+  SyncStream stream(agent, balancer.address());
+  ASSERT_TRUE(stream.wait_first());
+  const std::string places = "SELECT location_connection_ip FROM peers";
+  EXPECT_TRUE(eventually([&] {
+    return sqlite(server.dir() / "store.db", places) == "\"192.0.2.7\"\n";
+  })) << sqlite(server.dir() / "store.db", places);
+  SignalPeer peer(balancer.address(), "behind");
+  EXPECT_TRUE(peer.registered());
+  const WsBridge bridge(balancer.port(), "/relay");
+  const Socket stranger(SOCK_STREAM, port_of(bridge.address()));
+  ASSERT_TRUE(stranger.send(relay_auth("another-secret")));
+  EXPECT_TRUE(server.process().wait_for_output("192.0.2.7:", 10s)) << server.process().output();
 }
 
 TEST_F(Combined, StunAnswersBindingRequests) {

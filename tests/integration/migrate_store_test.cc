@@ -1,12 +1,12 @@
 // netbird-server migrate-store: a single node grows into PostgreSQL without losing a row.
 #include "integration/combined_server.h"
 #include "integration/mgmt_harness.h"
+#include "integration/sqlite_file.h"
 #include "support/paths.h"
 #include "support/servers.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 #include <zlib.h>
 
 #include <array>
@@ -31,30 +31,6 @@ std::string unpacked(const std::string& name) {
   for (int n = 0; (n = gzread(file, buffer.data(), buffer.size())) > 0;)
     out.append(buffer.data(), static_cast<std::size_t>(n));
   gzclose(file);
-  return out;
-}
-
-/// Runs statements; the answer's columns are joined by '|', rows by line ends.
-std::string sqlite(const std::string& file, const std::string& statements) {
-  sqlite3* db = nullptr;
-  std::string out;
-  if (sqlite3_open(file.c_str(), &db) != SQLITE_OK) throw std::runtime_error("cannot open " + file);
-  sqlite3_busy_timeout(db, 10'000);
-  const auto row = [](void* to, int count, char** values, char**) {
-    auto& text = *static_cast<std::string*>(to);
-    for (int i = 0; i < count; ++i) {
-      if (i > 0) text += '|';
-      text += values[i] == nullptr ? "" : values[i];
-    }
-    text += '\n';
-    return 0;
-  };
-  char* error = nullptr;
-  const int code = sqlite3_exec(db, statements.c_str(), row, &out, &error);
-  const std::string what = error == nullptr ? "" : error;
-  sqlite3_free(error);
-  sqlite3_close(db);
-  if (code != SQLITE_OK) throw std::runtime_error(what);
   return out;
 }
 
