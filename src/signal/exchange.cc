@@ -12,6 +12,10 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kTick{25};
+/// The next batch leaves so long after the one before if there is enough traffic for both. Each
+/// wakes Redis and another instance, whose answers wake us: thousands of batches a second of one
+/// message each would use the processor up and make everybody wait longer than this.
+constexpr std::chrono::microseconds kBatchSpacing{1'000};
 
 }  // namespace
 
@@ -205,7 +209,10 @@ asio::awaitable<void> Exchange::find(std::string peer) {
 }
 
 asio::awaitable<void> Exchange::publish(std::vector<ha::BusMessage> messages) {
+  const Instant began = clock_.now();
   const auto receivers = co_await ports_.bus.publish_all(std::move(messages));
+  const auto left = began + kBatchSpacing - clock_.now();
+  if (receivers && router_.next_batch_waits() && left.count() > 0) co_await clock_.sleep_for(left);
   router_.published(receivers, clock_.now());
   schedule();
 }

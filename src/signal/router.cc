@@ -195,6 +195,12 @@ void Router::publish(const std::string& instance, const std::string& channel, Ou
   publishing_batch_.push_back({instance, std::exchange(box.ids, {})});
 }
 
+bool Router::next_batch_waits() const {
+  const auto waits = [](const Outbox& box) { return !box.closed.empty() || !box.writer.empty(); };
+  return waits(arrivals_) || std::any_of(outboxes_.begin(), outboxes_.end(),
+                                         [&](const auto& item) { return waits(item.second); });
+}
+
 void Router::published(const Result<std::vector<std::size_t>>& receivers, Instant now) {
   NB_ASSERT(publishing_);
   publishing_ = false;

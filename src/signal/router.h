@@ -117,6 +117,8 @@ class Router {
   void arrived(std::string_view peer);
   void found(const std::string& peer, const Result<std::optional<ha::Holder>>& holder, Instant now);
   void published(const Result<std::vector<std::size_t>>& receivers, Instant now);
+  /// While a batch is under way: something has come for the one after it.
+  [[nodiscard]] bool next_batch_waits() const;
   void received(std::string_view payload, Instant now);
   /// From the channel of arrivals.
   void heard(std::string_view payload);

@@ -145,10 +145,13 @@ TEST(SignalRouter, OneBatchIsUnderWayAtATimeSoThatOrderIsKept) {
   f.sent(1);
   f.send(2, "bob");
   EXPECT_THAT(f.take().publish, SizeIs(1));  // by the cached route, without a look-up
+  EXPECT_FALSE(f.router.next_batch_waits());
   f.send(3, "bob");
   EXPECT_THAT(f.take().publish, IsEmpty());
+  EXPECT_TRUE(f.router.next_batch_waits());
   f.published({1});
   EXPECT_THAT(f.take().publish, SizeIs(1));
+  EXPECT_FALSE(f.router.next_batch_waits());
 }
 
 TEST(SignalRouter, S3_NoReceiverAgainAndAgainMeansDeadInstanceEntryIsForgottenAndTheSenderTold) {
