@@ -4,6 +4,7 @@
 #include "net/asio_descriptor.h"
 
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,7 +20,6 @@ constexpr int kPasses = 4;
 constexpr int kLookAgain = 32;
 /// Handlers of Asio in one go, before our sockets get their turn again.
 constexpr int kHandlersMax = 256;
-constexpr auto kWaitMax = std::chrono::hours(1);
 /// Rounds of "flush, then what the flush caused" in one turn; the rest waits for the next turn.
 constexpr int kRounds = 3;
 /// How many connections ahead each step of prefetching is.
@@ -49,14 +49,17 @@ EventLoop::EventLoop(std::size_t index)
       executor_(LoopExecutor(context_.get_executor(), static_cast<AsioListener&>(*this))),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      alarm_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
       now_(std::chrono::steady_clock::now()) {
-  NB_ASSERT(epoll_ >= 0 && wake_ >= 0);
+  NB_ASSERT(epoll_ >= 0 && wake_ >= 0 && alarm_ >= 0);
   read_buffer_.resize(kReadBytes);
-  // Edge-triggered: each write to the eventfd is one edge, so nobody has to read it.
+  // Edge-triggered: each write to the eventfd, and each time the alarm goes off, is one edge, so
+  // nobody has to read them.
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.ptr = nullptr;
   NB_ASSERT(epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) == 0);
+  NB_ASSERT(epoll_ctl(epoll_, EPOLL_CTL_ADD, alarm_, &event) == 0);
   // Readable until we have looked into it, which every turn does once Asio is in use.
   event.events = EPOLLIN;
   NB_ASSERT(epoll_ctl(epoll_, EPOLL_CTL_ADD, asio_descriptor(context_), &event) == 0);
@@ -68,6 +71,7 @@ EventLoop::~EventLoop() {
   inbox_.clear();
   dead_.clear();
   close(wake_);
+  close(alarm_);
   close(epoll_);
 }
 
@@ -169,16 +173,29 @@ void EventLoop::set_alive(bool alive) {
   alive_ = alive;
 }
 
-int EventLoop::wait_limit(Instant now) const {
+int EventLoop::wait_limit(Instant now) {
   const bool work = asio_due_ || !turn_end_.empty() || !touched_.empty() || !dead_.empty() ||
                     inbox_waiting_.load(std::memory_order_relaxed) ||
                     asio_queued_.load(std::memory_order_relaxed);
   if (work) return 0;
   const auto earliest = timers_.earliest();
   if (!earliest) return -1;
-  const auto left =
-      std::clamp<Instant::duration>(*earliest - now, Instant::duration::zero(), kWaitMax);
-  return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
+  if (*earliest <= now) return 0;
+  set_alarm(*earliest, now);
+  return -1;
+}
+
+/// A limit given to epoll_wait() is a timer of the kernel, made and taken back in each turn. The
+/// alarm stays from turn to turn; when what it was set for is cancelled, it goes off once in vain.
+void EventLoop::set_alarm(Instant at, Instant now) {
+  if (now < alarm_at_ && alarm_at_ <= at) return;
+  alarm_at_ = at;
+  const std::chrono::nanoseconds time = at.time_since_epoch();  // steady_clock: CLOCK_MONOTONIC
+  constexpr std::chrono::nanoseconds kSecond = std::chrono::seconds(1);
+  itimerspec spec{};
+  spec.it_value.tv_sec = time / kSecond;
+  spec.it_value.tv_nsec = (time % kSecond).count();
+  NB_ASSERT(timerfd_settime(alarm_, TFD_TIMER_ABSTIME, &spec, nullptr) == 0);
 }
 
 int EventLoop::wait(int limit_ms) {

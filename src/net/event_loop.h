@@ -95,8 +95,8 @@ class EventLoop final : public Loop, private AsioListener {
   void poll();
 
   // For the thread that serves the loop at the moment.
-  /// How long wait() may wait: milliseconds, 0: there is work, -1: for ever.
-  [[nodiscard]] int wait_limit(Instant now) const;
+  /// For wait(): 0: there is work or a timer is due; -1: what comes next, be it a timer, ends it.
+  [[nodiscard]] int wait_limit(Instant now);
   /// Returns how many sockets are ready, for turn().
   int wait(int limit_ms);
   void turn(int ready, Instant now);
@@ -129,6 +129,7 @@ class EventLoop final : public Loop, private AsioListener {
   void on_asio_queued() override;
 
   void wake();
+  void set_alarm(Instant at, Instant now);
   void handle(int ready);
   void run_asio();
   void finish_pass();
@@ -144,6 +145,8 @@ class EventLoop final : public Loop, private AsioListener {
   bool asio_due_ = false;                        // there may be something to run
   int epoll_ = -1;
   int wake_ = -1;
+  int alarm_ = -1;      // timerfd, ends wait()
+  Instant alarm_at_{};  // what it is set to
   TimerHeap timers_;
   Instant now_;
   std::atomic<std::thread::id> thread_;  // in a turn

@@ -55,6 +55,46 @@ TEST(EventLoop, ATimerOfAsioWakesIt) {
   EXPECT_TRUE(fired.get_future().get());
 }
 
+/// Fulfils a promise with the time at which it fired.
+class Stopwatch final : public Timer {
+ public:
+  explicit Stopwatch(EventLoop& loop) : loop_(loop) {}
+  ~Stopwatch() { loop_.cancel(*this); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+  void arm(std::chrono::milliseconds in) { loop_.arm(*this, loop_.now() + in); }
+  void cancel() { loop_.cancel(*this); }
+  Instant fired() { return fired_.get_future().get(); }
+
+ private:
+  void on_timer(Instant now) override { fired_.set_value(now); }
+  EventLoop& loop_;
+  std::promise<Instant> fired_;
+};
+
+TEST(EventLoop, ATimerThatIsArmedForEarlierThanTheOthersFiresInTime) {
+  Running running;
+  auto& loop = static_cast<EventLoop&>(running.loop);
+  Stopwatch later(loop);
+  Stopwatch sooner(loop);
+  on(loop, [&] { return later.arm(60s), true; });
+  const Instant begun = on(loop, [&] { return sooner.arm(5ms), loop.now(); });
+  const Instant fired = sooner.fired();
+  EXPECT_GE(fired, begun + 5ms);
+  EXPECT_LT(fired, begun + 30s);
+  on(loop, [&] { return later.cancel(), true; });
+}
+
+TEST(EventLoop, ATimerBehindACancelledOneFiresAtItsOwnTime) {
+  Running running;
+  auto& loop = static_cast<EventLoop&>(running.loop);
+  Stopwatch cancelled(loop);
+  Stopwatch timer(loop);
+  on(loop, [&] { return cancelled.arm(5ms), true; });
+  const Instant begun = on(loop, [&] { return cancelled.cancel(), timer.arm(40ms), loop.now(); });
+  EXPECT_GE(timer.fired(), begun + 40ms);
+}
+
 TEST(EventLoop, AWaitOfAsioThatIsCancelledInATurnEndsInIt) {
   Running running;
   asio::steady_timer timer(running.loop.executor());

@@ -209,7 +209,7 @@ void Seat::serve_all() {
   const Instant now = Clock::now();
   if (now - window_since_ >= kBusyWindow) close_window(now);
   int limit = -1;
-  for (const EventLoop* const loop : loops_) limit = sooner(limit, loop->wait_limit(now));
+  for (EventLoop* const loop : loops_) limit = sooner(limit, loop->wait_limit(now));
   std::array<epoll_event, 64> events;
   const int ready = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), limit);
   const Instant resumed = Clock::now();
