@@ -18,6 +18,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::IsSupersetOf;
 using testing::Not;
 
 constexpr const char* kKey = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -272,6 +273,20 @@ TEST_F(MgmtConfigTest, BadValuesNameTheirKeyAndHideSecrets) {
               HasSubstr("not an IP address or prefix"));
   EXPECT_THAT(run("{\"a\":").err, HasSubstr("management.json: JSON: "));
   EXPECT_THAT(run("[]").err, HasSubstr("must be a map"));
+}
+
+TEST_F(MgmtConfigTest, ImpossibleLimitsOfTheApiAreDefaults) {  // contract/rest-api.md §5.1
+  env = {{"NB_API_RATE_LIMITING_ENABLED", "true"},
+         {"NB_API_RATE_LIMITING_RPM", "0"},
+         {"NB_API_RATE_LIMITING_BURST", "plenty"}};
+  const auto outcome = run("{}");
+  ASSERT_FALSE(outcome.done) << outcome.err;
+  EXPECT_TRUE(config.limits.api_rate_limiting);
+  EXPECT_EQ(config.limits.api_rate_per_minute, 6U);
+  EXPECT_EQ(config.limits.api_rate_burst, 500U);
+  EXPECT_THAT(outcome.invocation.warnings,
+              IsSupersetOf({HasSubstr("NB_API_RATE_LIMITING_RPM \"0\": out of range"),
+                            HasSubstr("NB_API_RATE_LIMITING_BURST \"plenty\": not a whole")}));
 }
 
 TEST_F(MgmtConfigTest, ManagersOfOtherProvidersAreWarnedAbout) {

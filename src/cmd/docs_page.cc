@@ -21,7 +21,7 @@ A value is taken from the first of these that gives one: **flag**, the **variabl
 - Flags are written `--name value`, `--name=value`, `-n value` or `-nvalue`. A boolean never takes the
   next argument: `--name`, `--name=false`. Booleans are `1 t T true TRUE True 0 f F false FALSE False`.
 - An empty variable counts as not set. A value that cannot be read stops the start with the name, the
-  value and what is allowed.
+  value and what is allowed, unless its row says otherwise.
 - Lists are separated by commas. A variable replaces the default list; repeated flags add to it.
 - Durations are written `1h30m`, `15s`, `800ms`.
 - Every secret can be read from a file: `NAME_FILE` holds the path, and so does `<key>File` in the

@@ -10,6 +10,7 @@ using config::Option;
 using config::redact_address;
 
 constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::int64_t kRateMax = 2'147'483'647;
 
 Result<> check_sqlite_file(std::string_view value) {
   if (value.starts_with('?')) return fail(Code::kInvalidArgument, "the file name is missing");
@@ -262,18 +263,22 @@ constexpr Option<MgmtLimits> kLimits[] = {
     {.env = "NB_EVENT_ACTIVITY_LOG_ENABLED",
      .member = &MgmtLimits::event_log_enabled,
      .help = "keep activity events"},
+    // contract/rest-api.md §5.1: upstream starts whatever these hold.
     {.env = "NB_API_RATE_LIMITING_ENABLED",
      .member = &MgmtLimits::api_rate_limiting,
+     .lenient = true,
      .help = "limit REST calls per token"},
     {.env = "NB_API_RATE_LIMITING_RPM",
      .member = &MgmtLimits::api_rate_per_minute,
      .min = 1,
-     .max = 1'000'000,
+     .max = kRateMax,
+     .lenient = true,
      .help = "REST calls per minute then"},
     {.env = "NB_API_RATE_LIMITING_BURST",
      .member = &MgmtLimits::api_rate_burst,
      .min = 1,
-     .max = 1'000'000,
+     .max = kRateMax,
+     .lenient = true,
      .help = "REST calls at once then"},
     {.env = "NB_SETUP_PAT_ENABLED",
      .member = &MgmtLimits::setup_pat_enabled,

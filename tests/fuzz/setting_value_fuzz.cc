@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace {
 using namespace nb;
@@ -18,7 +19,11 @@ Result<> apply(config::Table& table, const config::Setting& setting, const std::
     if (name == setting.env) return value;
     return std::nullopt;
   };
-  return config::apply_flags_and_env(table, {}, env);
+  std::vector<std::string> warnings;
+  NB_TRY(config::apply_flags_and_env(table, {}, env, warnings));
+  // Of a lenient setting: what was not accepted is told like an error.
+  if (!warnings.empty()) return fail(Code::kInvalidArgument, "{}", warnings.front());
+  return {};
 }
 
 std::string line_of(const config::Table& table, std::string_view name) {

@@ -20,7 +20,7 @@ Result<> set_from_file(Setting& setting, const std::string& path, std::string_vi
 
 /// Whether the variable, or its *_FILE form, was set. An empty variable is not.
 Result<bool> take_variable(Setting& setting, std::string_view name, Source source,
-                           const Environment& env) {
+                           const Environment& env, std::vector<std::string>& warnings) {
   const auto text = env(name);
   const bool given = text && !text->empty();
   if (setting.secret()) {
@@ -35,18 +35,24 @@ Result<bool> take_variable(Setting& setting, std::string_view name, Source sourc
     }
   }
   if (!given) return false;
-  NB_TRY(set_text(setting, *text, name));
+  if (const auto set = set_text(setting, *text, name); !set) {
+    if (!setting.lenient) return set.error();
+    warnings.push_back(
+        fmt::format("{}; the default {} stays", set.error().text, setting.default_text));
+    return false;
+  }
   setting.origin = {source, std::string(name), {}};
   return true;
 }
 
-Result<> take_environment(Setting& setting, const Environment& env) {
+Result<> take_environment(Setting& setting, const Environment& env,
+                          std::vector<std::string>& warnings) {
   if (!setting.env.empty()) {
-    NB_LET(const bool taken, take_variable(setting, setting.env, Source::kEnv, env));
+    NB_LET(const bool taken, take_variable(setting, setting.env, Source::kEnv, env, warnings));
     if (taken) return {};
   }
   for (const std::string_view alias : setting.aliases) {
-    NB_LET(const bool taken, take_variable(setting, alias, Source::kAlias, env));
+    NB_LET(const bool taken, take_variable(setting, alias, Source::kAlias, env, warnings));
     if (taken) return {};
   }
   return {};
@@ -111,8 +117,9 @@ class UnknownKeys {
 };
 }  // namespace
 
-Result<> apply_flags_and_env(Table& table, const Flags& flags, const Environment& env) {
-  for (Setting& setting : table.settings()) NB_TRY(take_environment(setting, env));
+Result<> apply_flags_and_env(Table& table, const Flags& flags, const Environment& env,
+                             std::vector<std::string>& warnings) {
+  for (Setting& setting : table.settings()) NB_TRY(take_environment(setting, env, warnings));
   std::set<const Setting*> seen;
   for (const FlagValue& value : flags.values) {
     // The parser hands out what it found in this very table.

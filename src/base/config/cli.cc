@@ -182,7 +182,7 @@ Cli::Outcome Cli::run_command(const Command& command, const std::vector<std::str
     }
     out.invocation.arguments = flags.positional;
     auto& warnings = out.invocation.warnings;
-    NB_TRY(apply_flags_and_env(table, flags, env));
+    NB_TRY(apply_flags_and_env(table, flags, env, warnings));
     for (const FlagValue& value : flags.values) {
       const Setting& setting = *value.setting;
       // An address without a password is shown as it is, and nothing to warn about.

@@ -97,8 +97,10 @@ struct Flags {
 };
 Result<Flags> parse_flags(const Table& table, std::span<const std::string> args);
 
-/// flag > canonical variable > alias > file > default; secrets also from NAME_FILE.
-Result<> apply_flags_and_env(Table& table, const Flags& flags, const Environment& env);
+/// flag > canonical variable > alias > file > default; secrets also from NAME_FILE. Bad values of
+/// lenient settings become warnings.
+Result<> apply_flags_and_env(Table& table, const Flags& flags, const Environment& env,
+                             std::vector<std::string>& warnings);
 /// Fills what flags and variables left open. Unknown keys become warnings.
 Result<> apply_file(Table& table, const Node& file, std::vector<std::string>& warnings);
 

@@ -7,7 +7,7 @@
 // Threads      used before threads start; a Table is not thread-safe.
 // Limits       config file 4 MiB, 64 levels; a value 64 KiB; a secret's file 64 KiB.
 // Failure      every bad flag, variable or key stops the start with its name, its value and what is
-//              allowed; values of secrets are never shown.
+//              allowed; a lenient variable warns of it instead. Values of secrets are never shown.
 //
 // Why no CLI11: Go's booleans never take the next argument and accept 1/t/T/…, an empty variable
 // must count as unset, variables have aliases and *_FILE forms, repeated flags append to the

@@ -12,6 +12,7 @@
 namespace nb::config {
 namespace {
 using namespace std::chrono_literals;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
@@ -29,6 +30,8 @@ struct Demo {
   std::string engine = "sqlite";
   std::optional<std::int32_t> version;
   std::chrono::milliseconds interval{1};
+  bool limit = false;
+  std::uint32_t rate = 6;
 };
 
 constexpr Option<Demo> kDemo[] = {
@@ -73,6 +76,13 @@ constexpr Option<Demo> kDemo[] = {
      .help = "engine"},
     {.key = "MaxVersion", .member = &Demo::version, .max = 1, .help = "version"},
     {.env = "NB_INTERVAL_MS", .member = &Demo::interval, .bare_number = true, .help = "interval"},
+    {.env = "NB_LIMIT", .member = &Demo::limit, .lenient = true, .help = "limit"},
+    {.env = "NB_RATE",
+     .member = &Demo::rate,
+     .min = 1,
+     .max = 100,
+     .lenient = true,
+     .help = "rate"},
 };
 
 class Settings : public testing::Test {
@@ -85,12 +95,14 @@ class Settings : public testing::Test {
   Result<> load(std::vector<std::string> args, std::string_view file = "") {
     NB_LET(const auto flags, parse_flags(table, args));
     positional = flags.positional;
-    NB_TRY(apply_flags_and_env(table, flags,
-                               [this](std::string_view name) -> std::optional<std::string> {
-                                 const auto it = env.find(std::string(name));
-                                 if (it == env.end()) return std::nullopt;
-                                 return it->second;
-                               }));
+    NB_TRY(apply_flags_and_env(
+        table, flags,
+        [this](std::string_view name) -> std::optional<std::string> {
+          const auto it = env.find(std::string(name));
+          if (it == env.end()) return std::nullopt;
+          return it->second;
+        },
+        warnings));
     if (file.empty()) return {};
     NB_LET(const auto node, parse_json(file));
     return apply_file(table, node, warnings);
@@ -141,6 +153,23 @@ TEST_F(Settings, GoBooleans) {
                 HasSubstr("not a boolean; allowed: true or false"))
         << bad;
   }
+}
+
+TEST_F(Settings, BadVariablesOfLenientSettingsAreWarningsAndTheDefaultStays) {
+  for (const auto* const bad : {"0", "-1", "101", "many", "6.5", "99999999999999999999"}) {
+    warnings.clear();
+    env = {{"NB_RATE", bad}};
+    ASSERT_TRUE(load({})) << bad;
+    EXPECT_EQ(demo.rate, 6U) << bad;
+    EXPECT_THAT(warnings, ElementsAre(AllOf(HasSubstr(std::string("NB_RATE \"") + bad + "\": "),
+                                            HasSubstr("allowed: 1..100; the default 6 stays"))));
+  }
+  env = {{"NB_LIMIT", "yes"}, {"NB_RATE", "7"}};
+  warnings.clear();
+  ASSERT_TRUE(load({}));
+  EXPECT_FALSE(demo.limit);
+  EXPECT_EQ(demo.rate, 7U);
+  EXPECT_THAT(warnings, ElementsAre(HasSubstr("the default false stays")));
 }
 
 TEST_F(Settings, PrecedenceIsFlagVariableAliasFileDefault) {

@@ -32,6 +32,7 @@ std::string notes(const Setting& setting) {
   std::string out(setting.help);
   if (setting.hidden) out += " (accepted, no effect)";
   if (setting.secret()) out += " *(secret)*";
+  if (setting.lenient) out += " (a value that is not allowed is a warning, the default stays)";
   if (setting.file_before_alias) out += " (the file wins over the aliases)";
   return out;
 }

@@ -62,6 +62,9 @@ struct Option {
   /// For secrets that are addresses: what may be shown of the value. Null: nothing.
   Redact redact = nullptr;
   bool bare_number = false;  ///< a duration may be a number in the member's own unit
+  /// A variable's value that is not allowed is a warning, and the default stays: for variables with
+  /// which upstream starts whatever they hold.
+  bool lenient = false;
   Reload reload = Reload::kRestart;
   bool hidden = false;              ///< accepted without effect: not in --help, but in the docs
   bool file_before_alias = false;   ///< the file's value wins over an alias variable

@@ -44,6 +44,7 @@ struct Setting {
   ValueCheck check = nullptr;
   Redact redact = nullptr;
   bool bare_number = false;
+  bool lenient = false;
   Reload reload = Reload::kRestart;
   bool hidden = false;
   bool file_before_alias = false;
@@ -132,6 +133,7 @@ class Table {
                  .check = row.check,
                  .redact = row.redact,
                  .bare_number = row.bare_number,
+                 .lenient = row.lenient,
                  .reload = row.reload,
                  .hidden = row.hidden,
                  .file_before_alias = row.file_before_alias,
