@@ -83,8 +83,8 @@ class Provider final : public management::IdentityProvider {
   Task<std::optional<management::IdpUser>> find_user_by_email(Instant deadline,
                                                               std::string email) override;
   Task<bool> deleted(Instant deadline, UserId id, WallTime issued_at) override;
-  Task<void> change_password(Instant deadline, UserId id, Secret old_password,
-                             Secret new_password) override;
+  Task<void> change_password(Instant deadline, UserId id,
+                             management::PasswordChange change) override;
   Task<void> set_password(Instant deadline, UserId id, Secret password) override;
   Task<void> reset_mfa(Instant deadline, UserId id) override;
   Task<void> end_logins(Instant deadline, UserId id) override;

@@ -151,17 +151,22 @@ TEST_P(IdpProvider, UsersAreUniqueCheckedAndGetGoodPasswords) {
   EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_user WHERE email LIKE '%example%'"), 0);
 }
 
+Code change_password(Rig& rig, const management::MadeIdpUser& user, const std::string& old_password,
+                     const std::string& new_password, const std::string& address = "192.0.2.9") {
+  const auto done = rig.await([&] {
+    management::PasswordChange change{Secret(old_password), Secret(new_password), address};
+    return rig.provider(1).change_password(soon(), user.user.id, std::move(change));
+  });
+  return done ? Code::kOk : done.error().code;
+}
+
 TEST_P(IdpProvider, ChangedPasswordEndsAllLogins) {
   Rig rig(GetParam());
   const auto user = rig.add_user("owner@example.org");
   Browser browser(rig);
   const Page tokens = tokens_of(browser, "owner@example.org");
   const auto change = [&](std::string old_password, std::string new_password) {
-    const auto done = rig.await([&] {
-      return rig.provider(1).change_password(soon(), user.user.id, Secret(old_password),
-                                             Secret(new_password));
-    });
-    return done ? Code::kOk : done.error().code;
+    return change_password(rig, user, old_password, new_password);
   };
   EXPECT_EQ(change("Wrong-Passw0rd", "New-Passw0rd!"), Code::kUnauthenticated);
   EXPECT_EQ(change(kPassword, "simple12"), Code::kInvalidArgument);
@@ -178,6 +183,30 @@ TEST_P(IdpProvider, ChangedPasswordEndsAllLogins) {
   EXPECT_EQ(log_in(browser, "owner@example.org", "New-Passw0rd!").status, 303);
   for (int i = 0; i < 5; ++i) change("Wrong-Passw0rd", "Other-Passw0rd1");
   EXPECT_EQ(change("New-Passw0rd!", "Other-Passw0rd1"), Code::kResourceExhausted);
+}
+
+// Once, all failed changes of all users counted for one address.
+TEST_P(IdpProvider, WrongOldPasswordsOfOthersStopNobody) {
+  Rig rig(GetParam());
+  const auto victim = rig.add_user("victim@example.org");
+  const std::string wrong = "Wrong-Passw0rd";
+  const std::string fresh = "New-Passw0rd!";
+  // Many guessers, each from an address of his own: none of them meets a lock of the others.
+  std::vector<management::MadeIdpUser> guessers;
+  for (int i = 0; i < 26; ++i)
+    guessers.push_back(rig.add_user("guesser" + std::to_string(i) + "@example.org"));
+  for (std::size_t i = 0; i < guessers.size(); ++i)
+    for (int attempt = 0; attempt < 4; ++attempt)
+      ASSERT_EQ(change_password(rig, guessers[i], wrong, fresh, "198.51.100." + std::to_string(i)),
+                Code::kUnauthenticated);
+  EXPECT_EQ(change_password(rig, victim, kPassword, fresh), Code::kOk);
+  // Who guesses at one user is locked where he is, and the user is not where she is.
+  const auto owner = rig.add_user("owner@example.org");
+  for (int attempt = 0; attempt < 5; ++attempt)
+    change_password(rig, owner, wrong, fresh, "198.51.100.77");
+  EXPECT_EQ(change_password(rig, owner, kPassword, fresh, "198.51.100.77"),
+            Code::kResourceExhausted);
+  EXPECT_EQ(change_password(rig, owner, kPassword, fresh), Code::kOk);
 }
 
 TEST_P(IdpProvider, DeletedUserIsGoneAndHisTokensAreRemembered) {
@@ -213,8 +242,8 @@ TEST_P(IdpProvider, OwnerOfTheConfigurationIsMadeOnceAndNeverChanged) {
       rig.await([&] { return rig.provider().find_user_by_email(soon(), "owner@example.org"); });
   ASSERT_TRUE(owner && *owner);
   ASSERT_TRUE(rig.await([&] {
-    return rig.provider().change_password(soon(), (*owner)->id, Secret(kPassword),
-                                          Secret("New-Passw0rd!"));
+    management::PasswordChange change{Secret(kPassword), Secret("New-Passw0rd!"), "192.0.2.9"};
+    return rig.provider().change_password(soon(), (*owner)->id, std::move(change));
   }));
   rig.options().owner->password = Secret("Third-Passw0rd!");
   rig.restart();

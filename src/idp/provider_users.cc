@@ -123,31 +123,32 @@ Task<bool> Provider::deleted(Instant deadline, UserId id, WallTime issued_at) {
   return core_->store.tombstoned(deadline, id.value(), issued);
 }
 
-Task<void> Provider::change_password(Instant deadline, UserId id, Secret old_password,
-                                     Secret new_password) {
+Task<void> Provider::change_password(Instant deadline, UserId id,
+                                     management::PasswordChange change) {
   const auto local = local_id(id);
   if (!local) co_return not_local();
-  NB_CO_TRY(management::check_password(new_password, management::PasswordRule::kComplex));
+  NB_CO_TRY(management::check_password(change.new_password, management::PasswordRule::kComplex));
   NB_CO_LET(const std::optional<LocalUser> user,
             co_await core_->store.user_by_id(deadline, *local));
   if (!user) co_return not_local();
   // The same counters as logins, so that a stolen session cannot guess the password here.
   const std::string account = core_->vault.email_key(user->email);
   NB_CO_LET(const ThrottleVerdict verdict,
-            co_await core_->throttle.check(deadline, account, "password-change"));
+            co_await core_->throttle.check(deadline, account, change.address));
   if (verdict.locked)
     co_return fail(Code::kResourceExhausted, "too many failed attempts, try again later");
+  if (verdict.delay.count() > 0) co_await core_->clock.sleep_for(verdict.delay);
   const std::string stored = user->hash;
-  NB_CO_LET(const bool right, co_await core_->hasher.verify(stored, old_password));
+  NB_CO_LET(const bool right, co_await core_->hasher.verify(stored, change.old_password));
   if (!right) {
-    NB_CO_TRY(co_await core_->throttle.failed(deadline, account, "password-change"));
+    NB_CO_TRY(co_await core_->throttle.failed(deadline, account, change.address));
     co_return fail(Code::kUnauthenticated, "the old password is not correct");
   }
-  NB_CO_LET(const std::string fresh, co_await core_->hasher.hash(new_password));
+  NB_CO_LET(const std::string fresh, co_await core_->hasher.hash(change.new_password));
   NB_CO_LET(const bool replaced,
             co_await core_->store.replace_hash(deadline, user->id, stored, fresh));
   if (!replaced) co_return fail(Code::kAborted, "the password was changed meanwhile");
-  NB_CO_TRY(co_await core_->throttle.passed(deadline, account, "password-change"));
+  NB_CO_TRY(co_await core_->throttle.passed(deadline, account, change.address));
   co_return co_await core_->store.end_logins(deadline, subject_of(id), "");
 }
 

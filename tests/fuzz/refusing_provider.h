@@ -26,7 +26,7 @@ class RefusingProvider final : public IdentityProvider {
     co_return std::optional<IdpUser>();
   }
   Task<bool> deleted(Instant, UserId, WallTime) override { co_return false; }
-  Task<void> change_password(Instant, UserId, Secret, Secret) override { co_return nobody(); }
+  Task<void> change_password(Instant, UserId, PasswordChange) override { co_return nobody(); }
   Task<void> set_password(Instant, UserId, Secret) override { co_return nobody(); }
   Task<void> reset_mfa(Instant, UserId) override { co_return nobody(); }
   Task<void> end_logins(Instant, UserId) override { co_return nobody(); }

@@ -63,6 +63,12 @@ struct MadeIdpUser {
   Secret password;  // only if generated
 };
 
+struct PasswordChange {
+  Secret old_password;
+  Secret new_password;
+  std::string address;  // of the client; wrong old passwords count for it, as at logins
+};
+
 struct IdpConnector {
   std::string id;
   std::string type;  // oidc, zitadel, entra, google, okta, pocketid, microsoft, authentik, …
@@ -119,8 +125,7 @@ class IdentityProvider {
   /// By the user. Ends all other logins of the user.
   /// Errors   kUnauthenticated: the old one is wrong; kInvalidArgument: rule; kNotFound;
   ///          kResourceExhausted: too many wrong ones, or busy.
-  virtual Task<void> change_password(Instant deadline, UserId id, Secret old_password,
-                                     Secret new_password) = 0;
+  virtual Task<void> change_password(Instant deadline, UserId id, PasswordChange change) = 0;
   /// By an operator. Ends all logins of the user.
   virtual Task<void> set_password(Instant deadline, UserId id, Secret password) = 0;
   /// Forgets second factors and ends all logins of the user.

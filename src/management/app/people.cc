@@ -223,22 +223,22 @@ Task<> People::remove_account(Instant deadline, Actor actor, AccountId id) {
   co_return Result<>{};
 }
 
-Task<> People::change_password(Instant deadline, Actor actor, UserId id, Secret old_password,
-                               Secret new_password) {
+Task<> People::change_password(Instant deadline, Actor actor, UserId id, PasswordChange change) {
   if (provider_ == nullptr)
     co_return fail(Code::kFailedPrecondition,
                    "password change is only available with embedded identity provider");
-  if (old_password.empty()) co_return fail(Code::kInvalidArgument, "old password is required");
-  if (new_password.empty()) co_return fail(Code::kInvalidArgument, "new password is required");
+  if (change.old_password.empty())
+    co_return fail(Code::kInvalidArgument, "old password is required");
+  if (change.new_password.empty())
+    co_return fail(Code::kInvalidArgument, "new password is required");
   const auto failed = [](std::string_view why) {
     return fail(Code::kInvalidArgument, "failed to update password: {}", why);
   };
   if (actor.user != id) co_return failed("users can only change their own password");
-  if (const auto good = check_password(new_password, PasswordRule::kComplex); !good)
+  if (const auto good = check_password(change.new_password, PasswordRule::kComplex); !good)
     co_return failed(good.error().text);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  auto changed = co_await provider_->change_password(deadline, id, std::move(old_password),
-                                                     std::move(new_password));
+  auto changed = co_await provider_->change_password(deadline, id, std::move(change));
   if (!changed) {
     const Error& error = changed.error();
     if (error.code == Code::kInvalidArgument || error.code == Code::kNotFound ||

@@ -67,8 +67,7 @@ class People {
   Task<> remove(Instant deadline, Actor actor, UserId id);
   Task<> reject(Instant deadline, Actor actor, UserId id);
   Task<> remove_account(Instant deadline, Actor actor, AccountId id);
-  Task<> change_password(Instant deadline, Actor actor, UserId id, Secret old_password,
-                         Secret new_password);
+  Task<> change_password(Instant deadline, Actor actor, UserId id, PasswordChange change);
 
   Task<NewInvite> invite(Instant deadline, Actor actor, CreateInvite command);
   Task<NewInvite> regenerate_invite(Instant deadline, Actor actor, RegenerateInvite command);

@@ -76,11 +76,9 @@ CountedProvider::Task<bool> CountedProvider::deleted(Instant deadline, UserId id
   return judged(inner_.deleted(deadline, std::move(id), issued_at));
 }
 CountedProvider::Task<void> CountedProvider::change_password(Instant deadline, UserId id,
-                                                             Secret old_password,
-                                                             Secret new_password) {
+                                                             PasswordChange change) {
   update_user_meta_.add();
-  return judged(inner_.change_password(deadline, std::move(id), std::move(old_password),
-                                       std::move(new_password)));
+  return judged(inner_.change_password(deadline, std::move(id), std::move(change)));
 }
 CountedProvider::Task<void> CountedProvider::set_password(Instant deadline, UserId id,
                                                           Secret password) {

@@ -208,12 +208,13 @@ Task<Reply> change_password(const Services& services, Call call) {
   if (const auto active = check_active(call.user()); !active) co_return active.error();
   const auto body = call.json();
   if (!body) co_return body.error();
-  Secret old_password(body->text("old_password"));
-  Secret new_password(body->text("new_password"));
+  PasswordChange change{.old_password = Secret(body->text("old_password")),
+                        .new_password = Secret(body->text("new_password")),
+                        .address = call.client_ip};
   if (const auto wrong = body->done(); !wrong) co_return wrong.error();
   UserId id(call.params[0]);
-  auto done = co_await services.people.change_password(
-      call.deadline, call.actor(), std::move(id), std::move(old_password), std::move(new_password));
+  auto done = co_await services.people.change_password(call.deadline, call.actor(), std::move(id),
+                                                       std::move(change));
   if (!done) co_return std::move(done).error();
   co_return nothing();
 }
