@@ -89,7 +89,16 @@ Task<void> check_ways_in(Core& core) {
   co_return Result<>();
 }
 
-// Instances that disagree would refuse each other's redirects now and then.
+// `print` stands for settings that all instances need alike; the last start leaves its own.
+Task<bool> same_as_last(Core& core, std::string name, std::string print) {
+  NB_CO_LET(const std::string stored, co_await core.store.meta(core.deadline(), name, print));
+  if (stored == print) co_return true;
+  NB_CO_TRY(co_await core.store.set_meta(core.deadline(), std::move(name), std::move(print)));
+  co_return false;
+}
+
+// Instances that disagree would refuse each other's redirects now and then, or give tokens that
+// live for as long as whoever was asked happens to think.
 Task<void> compare_settings(Core& core) {
   std::string text = core.options.issuer;
   for (const Client& client : core.clients) {
@@ -98,14 +107,23 @@ Task<void> compare_settings(Core& core) {
     for (const std::string& uri : uris) text += "\n" + client.id + " " + uri;
   }
   text += core.device_flow ? "\ndevice" : "";
-  const std::string print = hash_of(text);
-  NB_CO_LET(const std::string stored, co_await core.store.meta(core.deadline(), "settings", print));
-  if (stored != print) {
+  NB_CO_LET(const bool same, co_await same_as_last(core, "settings", hash_of(text)));
+  if (!same)
     core.log.warn(
         "issuer, redirect URIs or grant types differ from those of the last start or of "
         "another instance; all instances need the same");
-    NB_CO_TRY(co_await core.store.set_meta(core.deadline(), "settings", print));
-  }
+  const Lifetimes& lives = core.options.lifetimes;
+  std::string rules;
+  for (const std::chrono::seconds life :
+       {lives.session_idle, lives.session_max, lives.token, lives.request, lives.code, lives.device,
+        lives.refresh_idle, lives.refresh_max, lives.key})
+    rules += std::to_string(life.count()) + "\n";
+  rules += core.options.local_auth_disabled ? "no passwords" : "passwords";
+  NB_CO_LET(const bool alike, co_await same_as_last(core, "lives", hash_of(rules)));
+  if (!alike)
+    core.log.warn(
+        "lives of tokens, codes, keys or sessions, or whether there are passwords, differ from "
+        "those of the last start or of another instance; all instances need the same");
   co_return Result<>();
 }
 

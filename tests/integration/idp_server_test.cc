@@ -14,7 +14,9 @@
 namespace nb::test {
 namespace {
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr const char* kIssuer = "http://127.0.0.1:9/oauth2";
 constexpr const char* kReturn = "http://dash.test/nb-auth";
@@ -84,6 +86,32 @@ TEST(IdpServer, LoginSurvivesTheDeathOfTheInstanceItBeganAt) {
   EXPECT_THAT(info.body, HasSubstr("owner@example.org"));
   EXPECT_GE(a.metric("netbird_idp_tokens_total"), 0);
   EXPECT_EQ(b.metric("netbird_idp_tokens_total"), 1);
+}
+
+/// A token would live for as long as the instance thinks that happens to be asked.
+TEST(IdpServer, InstancesWithOtherLivesAreToldApart) {
+  PostgresServer postgres;
+  postgres.create_database("idp");
+  const auto options = [&](const std::string& name, const std::string& more) {
+    std::string json =
+        idp_json(R"({"Type":"postgres","Config":{"DSN":")" + postgres.dsn("idp") + R"("}})");
+    json.insert(json.find("\"Enabled\""), more);
+    return MgmtOptions{
+        .instance = name, .postgres_dsn = postgres.dsn("netbird"), .json = std::move(json)};
+  };
+  const auto warning = HasSubstr("differ from those of the last start or of another instance");
+  MgmtServer a(options("a", R"("IdTokenLifetime":"1h",)"));
+  a.start();
+  MgmtServer like_a(options("b", R"("IdTokenLifetime":"60m",)"));
+  like_a.start();
+  EXPECT_THAT(like_a.process().output(), Not(warning));
+  for (const char* const other :
+       {R"("IdTokenLifetime":"2h",)", R"("IdTokenLifetime":"1h","RefreshTokenIdleTimeout":"48h",)",
+        R"("IdTokenLifetime":"1h","MfaSessionIdleTimeout":"2h",)"}) {
+    MgmtServer unlike(options("c", other));
+    unlike.start();
+    EXPECT_THAT(unlike.process().output(), AllOf(warning, HasSubstr("lives of tokens"))) << other;
+  }
 }
 
 /// Row 7 of contract/management-grpc.md §11, with both instances alive behind a balancer.
@@ -160,7 +188,7 @@ TEST(IdpServer, OperatorsMigrateItsTablesWithTheOthers) {
   EXPECT_NE(postgres.psql(count, "idp"), "0");
   const Finished after = server.verb({"migrate", "--check"});
   EXPECT_EQ(after.status, 0) << after.output;
-  EXPECT_THAT(after.output, ::testing::Not(HasSubstr("missing")));
+  EXPECT_THAT(after.output, Not(HasSubstr("missing")));
 }
 
 TEST(IdpServer, ACheckOfMissingDatabasesMakesNone) {
