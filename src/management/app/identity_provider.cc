@@ -1,8 +1,12 @@
 #include "management/app/identity_provider.h"
 
+#include "base/text.h"
 #include "crypto/encoding.h"
 
+#include <boost/spirit/home/support/char_encoding/unicode/query.hpp>
+
 #include <algorithm>
+#include <cstdint>
 
 namespace nb::management {
 namespace {
@@ -32,10 +36,41 @@ bool take_field(std::string_view& in, char tag, std::string& value) {
   return true;
 }
 
-// Letters beyond ASCII count as lower-case letters: no Unicode tables here, and the rule only asks
-// for classes that ASCII has.
-bool letter_or_digit(unsigned char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80;
+/// Of one well-formed UTF-8 sequence.
+std::uint32_t code_point(std::string_view sequence) {
+  const auto first = static_cast<unsigned char>(sequence.front());
+  if (sequence.size() == 1) return first;
+  std::uint32_t value = first & (0x7FU >> sequence.size());
+  for (const char c : sequence.substr(1))
+    value = value << 6 | (static_cast<unsigned char>(c) & 0x3F);
+  return value;
+}
+
+struct CharacterClasses {
+  bool digit = false;
+  bool upper = false;
+  bool special = false;  // neither letter nor digit
+};
+
+/// By Unicode's general categories, as Go's IsDigit, IsUpper and IsLetter tell them.
+CharacterClasses classes_of(std::string_view text) {
+  namespace ucd = boost::spirit::ucd;
+  CharacterClasses found;
+  while (!text.empty()) {
+    const std::size_t size = utf8_length(text);
+    // What is no UTF-8 is U+FFFD to Go: a symbol.
+    const std::uint32_t c = size == 0 ? 0xFFFD : code_point(text.substr(0, size));
+    text.remove_prefix(std::max<std::size_t>(size, 1));
+    // What the tables do not know (yet) has the number of upper-case letters there, without being
+    // alphabetic: a symbol, which new characters mostly are.
+    if (ucd::is_decimal_number(c))
+      found.digit = true;
+    else if (ucd::get_major_category(c) != ucd::properties::letter || !ucd::is_alphabetic(c))
+      found.special = true;
+    else if (ucd::get_category(c) == ucd::properties::uppercase_letter)
+      found.upper = true;
+  }
+  return found;
 }
 
 }  // namespace
@@ -71,12 +106,11 @@ Result<> check_password(const Secret& password, PasswordRule rule) {
   if (text.find('\0') != std::string_view::npos)
     return fail(Code::kInvalidArgument, "password must not contain a NUL byte");
   if (rule == PasswordRule::kLength) return {};
-  const auto has = [&](auto test) { return std::any_of(text.begin(), text.end(), test); };
-  if (!has([](unsigned char c) { return c >= '0' && c <= '9'; }))
-    return fail(Code::kInvalidArgument, "password must contain at least one digit");
-  if (!has([](unsigned char c) { return c >= 'A' && c <= 'Z'; }))
+  const CharacterClasses found = classes_of(text);
+  if (!found.digit) return fail(Code::kInvalidArgument, "password must contain at least one digit");
+  if (!found.upper)
     return fail(Code::kInvalidArgument, "password must contain at least one uppercase letter");
-  if (!has([](unsigned char c) { return !letter_or_digit(c); }))
+  if (!found.special)
     return fail(Code::kInvalidArgument, "password must contain at least one special character");
   return {};
 }

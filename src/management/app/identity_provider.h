@@ -46,8 +46,10 @@ struct IdpUser {
 };
 
 enum class PasswordRule : std::uint8_t {
-  kLength,   // 8..72 bytes, no NUL
-  kComplex,  // also a digit, an upper-case letter and a character that is neither letter nor digit
+  kLength,  // 8..72 bytes, no NUL
+  // Also a digit, an upper-case letter and a character that is neither letter nor digit, by the
+  // classes of Unicode.
+  kComplex,
 };
 /// Errors   kInvalidArgument, with the rule that is broken.
 Result<> check_password(const Secret& password, PasswordRule rule);

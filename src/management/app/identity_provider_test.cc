@@ -49,5 +49,24 @@ TEST(IdpPassword, RulesOfLengthAndClass) {
   EXPECT_FALSE(ok("Passw0rd\xc3\xa4", PasswordRule::kComplex));
 }
 
+TEST(IdpPassword, ClassesAreThoseOfUnicode) {  // contract/auth-idp.md §3.1
+  const auto missing = [](std::string text) {
+    const auto good = check_password(Secret(std::move(text)), PasswordRule::kComplex);
+    return good ? std::string()
+                : good.error().text.substr(std::string("password must contain ").size());
+  };
+  EXPECT_EQ(missing("\u00dcberpass1!"), "");  // Ü is an upper-case letter
+  EXPECT_EQ(missing("\u041f\u0430\u0440\u043e\u043b\u044c1\u2116"), "");  // Пароль1№
+  EXPECT_EQ(missing("Password\u0663!"), "");                              // ٣ is a digit
+  EXPECT_EQ(missing("Passw0rd\u20ac"), "");                               // € is neither
+  EXPECT_EQ(missing("Passw0rd\U0001f511"), "");  // a key, beyond the basic plane
+  EXPECT_EQ(missing("Passw0rd\u0301"), "");      // a combining mark is no letter
+  EXPECT_EQ(missing("Passw0rd\u6f22"), "at least one special character");
+  EXPECT_EQ(missing("\u00fcberpass1!"), "at least one uppercase letter");
+  EXPECT_EQ(missing("\u01c5passw0rd!"), "at least one uppercase letter");  // ǅ is titlecase
+  EXPECT_EQ(missing("Password\u00bd!"), "at least one digit");  // ½ is a number, no digit
+  EXPECT_EQ(missing("Passw0rd\xff"), "") << "what is no UTF-8 counts as a symbol";
+}
+
 }  // namespace
 }  // namespace nb::management
