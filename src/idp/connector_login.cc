@@ -101,4 +101,17 @@ Answer connector_callback(Core& core, HttpRequest request, std::string connector
                                     std::move(passed));
 }
 
+/// The answer as a form (response_mode=form_post). It comes from a page of another site, so that
+/// browsers leave our Lax cookies out: sent on as a GET, it brings them, and is judged there.
+Answer connector_callback_post(Core& core, HttpRequest request, std::string connector_id) {
+  const auto form = form_of(request);
+  if (!form) co_return error_page(core, request, 400, core.page(request).texts.error_bad_request);
+  std::vector<std::pair<std::string, std::string>> answer;
+  for (const char* const name : {"code", "state", "iss", "error"})
+    if (auto value = form->find(name)) answer.emplace_back(name, *std::move(value));
+  std::string path = core.base + "/callback";
+  if (!connector_id.empty()) path += "/" + net::url_encode(connector_id);
+  co_return see_other(add_query(path, answer));
+}
+
 }  // namespace nb::idp

@@ -70,6 +70,37 @@ TEST_F(IdpConnectorLogin, LeadsToTokensOfThePersonThere) {
   EXPECT_EQ(browser_.get(back).status, 400);
 }
 
+// Providers with response_mode=form_post; their page is another site's, so no Lax cookie comes
+// along.
+TEST_F(IdpConnectorLogin, AnswerMayBePostedAndIsJudgedWithTheBrowsersCookies) {
+  const auto made = connect(corp());
+  ASSERT_TRUE(made);
+  for (const std::string& path :
+       {std::string("/oauth2/callback"), "/oauth2/callback/" + made->id}) {
+    const std::string back = to_callback(made->id);
+    Form form;
+    for (const auto& [name, value] : query_of(back)) form.emplace_back(name, value);
+    Browser bare(rig_);
+    const Page sent_on = bare.post(path, form);
+    ASSERT_EQ(sent_on.status, 303) << sent_on.body;
+    ASSERT_TRUE(sent_on.location.starts_with(path + "?")) << sent_on.location;
+    EXPECT_EQ(query_of(sent_on.location), query_of(back));
+    EXPECT_EQ(bare.get(sent_on.location).status, 400) << "another browser";
+    const Page done = browser_.get(sent_on.location);
+    ASSERT_EQ(done.status, 303) << done.body;
+    EXPECT_EQ(browser_.post("/oauth2/token", code_form(query_of(done.location)["code"])).status,
+              200);
+    corp_browser_.cookies.clear();
+    browser_.cookies.clear();
+  }
+  EXPECT_EQ(browser_.send("POST", "/oauth2/callback", "%zz").status, 400);
+  EXPECT_EQ(browser_.send("PUT", "/oauth2/callback", "").status, 405);
+  EXPECT_EQ(
+      browser_.get(browser_.post("/oauth2/callback", {{"state", "x"}, {"evil", "1"}}).location)
+          .status,
+      400);
+}
+
 TEST_F(IdpConnectorLogin, LoginPageOffersItAndEscapesItsName) {
   ASSERT_TRUE(connect(corp()));
   const Page page = browser_.get(browser_.get(authorize_url()).location);

@@ -166,6 +166,21 @@ Answer login_post(Core& core, HttpRequest request) {
   co_return see_other(core.base + "/mfa?req=" + login.id);
 }
 
+/// Where upstream asks for consent. Nobody is asked here (contract/auth-idp.md §4.1), so whoever
+/// comes is led to where his login stands; nothing is approved by coming.
+Answer approval(Core& core, HttpRequest request) {
+  const auto form = request.method == "POST" ? form_of(request) : std::nullopt;
+  const auto query = Fields::parse(request.query);
+  const std::string id = form ? form->get("req") : query ? query->get("req") : "";
+  PageRequest page = co_await page_request(core, request, id);
+  if (!page.login) co_return page.refusal;
+  const Stage stage = page.login->stage;
+  const std::string_view path = stage == Stage::kLogin ? "/login"
+                                : stage == Stage::kMfa ? "/mfa"
+                                                       : "/device/confirm";
+  co_return see_other(core.base + std::string(path) + "?req=" + page.login->id);
+}
+
 Task<Completed> finish_login(Core& core, HttpRequest request, AuthRequest login, Stage from,
                              Passed passed, bool with_code) {
   Completed completed;

@@ -342,6 +342,25 @@ TEST_P(IdpLogin, SecondFactorIsEnrolledAskedAndNeverAcceptedTwice) {
             "login_required");
 }
 
+TEST_P(IdpLogin, PageOfConsentLeadsOnAndApprovesNothing) {  // contract/auth-idp.md §4.1
+  rig_.add_user("owner@example.org");
+  rig_.mfa(true);
+  const Page start = browser_.get(authorize_url());
+  const std::string request = query_of(start.location)["req"];
+  EXPECT_EQ(browser_.get("/oauth2/approval?req=" + request).location, start.location);
+  EXPECT_EQ(browser_.post("/oauth2/approval", {{"req", request}, {"approval", "approve"}}).location,
+            start.location);
+  const Page to_mfa = browser_.post(
+      "/oauth2/login", {{"req", request}, {"login", "owner@example.org"}, {"password", kPassword}});
+  ASSERT_TRUE(to_mfa.location.starts_with("/oauth2/mfa?req=")) << to_mfa.location;
+  EXPECT_EQ(browser_.post("/oauth2/approval", {{"req", request}, {"approval", "approve"}}).location,
+            to_mfa.location);
+  Browser other(rig_);
+  EXPECT_EQ(other.get("/oauth2/approval?req=" + request).status, 400);
+  EXPECT_EQ(browser_.get("/oauth2/approval").status, 400);
+  EXPECT_EQ(rig_.count("SELECT count(*) FROM nb_idp_code"), 0);
+}
+
 TEST_P(IdpLogin, FiveWrongSecondFactorsLockForFiveMinutes) {
   rig_.add_user("owner@example.org");
   rig_.mfa(true);

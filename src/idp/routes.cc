@@ -17,12 +17,13 @@ struct Route {
   bool device = false;
 };
 
-constexpr std::array<Route, 17> kRoutes = {{
+constexpr std::array<Route, 18> kRoutes = {{
     {"/.well-known/openid-configuration", discovery, nullptr, true},
     {"/keys", keys_endpoint, nullptr, true},
     {"/auth", authorize, authorize},
     {"/login", login_get, login_post},
     {"/mfa", mfa_get, mfa_post},
+    {"/approval", approval, approval},
     {"/token", nullptr, token_endpoint, true},
     {"/userinfo", userinfo, userinfo, true},
     {"/revoke", nullptr, revoke, true},
@@ -72,6 +73,14 @@ std::optional<std::string> connector_of(std::string_view segment) {
   return fields->get("id");
 }
 
+Answer callback(Core& core, HttpRequest request, std::string connector) {
+  if (is_get(request))
+    co_return co_await connector_callback(core, std::move(request), std::move(connector));
+  if (request.method == "POST")
+    co_return co_await connector_callback_post(core, std::move(request), std::move(connector));
+  co_return wrong_method("GET, POST");
+}
+
 Answer dispatch(Core& core, HttpRequest request) {
   const std::string path = request.path.substr(core.base.size());
   for (const Route& route : kRoutes)
@@ -84,11 +93,10 @@ Answer dispatch(Core& core, HttpRequest request) {
     const auto id = connector_of(std::string_view(path).substr(kAuth.size()));
     if (id) co_return co_await connector_start(core, std::move(request), *id);
   }
-  if (path == kCallback && is_get(request))
-    co_return co_await connector_callback(core, std::move(request), "");
-  if (path.starts_with("/callback/") && is_get(request)) {
+  if (path == kCallback) co_return co_await callback(core, std::move(request), "");
+  if (path.starts_with("/callback/")) {
     const auto id = connector_of(std::string_view(path).substr(kCallback.size() + 1));
-    if (id) co_return co_await connector_callback(core, std::move(request), *id);
+    if (id) co_return co_await callback(core, std::move(request), *id);
   }
   co_return not_found(core, request);
 }
