@@ -10,6 +10,7 @@
 #include "management/auth/auth.h"
 #include "management/auth/proxy_sign_in.h"
 #include "management/rest/handlers.h"
+#include "management/rest/releases.h"
 #include "management/rest/rest.h"
 #include "management/store/catalog.h"
 #include "management/store/edits/sql_edits.h"
@@ -151,6 +152,7 @@ struct MgmtApi::Impl {
   std::unique_ptr<Locations> locations;
   std::optional<auth::Authority> authority;
   std::optional<auth::ProxySignIn> sign_in;
+  std::optional<rest::Releases> releases;
   std::optional<rest::Api> api;
   MgmtCore* core = nullptr;
   MetricRegistry* metrics = nullptr;
@@ -158,6 +160,7 @@ struct MgmtApi::Impl {
 
   Result<> open_keys(const MgmtConfig& config, const Ports& ports);
   Result<> open_sign_in(const MgmtConfig& config, const Ports& ports);
+  Result<> open_releases(const MgmtConfig& config, const Ports& ports);
 };
 
 /// The embedded provider's keys are one query away; others are fetched over HTTP.
@@ -210,6 +213,20 @@ Result<> MgmtApi::Impl::open_sign_in(const MgmtConfig& config, const Ports& port
   return {};
 }
 
+Result<> MgmtApi::Impl::open_releases(const MgmtConfig& config, const Ports& ports) {
+  const MgmtLimits& limits = config.limits;
+  if (limits.management_version_url.empty() && limits.dashboard_version_url.empty()) return {};
+  if (!client) {
+    NB_LET(client, net::HttpClient::create({.user_agent = "netbird-mgmt"}));
+  }
+  releases.emplace(client, ports.core.clock(),
+                   rest::ReleaseSources{.management_url = limits.management_version_url,
+                                        .dashboard_url = limits.dashboard_version_url},
+                   log);
+  services.releases = &*releases;
+  return {};
+}
+
 MgmtApi::MgmtApi(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 MgmtApi::~MgmtApi() = default;
 
@@ -220,6 +237,7 @@ Result<std::unique_ptr<MgmtApi>> MgmtApi::make(const MgmtConfig& config, Ports p
   impl->options = api_options(config);
   NB_TRY(impl->open_keys(config, ports));
   NB_TRY(impl->open_sign_in(config, ports));
+  NB_TRY(impl->open_releases(config, ports));
   if (!config.limits.disable_geolocation) {
     // Without the names of places the server works: checks of places are refused with the reason.
     if (auto places = open_locations(config.datadir, log))
@@ -255,6 +273,10 @@ auth::ProxySignIn* MgmtApi::sign_in() {
 
 app::AccountCommands& MgmtApi::commands() {
   return impl_->commands;
+}
+
+boost::asio::awaitable<void> MgmtApi::watch_releases() {
+  if (impl_->releases) co_await impl_->releases->run();
 }
 
 ha::RateLimiter& MgmtApi::limiter() {

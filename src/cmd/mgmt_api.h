@@ -14,6 +14,7 @@
 #include "sql/database.h"
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include <functional>
 #include <memory>
@@ -63,6 +64,8 @@ class MgmtApi {
   [[nodiscard]] management::auth::ProxySignIn* sign_in();
   /// What writes accounts' objects, and tells whom it concerns.
   [[nodiscard]] management::app::AccountCommands& commands();
+  /// Asks for newer releases, where that is wanted; until it is cancelled.
+  [[nodiscard]] boost::asio::awaitable<void> watch_releases();
   /// The limiter that requests are counted by.
   [[nodiscard]] ha::RateLimiter& limiter();
   /// Adds /api; after that the API must outlive the server.

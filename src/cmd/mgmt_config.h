@@ -157,6 +157,8 @@ struct MgmtLimits {
   bool disable_geolocation = false;
   std::uint16_t proxy_port_min = 10'000;  // of layer-4 services that name no port
   std::uint16_t proxy_port_max = 49'151;
+  std::string management_version_url;  // empty: nobody is asked for newer releases
+  std::string dashboard_version_url;
   std::uint32_t logins_per_second_per_source = 0;  // 0: no limit
 };
 

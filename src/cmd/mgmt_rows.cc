@@ -1,4 +1,5 @@
 // Flags and variables of netbird-mgmt (contract/signal-relay-ops.md §6.2, §6.4, §6.5).
+#include "base/text.h"
 #include "cmd/mgmt_config.h"
 #include "cmd/mgmt_file.h"
 
@@ -14,6 +15,13 @@ constexpr std::int64_t kRateMax = 2'147'483'647;
 
 Result<> check_sqlite_file(std::string_view value) {
   if (value.starts_with('?')) return fail(Code::kInvalidArgument, "the file name is missing");
+  return {};
+}
+
+Result<> check_http_url(std::string_view value) {
+  const auto url = parse_url(value);
+  if (!url || (url->scheme != "https" && url->scheme != "http") || url->host.empty())
+    return fail(Code::kInvalidArgument, "not an http(s) URL");
   return {};
 }
 
@@ -283,6 +291,15 @@ constexpr Option<MgmtLimits> kLimits[] = {
     {.env = "NB_SETUP_PAT_ENABLED",
      .member = &MgmtLimits::setup_pat_enabled,
      .help = "the first-run setup also makes an access token"},
+    {.env = "NB_MANAGEMENT_VERSION_URL",
+     .member = &MgmtLimits::management_version_url,
+     .check = check_http_url,
+     .help = "where the newest release of management is asked for every hour, as plain text or a "
+             "release of GitHub's API; empty: nobody is asked"},
+    {.env = "NB_DASHBOARD_VERSION_URL",
+     .member = &MgmtLimits::dashboard_version_url,
+     .check = check_http_url,
+     .help = "the same for the dashboard"},
     {.env = "NB_DISABLE_GEOLOCATION",
      .member = &MgmtLimits::disable_geolocation,
      .help = "never look up where a peer is"},

@@ -29,6 +29,8 @@ class Jobs;
 
 namespace nb::management::rest {
 
+class Releases;
+
 struct Services {
   Catalog& catalog;
   Store& store;
@@ -45,7 +47,8 @@ struct Services {
   Locations* locations = nullptr;        // null: there is no geolocation database
   std::string dns_domain{};              // of accounts without one of their own
   std::string version{};
-  bool setup_token_enabled = false;  // NB_SETUP_PAT_ENABLED
+  const Releases* releases = nullptr;  // null: nobody is asked for newer ones
+  bool setup_token_enabled = false;    // NB_SETUP_PAT_ENABLED
 };
 
 // A Services outlives the table.

@@ -1,4 +1,5 @@
 #include "management/rest/handlers.h"
+#include "management/rest/releases.h"
 
 namespace nb::management::rest {
 namespace {
@@ -41,11 +42,14 @@ Task<Reply> set_up(const Services& services, Call call) {
 }
 
 Task<Reply> version(const Services& services, Call /*call*/) {
-  // Nobody is asked for newer releases: what an operator runs is his business.
+  const NewestReleases newest =
+      services.releases == nullptr ? NewestReleases{} : services.releases->newest();
   co_return reply_with([&](JsonWriter& json) {
     json.object([&] {
       json.field("management_current_version", services.version);
-      json.field("management_update_available", false);
+      json.optional("management_available_version", newest.management);
+      json.optional("dashboard_available_version", newest.dashboard);
+      json.field("management_update_available", is_update(newest.management, services.version));
     });
   });
 }

@@ -8,7 +8,7 @@ import unittest
 from case import Case, description, engine, provider, shared
 from client import Client
 from large import fill
-from servers import Deployment
+from servers import Deployment, eventually
 
 PLACES = [(2950159, "EU", "Europe", "DE", "Germany", "Berlin"),
           (2911298, "EU", "Europe", "DE", "Germany", "Hamburg"),
@@ -45,7 +45,10 @@ def limited():
                             "OIDCConfigEndpoint": provider().issuer +
                                                   "/.well-known/openid-configuration"}},
             {"NB_API_RATE_LIMITING_ENABLED": "true", "NB_API_RATE_LIMITING_BURST": "2",
-             "NB_API_RATE_LIMITING_RPM": "1"}, prepare=prepare)
+             "NB_API_RATE_LIMITING_RPM": "1",
+             "NB_MANAGEMENT_VERSION_URL": provider().issuer + "/newest/management",
+             "NB_DASHBOARD_VERSION_URL": provider().issuer + "/newest/dashboard"},
+            prepare=prepare)
     return shared["limited"]
 
 
@@ -93,6 +96,17 @@ class Limits(Case):
             member.get(f"/api/locations/countries/{bad}/cities", status=422,
                        message="invalid country code")
         self.anonymous.get("/api/locations/countries", status=401)
+
+    def test_newest_releases_are_told_by_every_instance(self):
+        """contract/rest-api.md §7.1; each asks by itself, and no caller waits for it."""
+        for server in self.site.servers:
+            client = self.owner.at(server.port)
+            shown = eventually(lambda: [v for v in [client.get("/api/instance/version").json]
+                                        if len(v) == 4])
+            self.assertEqual(shown[0]["management_available_version"], "99.1.2")
+            self.assertEqual(shown[0]["dashboard_available_version"], "2.98.7")
+            comparable = shown[0]["management_current_version"][0].isdigit()
+            self.assertEqual(shown[0]["management_update_available"], comparable)
 
     @unittest.skipIf(os.getuid() != 0, "names of its own need a mount namespace")
     def test_a_domain_is_good_when_its_name_is_an_alias_of_the_cluster(self):

@@ -365,4 +365,7 @@ class Events(Case):
 
     def test_versions(self):
         client, _ = self.member()
-        self.assertIn("management_current_version", client.get("/api/instance/version").json)
+        shown = client.get("/api/instance/version").json
+        self.assertTrue(shown["management_current_version"])
+        self.assertIs(shown["management_update_available"], False)
+        self.assertEqual(len(shown), 2, "nobody is asked for newer releases unless told to")

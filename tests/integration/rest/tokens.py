@@ -40,6 +40,8 @@ def unpadded(data):
 class Provider:
     """Discovery and a key set on loopback, and the key behind it (openssl does the mathematics)."""
 
+    releases = {"/newest/management": "v99.1.2", "/newest/dashboard": "v2.98.7"}
+
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="nb-provider-")
         self.key = os.path.join(self.folder, "key.pem")
@@ -86,6 +88,8 @@ class Provider:
                 "userinfo_endpoint": self.issuer + "/userinfo",
                 "response_types_supported": ["code"], "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["RS256"]}
+        if path in self.releases:
+            return 200, {}, {"tag_name": self.releases[path]}
         return 200, {"Cache-Control": "max-age=3600"}, self.jwks
 
     def post(self, path, form, authorization):
