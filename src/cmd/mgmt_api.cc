@@ -275,8 +275,9 @@ app::AccountCommands& MgmtApi::commands() {
   return impl_->commands;
 }
 
-boost::asio::awaitable<void> MgmtApi::watch_releases() {
-  if (impl_->releases) co_await impl_->releases->run();
+void MgmtApi::start(TaskGroup& tasks) {
+  tasks.spawn(impl_->people.run(impl_->core->clock()));
+  if (impl_->releases) tasks.spawn(impl_->releases->run());
 }
 
 ha::RateLimiter& MgmtApi::limiter() {

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/task_group.h"
 #include "cmd/mgmt_config.h"
 #include "cmd/mgmt_core.h"
 #include "ha/rate_limiter.h"
@@ -14,7 +15,6 @@
 #include "sql/database.h"
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 
 #include <functional>
 #include <memory>
@@ -64,8 +64,8 @@ class MgmtApi {
   [[nodiscard]] management::auth::ProxySignIn* sign_in();
   /// What writes accounts' objects, and tells whom it concerns.
   [[nodiscard]] management::app::AccountCommands& commands();
-  /// Asks for newer releases, where that is wanted; until it is cancelled.
-  [[nodiscard]] boost::asio::awaitable<void> watch_releases();
+  /// What goes on by itself.
+  void start(TaskGroup& tasks);
   /// The limiter that requests are counted by.
   [[nodiscard]] ha::RateLimiter& limiter();
   /// Adds /api; after that the API must outlive the server.

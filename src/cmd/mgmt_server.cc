@@ -477,7 +477,7 @@ void MgmtPart::start_tasks() {
         api->learn(news);
         service->learn(login_settings(news));
       }));
-    tasks->spawn(api->watch_releases());
+    api->start(*tasks);
   });
 }
 

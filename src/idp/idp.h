@@ -74,6 +74,7 @@ class Provider final : public management::IdentityProvider {
   [[nodiscard]] bool device_flow_enabled() const override;
   using UserId = management::UserId;
   Task<management::IdpKeySet> keys(Instant deadline) override;
+  [[nodiscard]] management::UserId new_user_id() override;
   Task<bool> has_local_users(Instant deadline) override;
   Task<management::MadeIdpUser> create_first_user(Instant deadline,
                                                   management::NewIdpUser user) override;

@@ -59,6 +59,11 @@ Secret generate_password(crypto::RandomSource& random) {
 
 }  // namespace
 
+UserId Provider::new_user_id() {
+  return management::encode_subject(
+      {crypto::make_uuid(core_->random), std::string(kLocalConnector)});
+}
+
 Task<bool> Provider::has_local_users(Instant deadline) {
   return core_->store.has_local_users(deadline);
 }
@@ -87,7 +92,10 @@ Task<MadeIdpUser> Provider::make_user(Instant deadline, NewIdpUser wanted, bool 
     NB_CO_TRY(management::check_password(password, wanted.rule));
   }
   LocalUser user;
-  user.id = crypto::make_uuid(core_->random);
+  const UserId id = wanted.id.empty() ? new_user_id() : wanted.id;
+  const auto local = local_id(id);
+  if (!local) co_return fail(Code::kInvalidArgument, "the id is not a local user's");
+  user.id = *local;
   user.email = wanted.email;
   user.name = wanted.name;
   NB_CO_LET(user.hash, co_await core_->hasher.hash(password));

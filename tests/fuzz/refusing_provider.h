@@ -17,6 +17,7 @@ class RefusingProvider final : public IdentityProvider {
   [[nodiscard]] bool local_auth_disabled() const override { return false; }
   [[nodiscard]] bool device_flow_enabled() const override { return true; }
   Task<IdpKeySet> keys(Instant) override { co_return IdpKeySet{}; }
+  UserId new_user_id() override { return UserId("nobody"); }
   Task<bool> has_local_users(Instant) override { co_return true; }
   Task<MadeIdpUser> create_first_user(Instant, NewIdpUser user) override { return refused(user); }
   Task<MadeIdpUser> create_user(Instant, NewIdpUser user) override { return refused(user); }

@@ -39,16 +39,21 @@ std::string authorize_path() {
                            {"code_challenge_method", "S256"}});
 }
 
+struct Person {
+  std::string email = "owner@example.org";
+  std::string password = "Passw0rd!";
+};
+
 std::string tokens(Web& web, const MgmtServer& begin, const MgmtServer& login,
-                   const MgmtServer& token, const std::function<void()>& between) {
+                   const MgmtServer& token, const std::function<void()>& between,
+                   const Person& who = {}) {
   const auto start = web.send(begin, "GET", authorize_path());
   const std::string request = after(std::string(start.header("location")), "req=");
   EXPECT_EQ(request.size(), 43U) << start.status << start.body;
   between();
-  const auto posted =
-      web.send(login, "POST", "/oauth2/login",
-               net::form_encode(
-                   {{"req", request}, {"login", "owner@example.org"}, {"password", "Passw0rd!"}}));
+  const auto posted = web.send(
+      login, "POST", "/oauth2/login",
+      net::form_encode({{"req", request}, {"login", who.email}, {"password", who.password}}));
   const std::string code = after(std::string(posted.header("location")), "code=");
   EXPECT_EQ(code.size(), 43U) << posted.status << posted.body;
   return web
@@ -169,6 +174,122 @@ TEST(IdpServer, ATokenLogsInOnePeerWhateverInstanceIsAsked) {
     for (auto& thread : threads) thread.join();
     EXPECT_EQ(joined, 1);
   }
+}
+
+/// Holds back writers of a table of PostgreSQL, so that a server can be killed between two writes.
+class HeldTable {
+ public:
+  HeldTable(const PostgresServer& postgres, const std::string& table, const std::string& database)
+      : postgres_(postgres),
+        table_(table),
+        database_(database),
+        psql_({.argv = {"psql", "-q", "-h", "127.0.0.1", "-p", std::to_string(postgres.port()),
+                        "-U", "postgres", "-d", database, "-c",
+                        "BEGIN; LOCK TABLE " + table + " IN SHARE MODE; SELECT pg_sleep(600)"}}) {
+    EXPECT_TRUE(eventually([&] { return holder() != ""; }, patient(20s)));
+  }
+  ~HeldTable() {
+    postgres_.psql("SELECT pg_terminate_backend(" + holder() + ")", database_);
+    psql_.kill();
+  }
+
+ private:
+  [[nodiscard]] std::string holder() const {
+    return postgres_.psql(
+        "SELECT DISTINCT pid FROM pg_locks WHERE mode = 'ShareLock' AND granted "
+        "AND relation = '" +
+            table_ + "'::regclass",
+        database_);
+  }
+  const PostgresServer& postgres_;
+  const std::string table_;
+  const std::string database_;
+  Process psql_;
+};
+
+class IdpCrash : public ::testing::Test {
+ protected:
+  IdpCrash() {
+    postgres.create_database("idp");
+    server.emplace(MgmtOptions{.postgres_dsn = postgres.dsn("netbird"),
+                               .json = idp_json(R"({"Type":"postgres","Config":{"DSN":")" +
+                                                postgres.dsn("idp") + R"("}})")});
+    server->start();
+    const std::string bearer =
+        "Bearer " + after(tokens(web, *server, *server, *server, [] {}), R"("access_token":")");
+    const std::string self =
+        after(web.send(*server, "GET", "/api/users/current", {}, bearer).body, R"("id":")");
+    const auto made = web.send(*server, "POST", "/api/users/" + self + "/tokens",
+                               R"({"name":"t","expires_in":1})", bearer);
+    owner = "Token " + after(made.body, R"("plain_token":")");
+  }
+  /// The call never gets an answer: its server is killed when `reached`.
+  void die_during(const std::string& method, const std::string& path, const std::string& body,
+                  const std::function<bool()>& reached) {
+    std::thread caller([&] {
+      Web other;
+      EXPECT_THROW(other.send(*server, method, path, body, owner), std::runtime_error);
+    });
+    EXPECT_TRUE(eventually(reached, patient(20s)));
+    server->process().kill();
+    caller.join();
+  }
+  std::string count(const std::string& what, const std::string& database) const {
+    return postgres.psql("SELECT count(*) FROM " + what, database);
+  }
+  net::HttpClientResponse call(const std::string& method, const std::string& path,
+                               const std::string& body = {}) {
+    return web.send(*server, method, path, body, owner);
+  }
+
+  PostgresServer postgres;
+  std::optional<MgmtServer> server;
+  Web web;
+  std::string owner;
+};
+
+constexpr const char* kNewUser =
+    R"({"email":"new@example.org","name":"New","role":"user","auto_groups":[],)"
+    R"("is_service_user":false})";
+
+TEST_F(IdpCrash, ALoginThatNeverBecameAUserIsTakenBackAndTheAddressIsFree) {
+  {
+    const HeldTable users(postgres, "users", "netbird");
+    die_during("POST", "/api/users", kNewUser, [&] { return count("nb_idp_user", "idp") == "2"; });
+  }
+  server->start();
+  EXPECT_EQ(count("users", "netbird"), "1");
+  EXPECT_EQ(call("POST", "/api/users", kNewUser).status, 409) << "the left login has the address";
+  EXPECT_TRUE(
+      eventually([&] { return call("POST", "/api/users", kNewUser).status == 200; }, patient(90s)));
+  EXPECT_EQ(count("nb_idp_user", "idp"), "2");
+  EXPECT_EQ(count("nb_open_logins", "netbird"), "0");
+}
+
+TEST_F(IdpCrash, ADeletedUserHasNoLoginLeftAndDoesNotComeBackMeanwhile) {
+  const auto made = call("POST", "/api/users", kNewUser);
+  ASSERT_EQ(made.status, 200) << made.body;
+  const std::string id = after(made.body, R"("id":")");
+  const Person person{"new@example.org", made_password(made.body)};
+  Web browser;
+  const std::string bearer =
+      "Bearer " + after(tokens(
+                            browser, *server, *server, *server, [] {}, person),
+                        R"("access_token":")");
+  EXPECT_EQ(browser.send(*server, "GET", "/api/users", {}, bearer).status, 200);
+  {
+    const HeldTable logins(postgres, "nb_idp_user", "idp");
+    die_during("DELETE", "/api/users/" + id, {}, [&] { return count("users", "netbird") == "1"; });
+  }
+  server->start();
+  const auto comes_back = [&] {
+    return browser.send(*server, "GET", "/api/users", {}, bearer).status != 401;
+  };
+  EXPECT_FALSE(comes_back());
+  EXPECT_TRUE(eventually([&] { return count("nb_idp_user", "idp") == "1"; }, patient(90s)));
+  EXPECT_TRUE(eventually([&] { return count("nb_open_logins", "netbird") == "0"; }, patient(20s)));
+  EXPECT_FALSE(comes_back()) << "the token from before the deletion";
+  EXPECT_EQ(count("users", "netbird"), "1");
 }
 
 TEST(IdpServer, OperatorsMigrateItsTablesWithTheOthers) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace nb::test {
@@ -59,6 +60,15 @@ inline std::string after(const std::string& text, const std::string& mark) {
   if (at == std::string::npos) return {};
   const auto begin = at + mark.size();
   return text.substr(begin, text.find_first_of("&\"", begin) - begin);
+}
+
+/// The password that was made for a new user. Of what it is made of, JSON escapes '&' only.
+inline std::string made_password(const std::string& body) {
+  std::string text = after(body, R"("password":")");
+  constexpr std::string_view kEscaped = "\\u0026";
+  for (std::size_t at; (at = text.find(kEscaped)) != std::string::npos;)
+    text.replace(at, kEscaped.size(), "&");
+  return text;
 }
 
 }  // namespace nb::test

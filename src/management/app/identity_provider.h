@@ -55,6 +55,7 @@ enum class PasswordRule : std::uint8_t {
 Result<> check_password(const Secret& password, PasswordRule rule);
 
 struct NewIdpUser {
+  UserId id{};        // of new_user_id(); empty: one is made
   std::string email;  // a bare mailbox
   std::string name;
   Secret password;  // empty: one is generated
@@ -106,6 +107,8 @@ class IdentityProvider {
   /// Straight from the database; no HTTP to ourselves.
   virtual Task<IdpKeySet> keys(Instant deadline) = 0;
 
+  /// For a local user that is not made yet.
+  [[nodiscard]] virtual UserId new_user_id() = 0;
   virtual Task<bool> has_local_users(Instant deadline) = 0;
   /// For set-up: makes the user only if there is no local user yet, decided under a lock that
   /// spans all instances.

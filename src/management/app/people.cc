@@ -17,6 +17,10 @@ constexpr std::size_t kPasswordMin = 8;
 constexpr std::size_t kPasswordMax = 72;
 constexpr std::int64_t kTokenDaysTop = 365;
 constexpr auto kCompensation = 15s;
+constexpr auto kLookEvery = 10s;
+/// Longer than any request lasts. Who is slower all the same is refused, not overtaken.
+constexpr auto kOpenFor = 30s;
+constexpr std::size_t kFinishedAtOnce = 100;
 
 Actor actor_of(const User& user) {
   return {user.account_id, user.id, user.role, user.is_service_user};
@@ -67,17 +71,46 @@ People::People(AccountCommands& commands, IdentityStore& identities, Catalog& ca
       options_(std::move(options)),
       log_(std::move(log)) {}
 
+bool People::has_login(const UserId& id) const {
+  return provider_ != nullptr && decode_subject(id.value());
+}
+
 asio::awaitable<void> People::forget(UserId id) {
-  if (provider_ == nullptr || !decode_subject(id.value())) co_return;
+  if (!has_login(id)) co_return;
   const Instant until = std::chrono::steady_clock::now() + kCompensation;
-  const auto done = co_await provider_->delete_user(until, std::move(id));
-  if (!done && done.error().code != Code::kNotFound)
-    log_.error("a login without a user stays at the identity provider",
-               {log::f(log::kError, done.error().text)});
+  const auto done = co_await provider_->delete_user(until, id);
+  if (!done && done.error().code != Code::kNotFound) {
+    log_.warn("a login without a user stays at the identity provider for now",
+              {log::f(log::kError, done.error().text)});
+    co_return;
+  }
+  const auto noted = co_await identities_.forget_login(until, std::move(id));
+  ignore(noted, "it is ended once more a moment later, which changes nothing");
+}
+
+asio::awaitable<void> People::run(Clock& clock) {
+  if (provider_ == nullptr) co_return;
+  for (;;) {
+    co_await clock.sleep_for(kLookEvery);
+    co_await finish_logins(clock.now() + kCompensation);
+  }
+}
+
+asio::awaitable<void> People::finish_logins(Instant deadline) {
+  const auto left = co_await identities_.take_open_logins(deadline, kOpenFor, kFinishedAtOnce);
+  if (!left) {
+    log_.debug("logins without users were not looked for",
+               {log::f(log::kError, left.error().text)});
+    co_return;
+  }
+  for (const UserId& id : *left) {
+    log_.info("a login that was left without a user is ended", {log::f(log::kUser, id.value())});
+    co_await forget(id);
+  }
 }
 
 asio::awaitable<void> People::end_logins(UserId id) {
-  if (provider_ == nullptr || !decode_subject(id.value())) co_return;
+  if (!has_login(id)) co_return;
   const Instant until = std::chrono::steady_clock::now() + kCompensation;
   const auto done = co_await provider_->end_logins(until, std::move(id));
   if (!done)
@@ -103,6 +136,7 @@ Task<Secret> People::first_token(Instant deadline, IdpUser user, std::int64_t da
   person.private_domain = options_.single_account_domain;
   person.single_account = true;
   person.default_policy = options_.default_policy;
+  person.closes_login = true;
   auto enrolled = co_await identities_.enrol(deadline, std::move(person));
   if (!enrolled) co_return std::move(enrolled).error();
   const User owner = enrolled->known.user;
@@ -110,7 +144,7 @@ Task<Secret> People::first_token(Instant deadline, IdpUser user, std::int64_t da
   auto token = co_await commands_.execute(deadline, actor_of(owner), std::move(command));
   if (token) co_return std::move(token->plain);
   if (enrolled->how == Enrolled::How::kFounded) {
-    DeleteAccount undo{owner.account_id};
+    DeleteAccount undo{owner.account_id, true};
     const auto undone = co_await commands_.execute(deadline, actor_of(owner), std::move(undo));
     if (!undone)
       log_.error("the account of a failed set-up stays",
@@ -138,9 +172,19 @@ Task<SetUp> People::first_owner(Instant deadline, FirstOwner owner) {
   const auto accounts = co_await catalog_.has_accounts(deadline);
   if (!accounts) co_return accounts.error();
   if (*accounts) co_return fail(Code::kFailedPrecondition, "setup already completed");
-  NewIdpUser login{owner.email, owner.name, std::move(owner.password), PasswordRule::kLength};
+  NewIdpUser login{.email = owner.email,
+                   .name = owner.name,
+                   .password = std::move(owner.password),
+                   .rule = PasswordRule::kLength};
+  // Without a token the login is all: its owner founds the account by coming.
+  if (owner.with_token) {
+    login.id = provider_->new_user_id();
+    NB_CO_TRY(co_await identities_.open_login(deadline, login.id));
+  }
+  const UserId opened = login.id;
   // Which of several set-ups is the first is decided there, under a lock of the deployment.
   auto made = co_await provider_->create_first_user(deadline, std::move(login));
+  if (!made && owner.with_token) co_await forget(opened);
   if (!made && made.error().code == Code::kFailedPrecondition)
     co_return fail(Code::kFailedPrecondition, "setup already completed");
   if (!made) co_return std::move(made).error();
@@ -168,15 +212,20 @@ Task<AddedPerson> People::add(Instant deadline, Actor actor, NewPerson person) {
                    "local user creation is disabled - use an external identity provider");
   if (taken)
     co_return fail(Code::kAlreadyExists, "can't invite a user with an existing NetBird account");
-  NewIdpUser login{person.email, person.name, Secret()};
+  NewIdpUser login{
+      .id = provider_->new_user_id(), .email = person.email, .name = person.name, .password = {}};
+  const UserId id = login.id;
+  NB_CO_TRY(co_await identities_.open_login(deadline, id));
   auto made = co_await provider_->create_user(deadline, std::move(login));
   if (!made) {
+    co_await forget(id);
     if (made.error().code == Code::kAlreadyExists)
       co_return fail(Code::kAlreadyExists, "can't invite a user with an existing NetBird account");
     co_return std::move(made).error();
   }
   AddUser command;
   command.id = made->user.id;
+  command.closes_login = true;
   command.name = std::move(person.name);
   command.email = std::move(person.email);
   command.role = std::move(person.role);
@@ -198,7 +247,8 @@ Task<User> People::update(Instant deadline, Actor actor, UpdateUser command) {
 
 Task<> People::remove(Instant deadline, Actor actor, UserId id) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  DeleteUser command{std::move(id)};
+  const bool login = has_login(id);
+  DeleteUser command{std::move(id), login};
   auto gone = co_await commands_.execute(deadline, std::move(actor), std::move(command));
   if (!gone) co_return std::move(gone).error();
   co_await forget(gone->id);
@@ -207,7 +257,8 @@ Task<> People::remove(Instant deadline, Actor actor, UserId id) {
 
 Task<> People::reject(Instant deadline, Actor actor, UserId id) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  RejectUser command{std::move(id)};
+  const bool login = has_login(id);
+  RejectUser command{std::move(id), login};
   auto gone = co_await commands_.execute(deadline, std::move(actor), std::move(command));
   if (!gone) co_return std::move(gone).error();
   co_await forget(gone->id);
@@ -216,7 +267,7 @@ Task<> People::reject(Instant deadline, Actor actor, UserId id) {
 
 Task<> People::remove_account(Instant deadline, Actor actor, AccountId id) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  DeleteAccount command{std::move(id)};
+  DeleteAccount command{std::move(id), provider_ != nullptr};
   auto users = co_await commands_.execute(deadline, std::move(actor), std::move(command));
   if (!users) co_return std::move(users).error();
   for (const UserId& user : *users) co_await forget(user);
@@ -295,16 +346,22 @@ Task<User> People::accept_invite(Instant deadline, std::string token, Secret pas
   if (const auto good = check_password(password, PasswordRule::kComplex); !good)
     co_return fail(Code::kInvalidArgument, "invalid password: {}", good.error().text);
   const UserInvite& invite = found->invite;
-  NewIdpUser login{invite.email, invite.name, std::move(password)};
+  NewIdpUser login{.id = provider_->new_user_id(),
+                   .email = invite.email,
+                   .name = invite.name,
+                   .password = std::move(password)};
+  const UserId id = login.id;
+  NB_CO_TRY(co_await identities_.open_login(deadline, id));
   auto made = co_await provider_->create_user(deadline, std::move(login));
   if (!made) {
+    co_await forget(id);
     // Somebody accepted it a moment ago: there is no invite any more.
     if (made.error().code == Code::kAlreadyExists)
       co_return fail(Code::kNotFound, "user invite not found");
     co_return std::move(made).error();
   }
   Actor actor{invite.account_id, made->user.id, invite.role, false};
-  AcceptInvite command{std::move(token)};
+  AcceptInvite command{std::move(token), true};
   auto user = co_await commands_.execute(deadline, std::move(actor), std::move(command));
   if (!user) co_await forget(made->user.id);
   co_return user;

@@ -1,6 +1,8 @@
 // Use cases about persons that touch the identity provider and our own database: the login is made
-// there first, our rows second, and what was made there is taken back when ours fail.
-// Source   contract/rest-api.md §7.1, §7.3, §7.5; auth-idp.md §3.
+// there first, our rows second, and what was made there is taken back when ours fail. A login whose
+// user may be missing is noted in our database meanwhile, so that nothing is left half done by a
+// process that dies.
+// Source   contract/rest-api.md §7.1, §7.3, §7.5; auth-idp.md §3, §9.2. Decision 0136.
 #pragma once
 
 #include "base/log.h"
@@ -74,6 +76,9 @@ class People {
   Task<FoundInvite> find_invite(Instant deadline, std::string token);
   Task<User> accept_invite(Instant deadline, std::string token, Secret password);
 
+  /// Ends logins that somebody who died left without a user; until it is cancelled.
+  boost::asio::awaitable<void> run(Clock& clock);
+
   /// Errors   kFailedPrecondition: there is no embedded provider.
   [[nodiscard]] Result<> check_invites() const;
   [[nodiscard]] IdentityProvider* provider() const { return provider_; }
@@ -82,7 +87,10 @@ class People {
   Task<SetUp> first_owner(Instant deadline, FirstOwner owner);
   Task<Secret> first_token(Instant deadline, IdpUser user, std::int64_t days);
   boost::asio::awaitable<void> end_logins(UserId id);
-  /// Takes the login back, or ends what is left of it; never an error for the caller.
+  [[nodiscard]] bool has_login(const UserId& id) const;
+  boost::asio::awaitable<void> finish_logins(Instant deadline);
+  /// Takes the login back, or ends what is left of it; never an error for the caller. What fails
+  /// here is done later (run()).
   boost::asio::awaitable<void> forget(UserId id);
 
   AccountCommands& commands_;

@@ -16,6 +16,7 @@ class CountedProvider final : public IdentityProvider {
   [[nodiscard]] bool local_auth_disabled() const override { return inner_.local_auth_disabled(); }
   [[nodiscard]] bool device_flow_enabled() const override { return inner_.device_flow_enabled(); }
   Task<IdpKeySet> keys(Instant deadline) override;
+  [[nodiscard]] UserId new_user_id() override { return inner_.new_user_id(); }
   Task<bool> has_local_users(Instant deadline) override;
   Task<MadeIdpUser> create_first_user(Instant deadline, NewIdpUser user) override;
   Task<MadeIdpUser> create_user(Instant deadline, NewIdpUser user) override;

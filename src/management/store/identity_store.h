@@ -42,6 +42,7 @@ struct Enrolment {
   bool single_account = false;
   bool default_policy = true;  // of a new account
   bool may_found = true;       // an account, where there is none to join
+  bool closes_login = false;   // which open_login() announced
 };
 
 struct Enrolled {
@@ -77,13 +78,26 @@ class IdentityStore {
                             std::chrono::seconds at_most_every) = 0;
   /// The user, who joins an account or founds one at the first time, later makes it its domain's
   /// one if none is. Under one lock of the deployment: many first logins make one account.
-  /// Errors   kFailedPrecondition: no account to join, and the person may not found one.
+  /// Errors   kFailedPrecondition: no account to join, and the person may not found one;
+  ///          kUnauthenticated: the login is being made or ended (open_login()).
   virtual Task<Enrolled> enrol(Instant deadline, Enrolment person) = 0;
   /// Sets the auto groups that came from tokens to `names`, making missing groups; the user's peers
   /// follow if the account propagates groups. Writes nothing when nothing differs.
   virtual Task<GroupSync> sync_token_groups(Instant deadline, UserId user,
                                             std::vector<std::string> names) = 0;
   virtual Task<> login_seen(Instant deadline, LoginSeen seen) = 0;
+
+  // The provider's database is another one: what a crash leaves there is found by these (decision
+  // 0136).
+  /// Before a login is made there. Who holds it becomes a user only by a command that closes it.
+  virtual Task<> open_login(Instant deadline, UserId id) = 0;
+  /// The login is gone there.
+  virtual Task<> forget_login(Instant deadline, UserId id) = 0;
+  /// Logins that were opened `age` ago and have no user: the caller ends them, and says so with
+  /// forget_login(). One caller gets each, and another after `age` once more.
+  virtual Task<std::vector<UserId>> take_open_logins(Instant deadline,
+                                                     std::chrono::milliseconds age,
+                                                     std::size_t limit) = 0;
 };
 
 struct SqlStoreParts;

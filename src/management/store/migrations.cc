@@ -149,6 +149,13 @@ Result<> session_restore(Session& session, MigrationReport& /*report*/) {
       "ALTER TABLE nb_peer_sessions ADD COLUMN reaped_epoch bigint NOT NULL DEFAULT 0");
 }
 
+/// See open_logins.h. No foreign key: these are just the ids that have no user.
+Result<> open_logins(Session& session, MigrationReport& /*report*/) {
+  return session.script(
+      "CREATE TABLE nb_open_logins (user_id text NOT NULL PRIMARY KEY, since bigint NOT NULL,"
+      " taken integer NOT NULL)");
+}
+
 Result<> event_tables(Session& session, MigrationReport& report) {
   NB_TRY(schema::complete(session, schema::event_tables(), report));
   // An event that is moved twice after a crash is stored once.
@@ -178,7 +185,8 @@ const sql::MigrationSet& main_migrations() {
        {15, "triggers", triggers},
        {16, "instance facts", instance_facts},
        {17, "public ids", public_ids},
-       {18, "session restore", session_restore}}};
+       {18, "session restore", session_restore},
+       {19, "open logins", open_logins}}};
   return kSet;
 }
 

@@ -1,3 +1,4 @@
+#include "management/store/open_logins.h"
 #include "management/store/sql_store.h"
 #include "management/store/work_identity.h"
 
@@ -76,6 +77,25 @@ class SqlIdentityStore final : public IdentityStore {
   Task<> login_seen(Instant deadline, LoginSeen seen) override {
     return run<void>(deadline, {}, [seen = std::move(seen)](Session& session, const Context& c) {
       return work::login_seen(session, c, seen);
+    });
+  }
+
+  Task<> open_login(Instant deadline, UserId id) override {
+    return run<void>(deadline, {}, [id = std::move(id)](Session& session, const Context&) {
+      return work::open_logins::open(session, id);
+    });
+  }
+
+  Task<> forget_login(Instant deadline, UserId id) override {
+    return run<void>(deadline, {}, [id = std::move(id)](Session& session, const Context&) {
+      return work::open_logins::forget(session, id);
+    });
+  }
+
+  Task<std::vector<UserId>> take_open_logins(Instant deadline, std::chrono::milliseconds age,
+                                             std::size_t limit) override {
+    return run<std::vector<UserId>>(deadline, {}, [age, limit](Session& session, const Context&) {
+      return work::open_logins::take(session, age, limit);
     });
   }
 

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "management/store/change_log.h"
 #include "management/store/ipv6_change.h"
+#include "management/store/open_logins.h"
 
 namespace nb::management::work {
 namespace {
@@ -284,6 +285,12 @@ Result<Enrolled> enrol(Session& session, const Context& context, const Enrolment
     if (!adopts) return Enrolled{.known = *std::move(known)};
     NB_LET(KnownUser changed, adopt(session, context, *known, person.private_domain));
     return Enrolled{.known = std::move(changed)};
+  }
+  if (person.closes_login) {
+    NB_TRY(open_logins::close(session, person.user));
+  } else {
+    NB_LET(const bool open, open_logins::is_open(session, person.user));
+    if (open) return fail(Code::kUnauthenticated, "the login is being made or ended");
   }
   NB_LET(std::optional<Account> home, home_of(session, context, person));
   if (home) return join(session, context, *std::move(home), person);

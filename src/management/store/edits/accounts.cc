@@ -4,6 +4,7 @@
 #include "management/store/edits/membership.h"
 #include "management/store/edits/perform.h"
 #include "management/store/edits/user_sql.h"
+#include "management/store/open_logins.h"
 #include "management/store/range_change.h"
 
 #include <algorithm>
@@ -189,6 +190,8 @@ Result<std::vector<UserId>> perform(AccountEdit& edit, const DeleteAccount& comm
   std::vector<UserId> out;
   for (const User& user : users)
     if (!user.is_service_user) out.push_back(user.id);
+  if (command.opens_logins)
+    for (const UserId& user : out) NB_TRY(open_logins::open(edit.session(), user));
   return out;
 }
 

@@ -30,6 +30,7 @@ struct UpdateSettings {
 struct DeleteAccount {
   using Answer = std::vector<UserId>;
   AccountId id{};
+  bool opens_logins = false;  // of its humans: IdentityStore::open_login() with the deletion
 };
 
 }  // namespace nb::management

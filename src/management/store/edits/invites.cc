@@ -3,6 +3,7 @@
 #include "crypto/access_token.h"
 #include "management/store/edits/perform.h"
 #include "management/store/edits/user_sql.h"
+#include "management/store/open_logins.h"
 
 #include <algorithm>
 
@@ -184,6 +185,7 @@ Result<User> perform(AccountEdit& edit, const AcceptInvite& command) {
   user.name = invite.name;
   user.email = invite.email;
   NB_TRY(insert_new_user(edit, user));
+  if (command.closes_login) NB_TRY(open_logins::close(edit.session(), user.id));
   edit.event(Activity::kInviteAccepted, user.id.value(), {{"email", invite.email}});
   return user;
 }

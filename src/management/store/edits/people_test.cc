@@ -2,6 +2,9 @@
 #include "crypto/access_token.h"
 #include "crypto/setup_key.h"
 #include "management/store/edits/edit_fixture.h"
+#include "management/store/identity_store.h"
+
+#include <gmock/gmock.h>
 
 namespace nb::management {
 namespace {
@@ -51,11 +54,12 @@ class PeopleTest : public testing::TestWithParam<sql::Engine>, public EditAccoun
     return draft;
   }
 };
+std::string engine_name(const testing::TestParamInfo<sql::Engine>& tested) {
+  return tested.param == sql::Engine::kSqlite ? "Sqlite" : "Postgres";
+}
 INSTANTIATE_TEST_SUITE_P(Engines, PeopleTest,
                          testing::Values(sql::Engine::kSqlite, sql::Engine::kPostgres),
-                         [](const auto& tested) {
-                           return tested.param == sql::Engine::kSqlite ? "Sqlite" : "Postgres";
-                         });
+                         engine_name);
 
 // --- setup keys -------------------------------------------------------------------------------
 
@@ -317,6 +321,86 @@ TEST_P(PeopleTest, PendingUsersAreApprovedOrRejected) {
   EXPECT_EQ(events(), (Strings{"user.approve", "user.delete", "user.reject"}));
   EXPECT_EQ(snapshot()->user(bob.id), nullptr);
 }
+
+// --- logins of the identity provider ------------------------------------------------------------
+
+class OpenLoginsTest : public PeopleTest {
+ protected:
+  Result<User> add(const char* id) {
+    return run(AddUser{.id = UserId(id),
+                       .name = id,
+                       .email = std::string(id) + "@example.org",
+                       .role = "user",
+                       .closes_login = true});
+  }
+  std::vector<UserId> taken(std::chrono::milliseconds age = 0ms) {
+    auto out = get(identities->take_open_logins(soon(), age, 10));
+    EXPECT_TRUE(out) << out.error().text;
+    return *std::move(out);
+  }
+  void open(const char* id) {
+    const auto done = get(identities->open_login(soon(), UserId(id)));
+    EXPECT_TRUE(done) << done.error().text;
+  }
+  Result<Enrolled> enrol(const UserId& id, bool closes = false) {
+    Enrolment person;
+    person.user = id;
+    person.single_account = true;
+    person.closes_login = closes;
+    return get(identities->enrol(soon(), std::move(person)));
+  }
+  std::unique_ptr<IdentityStore> identities = make_sql_identity_store(instance.parts, {});
+};
+
+TEST_P(OpenLoginsTest, AreClosedWithTheUserThatTheyBecome) {
+  EXPECT_REFUSED(add("ann"), Code::kFailedPrecondition, "undone");
+  EXPECT_EQ(value("SELECT COUNT(*) FROM users WHERE id = 'ann'"), "0");
+  open("ann");
+  EXPECT_TRUE(taken(1h).empty()) << "somebody is at work";
+  ASSERT_TRUE(add("ann"));
+  open("owner-2");
+  ASSERT_TRUE(enrol(UserId("owner-2"), true));
+  EXPECT_EQ(value("SELECT COUNT(*) FROM nb_open_logins"), "0");
+}
+
+TEST_P(OpenLoginsTest, BecomeNobodyOnceTheyAreTakenBack) {
+  open("ann");
+  EXPECT_EQ(taken(), std::vector<UserId>{UserId("ann")});
+  EXPECT_REFUSED(add("ann"), Code::kFailedPrecondition, "undone");
+  EXPECT_REFUSED(enrol(UserId("ann")), Code::kUnauthenticated, "being made or ended");
+  EXPECT_REFUSED(enrol(UserId("ann"), true), Code::kFailedPrecondition, "undone");
+  EXPECT_TRUE(taken(1h).empty()) << "whoever took it is at work";
+  EXPECT_EQ(taken(), std::vector<UserId>{UserId("ann")}) << "he died: the next one gets it";
+  ASSERT_TRUE(get(identities->forget_login(soon(), UserId("ann"))));
+  EXPECT_TRUE(taken().empty());
+}
+
+TEST_P(OpenLoginsTest, AreLeftByDeletedUsersWhoDoNotComeBackMeanwhile) {
+  const User ann = human("ann");
+  const User bob = human("bob");
+  must(DeleteUser{ann.id, true});
+  EXPECT_REFUSED(enrol(ann.id), Code::kUnauthenticated, "being made or ended");
+  EXPECT_EQ(taken(), std::vector<UserId>{ann.id});
+  ASSERT_TRUE(get(identities->forget_login(soon(), ann.id)));
+  EXPECT_TRUE(enrol(ann.id)) << "with a new login of another provider";
+  instance.sql("UPDATE users SET pending_approval = TRUE WHERE id = 'bob'");
+  must(RejectUser{bob.id, true});
+  EXPECT_EQ(taken(), std::vector<UserId>{bob.id});
+  ASSERT_TRUE(get(identities->forget_login(soon(), bob.id)));
+  must(DeleteAccount{account.id, true});
+  EXPECT_THAT(taken(), testing::UnorderedElementsAre(ann.id, account.created_by));
+}
+
+TEST_P(OpenLoginsTest, OfUsersThatAreThereAreForgotten) {
+  open("ann");
+  human("ann");  // by another program
+  EXPECT_TRUE(taken().empty());
+  EXPECT_EQ(value("SELECT COUNT(*) FROM nb_open_logins"), "0");
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, OpenLoginsTest,
+                         testing::Values(sql::Engine::kSqlite, sql::Engine::kPostgres),
+                         engine_name);
 
 TEST_P(PeopleTest, TokensAreForOneselfAndForServiceUsers) {
   const User ann = human("ann");

@@ -9,6 +9,7 @@
 #include "management/store/edits/peer_deletion.h"
 #include "management/store/edits/perform.h"
 #include "management/store/edits/user_sql.h"
+#include "management/store/open_logins.h"
 
 #include <algorithm>
 
@@ -215,6 +216,7 @@ Result<User> perform(AccountEdit& edit, const AddUser& command) {
   user.issued = kIssuedApi;
   user.created_at = edit.now();
   NB_TRY(insert_new_user(edit, user));
+  if (command.closes_login) NB_TRY(open_logins::close(edit.session(), user.id));
   edit.event(command.invited ? Activity::kUserInvited : Activity::kUserCreated, user.id.value());
   return user;
 }
@@ -235,6 +237,8 @@ Result<User> perform(AccountEdit& edit, const DeleteUser& command) {
     return fail(Code::kInvalidArgument, "self deletion is not allowed");
   NB_LET(const User target, edit.get<User>(command.id));
   NB_TRY(delete_user(edit, target));
+  if (command.opens_login && !target.is_service_user)
+    NB_TRY(open_logins::open(edit.session(), target.id));
   return target;
 }
 
@@ -250,6 +254,7 @@ Result<User> perform(AccountEdit& edit, const ApproveUser& command) {
 Result<User> perform(AccountEdit& edit, const RejectUser& command) {
   NB_LET(const User user, pending_user(edit, command.id));
   NB_TRY(delete_user(edit, user));
+  if (command.opens_login) NB_TRY(open_logins::open(edit.session(), user.id));
   edit.event(Activity::kUserRejected, user.id.value());
   return user;
 }

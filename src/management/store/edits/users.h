@@ -32,7 +32,7 @@ struct CheckNewUser {
 };
 
 /// A human whose login exists at the identity provider.
-/// Errors   CheckNewUser's; kAlreadyExists: the id.
+/// Errors   CheckNewUser's; kAlreadyExists: the id; kFailedPrecondition: the login is taken back.
 struct AddUser {
   using Answer = User;
   UserId id{};
@@ -40,7 +40,8 @@ struct AddUser {
   std::string email{};
   std::string role{};
   std::vector<GroupId> auto_groups{};
-  bool invited = false;  // by mail of an external provider: another event
+  bool invited = false;       // by mail of an external provider: another event
+  bool closes_login = false;  // which IdentityStore::open_login() announced
 };
 
 /// Role, auto groups and block in one; an owner who makes another user owner becomes admin. A
@@ -60,6 +61,7 @@ struct UpdateUser {
 struct DeleteUser {
   using Answer = User;
   UserId id{};
+  bool opens_login = false;  // IdentityStore::open_login() with the deletion
 };
 
 /// Errors   kNotFound; kInvalidArgument "user <id> is not pending approval".
@@ -72,6 +74,7 @@ struct ApproveUser {
 struct RejectUser {
   using Answer = User;
   UserId id{};
+  bool opens_login = false;
 };
 
 /// Something happened to a user at the identity provider.
@@ -172,6 +175,7 @@ struct FindInvite {
 struct AcceptInvite {
   using Answer = User;
   std::string token{};
+  bool closes_login = false;
 };
 
 }  // namespace nb::management
