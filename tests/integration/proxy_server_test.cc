@@ -12,6 +12,8 @@ using namespace std::chrono_literals;
 using grpc::StatusCode;
 using testing::HasSubstr;
 
+constexpr const char* kDashboard = "http://dash.test/nb-auth";
+
 class ProxyServer : public ProxySite {
  protected:
   /// `looks`: how often a stream looks without being told.
@@ -32,8 +34,9 @@ class ProxyServer : public ProxySite {
             .env = {{"NB_SETUP_PAT_ENABLED", "true"},
                     {"NB_MGMT_HEARTBEAT_INTERVAL", "1s"},
                     {"NB_MGMT_ANTI_ENTROPY_INTERVAL", looks}},
-            .json = embedded_idp("http://127.0.0.1:" + std::to_string(port_two) + "/oauth2",
-                                 postgres.dsn("idp")),
+            .json = embedded_idp(
+                "http://127.0.0.1:" + std::to_string(port_two) + "/oauth2", postgres.dsn("idp"),
+                std::string(R"(,"DashboardRedirectURIs":[")") + kDashboard + R"("])"),
             .port = port};
   }
   /// The one secret of the service, hashed so that a busy machine spends no time on tries.
@@ -645,6 +648,127 @@ TEST_F(ProxyServer, SignInComesBackToAnotherInstanceOnce) {
   request.set_redirect_url("https://" + domain + "/@alice/a@b?mail=c@d");
   const auto written = url_at(two);
   EXPECT_TRUE(written.ok()) << written.error_message();
+}
+
+/// The provider of visitors is another one's, a process of its own that a connector of ours names.
+/// Its person has the same address as our owner, and is somebody else.
+class ProxyConnector : public ProxyServer {
+ protected:
+  ProxyConnector()
+      : corp_port(free_port()),
+        corp({.env = {{"NB_SETUP_PAT_ENABLED", "true"}},
+              .json = embedded_idp(site(corp_port) + "/oauth2", "",
+                                   R"(,"DashboardRedirectURIs":[")" + issuer() + R"(/callback"])"),
+              .port = corp_port}) {
+    corp.start();
+    EXPECT_FALSE(set_up(corp_web, corp).empty());
+    const auto made = api("POST", "/api/identity-providers",
+                          R"({"type":"oidc","name":"Corp","issuer":")" + site(corp_port) +
+                              R"(/oauth2","client_id":"netbird-dashboard",)"
+                              R"("client_secret":""})");
+    EXPECT_EQ(made.status, 200) << made.body;
+    connector = after(made.body, R"("id":")");
+  }
+  static std::string site(std::uint16_t port) { return "http://127.0.0.1:" + std::to_string(port); }
+  [[nodiscard]] std::string issuer() const { return site(port_two) + "/oauth2"; }
+  /// A browser at `path` of ours, over the login page and the other provider back to our client's
+  /// redirect; each step meets the other instance. `person` is the browser there.
+  std::string through(Web& browser, Web& person, const std::string& path) {
+    const std::string login(browser.send(two, "GET", path).header("location"));
+    const std::string page = browser.send(one, "GET", login).body;
+    EXPECT_THAT(page, HasSubstr("Continue with Corp"));
+    const auto there =
+        browser.send(two, "GET", "/oauth2/auth/" + connector + "?req=" + after(login, "req="));
+    const std::string asked(there.header("location"));
+    EXPECT_THAT(asked, testing::StartsWith(site(corp_port) + "/oauth2/auth?")) << there.body;
+    const std::string back = sign_in(person, corp, asked.substr(site(corp_port).size()));
+    EXPECT_THAT(back, testing::StartsWith(issuer() + "/callback?"));
+    const auto done = browser.send(one, "GET", back.substr(site(port_two).size()));
+    EXPECT_EQ(done.status, 303) << done.body;
+    return std::string(done.header("location"));
+  }
+  /// Where a visitor ends who wants to see the service.
+  std::string visit() {
+    pb::GetOIDCURLRequest request;
+    request.set_account_id(account);
+    request.set_id(visited);
+    request.set_redirect_url(std::string("https://") + kDomain + "/deep?x=1");
+    pb::GetOIDCURLResponse where;
+    const auto asked =
+        ask(one.target(), token, &pb::ProxyService::Stub::GetOIDCURL, request, where);
+    EXPECT_TRUE(asked.ok()) << asked.error_message();
+    Web browser;
+    const std::string back =
+        through(browser, corp_web, where.url().substr(where.url().find("/oauth2/")));
+    EXPECT_THAT(back, HasSubstr("/api/reverse-proxy/callback?"));
+    const auto done = browser.send(two, "GET", back.substr(back.find("/api/")));
+    EXPECT_EQ(done.status, 302) << done.body;
+    return std::string(done.header("location"));
+  }
+  static constexpr const char* kDomain = "app.edge.example.net";
+  std::uint16_t corp_port;
+  MgmtServer corp;
+  Web corp_web;
+  std::string connector;
+  std::string visited;  // id of the service
+};
+
+TEST_F(ProxyConnector, VisitorsOfAnotherProviderComeInOnceTheyAreApprovedUsers) {
+  Proxy proxy(one.target(), token);
+  ASSERT_TRUE(proxy.wait_synced());
+  visited =
+      service(kDomain, R"(,"auth":{"bearer_auth":{"enabled":true,"distribution_groups":[]}})");
+  const std::string denied = std::string("https://") + kDomain + "/deep?x=1&error=access_denied&";
+  EXPECT_THAT(visit(), testing::StartsWith(denied)) << "no user of the account";
+  // The person comes to the dashboard, and joins.
+  const std::string verifier(43, 'v');
+  const auto sum = crypto::sha256(verifier);
+  Web browser;
+  const std::string back = through(
+      browser, corp_web,
+      "/oauth2/auth?" +
+          net::form_encode({{"client_id", "netbird-dashboard"},
+                            {"redirect_uri", kDashboard},
+                            {"response_type", "code"},
+                            {"scope", "openid profile email groups"},
+                            {"code_challenge", crypto::to_base64(sum, crypto::Base64::kUrlRaw)},
+                            {"code_challenge_method", "S256"}}));
+  const auto tokens = browser.send(two, "POST", "/oauth2/token",
+                                   net::form_encode({{"grant_type", "authorization_code"},
+                                                     {"client_id", "netbird-dashboard"},
+                                                     {"code", after(back, "code=")},
+                                                     {"redirect_uri", kDashboard},
+                                                     {"code_verifier", verifier}}));
+  const std::string bearer = "Bearer " + after(tokens.body, R"("access_token":")");
+  EXPECT_EQ(browser.send(one, "GET", "/api/users", {}, bearer).status, 403) << tokens.body;
+  EXPECT_THAT(visit(), AllOf(testing::StartsWith(denied), HasSubstr("pending")));
+  const std::string person =
+      postgres.psql("select id from users where pending_approval and blocked");
+  ASSERT_FALSE(person.empty());
+  EXPECT_EQ(api("POST", "/api/users/" + person + "/approve").status, 200);
+  const std::string home = visit();
+  ASSERT_THAT(home, HasSubstr(std::string("https://") + kDomain + "/deep?x=1&session_token="));
+  pb::ValidateSessionRequest check;
+  check.set_domain(kDomain);
+  check.set_session_token(after(home, "session_token="));
+  pb::ValidateSessionResponse session;
+  for (const MgmtServer* server : {&one, &two}) {
+    ASSERT_TRUE(
+        ask(server->target(), token, &pb::ProxyService::Stub::ValidateSession, check, session)
+            .ok());
+    EXPECT_TRUE(session.valid()) << session.denied_reason();
+    EXPECT_EQ(session.user_id(), person);
+    EXPECT_EQ(session.user_email(), kOwnerMail);
+  }
+  // Blocked: what he holds is worth nothing, and a new one is not to be had.
+  EXPECT_EQ(
+      api("PUT", "/api/users/" + person, R"({"role":"user","auto_groups":[],"is_blocked":true})")
+          .status,
+      200);
+  EXPECT_THAT(visit(), AllOf(testing::StartsWith(denied), HasSubstr("blocked")));
+  ASSERT_TRUE(
+      ask(two.target(), token, &pb::ProxyService::Stub::ValidateSession, check, session).ok());
+  EXPECT_FALSE(session.valid());
 }
 
 TEST_F(ProxyServer, PeersAreKnownByTheirAddress) {
