@@ -59,7 +59,8 @@ class Accounts(Case):
         self.assertEqual(shown["network_range"], "10.1.0.0/16")
         self.assertTrue(self.owner.get(f"/api/peers/{peer}").json["ip"].startswith("10.1."))
         event = self.events("account.network.range.update")[0]
-        self.assertEqual(event["meta"]["new_network_range"], "10.1.0.0/16")
+        self.assertEqual((event["meta"]["old_network_range"], event["meta"]["new_network_range"]),
+                         (settings["network_range"], "10.1.0.0/16"))
         serial, count = self.serial(), len(self.events("account.network.range.update"))
         self.put({**settings, "network_range": "10.1.2.3/16"})
         self.assertEqual((self.serial(), len(self.events("account.network.range.update"))),
@@ -160,7 +161,8 @@ class Users(Case):
             client.at(server.port).get("/api/users/current", status=403, message="blocked")
         self.assertTrue(self.owner.get(f"/api/peers/{peer}").json["login_expired"])
         expired = [e for e in self.events("peer.login.expire") if e["target_id"] == peer]
-        self.assertTrue(expired)
+        self.assertEqual(expired[0]["meta"]["reason"], "blocked owner account")
+        self.assertTrue([e for e in self.events("user.block") if e["target_id"] == user])
         self.put(self.owner, user, role="admin")
         client.get("/api/peers")
         self.assertTrue([e for e in self.events("user.unblock") if e["target_id"] == user])
