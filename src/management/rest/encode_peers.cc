@@ -2,6 +2,8 @@
 
 #include "management/domain/login_rules.h"
 
+#include <array>
+
 namespace nb::management::rest {
 namespace {
 
@@ -13,22 +15,38 @@ std::string address_text(const IpAddress& ip) {
   return ip.is_set() ? ip.to_string() : std::string();
 }
 
-void write_flags(JsonWriter& json, const MetaFlags& flags) {
-  json.object("local_flags", [&] {
-    json.field("rosenpass_enabled", flags.rosenpass_enabled);
-    json.field("rosenpass_permissive", flags.rosenpass_permissive);
-    json.field("server_ssh_allowed", flags.server_ssh_allowed);
-    json.field("disable_client_routes", flags.disable_client_routes);
-    json.field("disable_server_routes", flags.disable_server_routes);
-    json.field("disable_dns", flags.disable_dns);
-    json.field("disable_firewall", flags.disable_firewall);
-    json.field("block_lan_access", flags.block_lan_access);
-    json.field("block_inbound", flags.block_inbound);
-    json.field("lazy_connection_enabled", flags.lazy_connection_enabled);
-  });
-}
+struct FlagName {
+  std::string_view name;
+  bool MetaFlags::*member;
+};
+constexpr std::array<FlagName, FlagTexts::kFlags> kFlagNames = {{
+    {"rosenpass_enabled", &MetaFlags::rosenpass_enabled},
+    {"rosenpass_permissive", &MetaFlags::rosenpass_permissive},
+    {"server_ssh_allowed", &MetaFlags::server_ssh_allowed},
+    {"disable_client_routes", &MetaFlags::disable_client_routes},
+    {"disable_server_routes", &MetaFlags::disable_server_routes},
+    {"disable_dns", &MetaFlags::disable_dns},
+    {"disable_firewall", &MetaFlags::disable_firewall},
+    {"block_lan_access", &MetaFlags::block_lan_access},
+    {"block_inbound", &MetaFlags::block_inbound},
+    {"lazy_connection_enabled", &MetaFlags::lazy_connection_enabled},
+}};
 
 }  // namespace
+
+std::string_view FlagTexts::of(const MetaFlags& flags) {
+  std::size_t number = 0;
+  for (const FlagName& flag : kFlagNames) number = number << 1 | (flags.*flag.member ? 1U : 0U);
+  std::string& text = texts_[number];
+  if (text.empty()) {
+    JsonWriter json;
+    json.object([&] {
+      for (const FlagName& flag : kFlagNames) json.field(flag.name, flags.*flag.member);
+    });
+    text = std::move(json).take();
+  }
+  return text;
+}
 
 void write_peer(JsonWriter& json, const Peer& peer, const std::vector<std::string_view>& groups,
                 const PeerFrame& frame, PeerForm form) {
@@ -66,7 +84,8 @@ void write_peer(JsonWriter& json, const Peer& peer, const std::vector<std::strin
     json.field("city_name", peer.location.city_name);
     json.field("serial_number", meta.system_serial_number);
     json.field("ephemeral", peer.ephemeral);
-    write_flags(json, meta.flags);
+    json.key("local_flags");
+    json.raw(frame.flags.of(meta.flags));
     if (form == PeerForm::kListed) json.field("accessible_peers_count", 0);
   });
 }

@@ -5,14 +5,27 @@
 #include "management/rest/encode_groups.h"
 #include "management/rest/json_writer.h"
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace nb::management::rest {
 
+/// "local_flags" of peers, which mostly have the same ones.
+class FlagTexts {
+ public:
+  static constexpr std::size_t kFlags = 10;
+  [[nodiscard]] std::string_view of(const MetaFlags& flags);
+
+ private:
+  std::vector<std::string> texts_ = std::vector<std::string>(std::size_t{1} << kFlags);
+};
+
 struct PeerFrame {
   const Account& account;
   const GroupTexts& groups;
+  FlagTexts& flags;
   const std::string& dns_domain;  // the account's
   WallTime now{};
   bool show_groups = true;  // who may not read groups sees null

@@ -36,8 +36,13 @@ std::string peers_json(const Services& services, const Call& call, const Account
                        bool all) {
   const GroupTexts texts(account);
   const auto groups = group_texts_of_peers(account, texts);
-  const PeerFrame frame{account.account, texts, account.account.dns_domain(services.dns_domain),
-                        services.clock.wall(), call.may(Module::kGroups, Operation::kRead)};
+  FlagTexts flags;
+  const PeerFrame frame{account.account,
+                        texts,
+                        flags,
+                        account.account.dns_domain(services.dns_domain),
+                        services.clock.wall(),
+                        call.may(Module::kGroups, Operation::kRead)};
   const auto name = all ? call.argument("name") : std::nullopt;
   const auto ip = all ? call.argument("ip") : std::nullopt;
   JsonWriter json;
@@ -75,7 +80,12 @@ Task<Reply> show(const Services& services, const Call& call, std::string id) {
   const GroupTexts texts(**account);
   const auto groups = group_texts_of_peers(**account, texts);
   const std::string& domain = (*account)->account.dns_domain(services.dns_domain);
-  const PeerFrame frame{(*account)->account, texts, domain, services.clock.wall(),
+  FlagTexts flags;
+  const PeerFrame frame{(*account)->account,
+                        texts,
+                        flags,
+                        domain,
+                        services.clock.wall(),
                         call.may(Module::kGroups, Operation::kRead)};
   co_return reply_with(
       [&](JsonWriter& json) { write_peer(json, *peer, groups.at(0), frame, PeerForm::kSingle); });

@@ -1,5 +1,7 @@
 #include "management/store/object_reader.h"
 
+#include "management/store/rows_shown.h"
+
 #include <algorithm>
 #include <string_view>
 #include <unordered_set>
@@ -89,6 +91,14 @@ Result<std::vector<Peer>> ObjectReader::peers(Ids ids) {
   NB_LET(auto out, read<Peer>({"peers", rows::peer_columns(), "peers p", "p.account_id", "p.id"},
                               ids, rows::read_peer));
   // A peer without key or address can be nobody's neighbour.
+  keep(out, [](const Peer& peer) { return !peer.key.empty() && peer.ip.is_v4(); });
+  return out;
+}
+
+Result<std::vector<Peer>> ObjectReader::shown_peers(Ids ids) {
+  NB_LET(auto out,
+         read<Peer>({"peers", rows::shown_peer_columns(), "peers p", "p.account_id", "p.id"}, ids,
+                    rows::read_shown_peer));
   keep(out, [](const Peer& peer) { return !peer.key.empty() && peer.ip.is_v4(); });
   return out;
 }

@@ -24,6 +24,8 @@ class ObjectReader {
 
   Result<std::vector<User>> users(Ids ids = nullptr);
   Result<std::vector<Peer>> peers(Ids ids = nullptr);
+  /// Peers with what the API shows of them.
+  Result<std::vector<Peer>> shown_peers(Ids ids = nullptr);
   Result<std::vector<Group>> groups(Ids ids = nullptr);
   Result<std::vector<Policy>> policies(Ids ids = nullptr);
   Result<std::vector<PostureCheck>> posture_checks(Ids ids = nullptr);

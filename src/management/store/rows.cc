@@ -1,5 +1,6 @@
 #include "management/store/rows.h"
 
+#include "management/store/rows_shown.h"
 #include "management/store/rows_text.h"
 
 namespace nb::management::rows {
@@ -44,6 +45,14 @@ constexpr std::string_view kPeerRest =
     "peer_status_requires_approval user_id ssh_key ssh_enabled login_expiration_enabled "
     "inactivity_expiration_enabled last_login created_at ephemeral extra_dns_labels "
     "allow_extra_dns_labels ";
+constexpr std::string_view kPeerShown =
+    "id key ip ipv6 meta_hostname meta_core meta_os meta_os_version meta_wt_version "
+    "meta_ui_version meta_kernel_version meta_system_serial_number meta_flags "
+    "location_connection_ip location_country_code location_city_name location_geo_name_id "
+    "proxy_meta_embedded name dns_label peer_status_last_seen peer_status_connected "
+    "peer_status_login_expired peer_status_requires_approval user_id ssh_enabled "
+    "login_expiration_enabled inactivity_expiration_enabled last_login created_at ephemeral "
+    "extra_dns_labels ";
 constexpr std::string_view kUser =
     "id account_id role is_service_user non_deletable service_user_name auto_groups "
     "blocked pending_approval last_login created_at issued integration_ref_id "
@@ -179,6 +188,10 @@ const std::string& peer_columns() {
       select_list("p", {kPeerHead, kPeerMeta, kPeerLocation, kPeerRest});
   return kList;
 }
+const std::string& shown_peer_columns() {
+  static const std::string kList = select_list("p", {kPeerShown});
+  return kList;
+}
 const std::string& user_columns() {
   static const std::string kList = select_list("u", {kUser});
   return kList;
@@ -282,6 +295,36 @@ Peer read_peer(RowReader& row, Damage& damage) {
   p.ephemeral = row.boolean();
   p.extra_dns_labels = columns::read_strings(row.text(), damage);
   p.allow_extra_dns_labels = row.boolean();
+  return p;
+}
+
+Peer read_shown_peer(RowReader& row, Damage& damage) {
+  Peer p;
+  p.id = PeerId(row.string());
+  p.key = PeerKey(row.string());
+  p.ip = columns::read_address(row.text(), damage);
+  p.ipv6 = columns::read_address(row.text(), damage);
+  PeerMeta& m = p.meta;
+  for (std::string* text : {&m.hostname, &m.core, &m.os, &m.os_version, &m.wt_version,
+                            &m.ui_version, &m.kernel_version, &m.system_serial_number})
+    *text = row.string();
+  m.flags = columns::read_flags(row.text(), damage);
+  p.location = read_location(row, damage);
+  p.proxy_embedded = row.boolean();
+  p.name = row.string();
+  p.dns_label = row.string();
+  p.status.last_seen = row.time();
+  p.status.connected = row.boolean();
+  p.status.login_expired = row.boolean();
+  p.status.requires_approval = row.boolean();
+  p.user_id = UserId(row.string());
+  p.ssh_enabled = row.boolean();
+  p.login_expiration_enabled = row.boolean();
+  p.inactivity_expiration_enabled = row.boolean();
+  p.last_login = row.time();
+  p.created_at = row.time();
+  p.ephemeral = row.boolean();
+  p.extra_dns_labels = columns::read_strings(row.text(), damage);
   return p;
 }
 

@@ -41,7 +41,7 @@ Result<> fill_part(Session& session, work::ObjectReader& reader, AccountSnapshot
     case Part::kUsers:
       return fill(out.users, wanted, [&](Ids ids) { return reader.users(ids); });
     case Part::kPeers:
-      return fill(out.peers, wanted, [&](Ids ids) { return reader.peers(ids); });
+      return fill(out.peers, wanted, [&](Ids ids) { return reader.shown_peers(ids); });
     case Part::kPeerNames:
       return fill(out.peers, wanted,
                   [&](Ids /*ids*/) { return peer_names(session, out.account.id); });
