@@ -1,4 +1,4 @@
-// What administrators do over the API, as agents see it (contract/rest-api.md §11, case
+// What administrators do over the API, as agents see it (contract/rest-api.md §11, cases 45 and
 // 77): two instances behind HAProxy, and one on SQLite.
 #include "integration/api_owner.h"
 #include "integration/mgmt_job_stream.h"
@@ -6,8 +6,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 
 namespace nb::test {
 namespace {
@@ -21,7 +23,9 @@ enum class Engine { kSqlite, kPostgres };
 
 /// Whom an administrator asks: the balancer, which alternates, or the one server.
 struct Deployment {
-  explicit Deployment(Engine engine) {
+  explicit Deployment(Engine engine, std::map<std::string, std::string> more = {})
+      : env(std::move(more)) {
+    env["NB_SETUP_PAT_ENABLED"] = "true";
     if (engine == Engine::kPostgres) {
       postgres.emplace();
       postgres->create_database("idp");
@@ -53,7 +57,7 @@ backend servers
         .instance = instance,
         .postgres_dsn = postgres ? postgres->dsn() : std::string(),
         .redis = redis ? redis->address() : std::string(),
-        .env = {{"NB_SETUP_PAT_ENABLED", "true"}},
+        .env = env,
         .json = embedded_idp("http://127.0.0.1:1/oauth2", postgres ? postgres->dsn("idp") : "",
                              std::string(R"(,"DashboardRedirectURIs":[")") + kReturn + R"("])")});
     out->start();
@@ -61,6 +65,7 @@ backend servers
   }
   [[nodiscard]] const MgmtServer& other() const { return two ? *two : *one; }
 
+  std::map<std::string, std::string> env;
   std::optional<PostgresServer> postgres;
   std::optional<RedisServer> redis;
   std::unique_ptr<MgmtServer> one;
@@ -131,6 +136,87 @@ TEST_P(MgmtApi, AConnectedPeerIsGivenOneJobAtATime) {
   EXPECT_EQ(ask("GET", jobs + "/unknown").status, 404);
 }
 
+/// Nothing but the bus ends a stream here within the hour: rows are compared every ten minutes.
+class BlockedUser : public testing::TestWithParam<Engine> {
+ protected:
+  BlockedUser()
+      : site(GetParam(), {{"NB_MGMT_ANTI_ENTROPY_INTERVAL", "10m"}}), pat(set_up(web, *site.one)) {
+    const auto made = ask("POST", "/api/users",
+                          R"({"email":"ann@example.org","name":"Ann","role":"user",)"
+                          R"("auto_groups":[],"is_service_user":false})");
+    user = after(made.body, R"("id":")");
+    password = made_password(made.body);
+    EXPECT_FALSE(user.empty() || password.empty()) << made.body;
+  }
+  net::HttpClientResponse ask(const std::string& method, const std::string& path,
+                              const std::string& body = {}) {
+    return web.send_to(site.asked, method, path, body, pat);
+  }
+  int block(bool blocked) {
+    return ask("PUT", "/api/users/" + user,
+               std::string(R"({"role":"user","auto_groups":[],"is_blocked":)") +
+                   (blocked ? "true}" : "false}"))
+        .status;
+  }
+  grpc::Status log_in(const Agent& agent, const MgmtServer& at) {
+    Web browser;
+    pb::LoginRequest request;
+    *request.mutable_meta() = agent.meta();
+    request.set_jwttoken(access_token(browser, at, kReturn, "ann@example.org", password));
+    return agent.login(at.target(), request).status;
+  }
+  struct Streams {
+    Streams(const Agent& agent, const MgmtServer& at)
+        : sync(agent, at.target()), job(agent, at.target()) {}
+    SyncStream sync;
+    JobStream job;
+    [[nodiscard]] bool open() const { return sync.wait_first() && job.wait_open(); }
+    [[nodiscard]] bool alive() const { return !sync.wait_end(0ms) && !job.wait_end(0ms); }
+  };
+
+  Deployment site;
+  Web web;
+  std::string pat;
+  std::string user;
+  std::string password;
+};
+
+// Signal's streams are not among them: it knows keys, and no users (contract/signal-relay-ops.md
+// §1).
+TEST_P(BlockedUser, HasNoStreamLeftOnAnyInstance) {
+  const Agent laptop("laptop");
+  const Agent desk("desk");
+  ASSERT_TRUE(log_in(laptop, *site.one).ok());
+  ASSERT_TRUE(log_in(desk, site.other()).ok());
+  const Agent machine("machine");  // nobody's
+  ASSERT_TRUE(machine.login(site.one->target(), site.one->setup_key()).ok());
+  const Streams here(laptop, *site.one);
+  const Streams there(desk, site.other());
+  const Streams bystander(machine, site.other());
+  ASSERT_TRUE(here.open() && there.open() && bystander.open());
+  ASSERT_EQ(block(true), 200);
+  for (const Streams* streams : {&here, &there}) {
+    EXPECT_TRUE(streams->sync.wait_end(patient(2s)));
+    EXPECT_TRUE(streams->job.wait_end(patient(2s)));
+  }
+  for (const MgmtServer* server : {&std::as_const(*site.one), &site.other()})
+    for (const Agent* agent : {&laptop, &desk}) {
+      SyncStream again(*agent, server->target());
+      const auto end = again.wait_end(patient(5s));
+      ASSERT_TRUE(end);
+      EXPECT_EQ(end->error_code(), grpc::StatusCode::PERMISSION_DENIED) << end->error_message();
+    }
+  EXPECT_TRUE(bystander.alive());
+  ASSERT_EQ(block(false), 200);
+  ASSERT_TRUE(log_in(laptop, site.other()).ok());
+  EXPECT_TRUE(Streams(laptop, *site.one).open()) << "with a new login everything is as before";
+  EXPECT_TRUE(bystander.alive());
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, BlockedUser, testing::Values(Engine::kSqlite, Engine::kPostgres),
+                         [](const auto& each) {
+                           return each.param == Engine::kSqlite ? "Sqlite" : "Postgres";
+                         });
 INSTANTIATE_TEST_SUITE_P(Engines, MgmtApi, testing::Values(Engine::kSqlite, Engine::kPostgres),
                          [](const auto& each) {
                            return each.param == Engine::kSqlite ? "Sqlite" : "Postgres";

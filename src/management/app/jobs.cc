@@ -90,13 +90,13 @@ Task<JobStreamOpened> Jobs::open(Instant deadline, PeerKey key, std::shared_ptr<
   if (!opened->previous_instance.value().empty() && opened->previous_instance != options_.instance)
     hub_.send_to(opened->previous_instance.value(),
                  {opened->account.value(), {}, JobSuperseded{opened->peer.value(), opened->epoch}});
-  asio::post(home_, [self = shared_from_this(), peer = opened->peer, epoch = opened->epoch, lapses,
-                     sink = std::move(sink)]() mutable {
+  asio::post(home_, [self = shared_from_this(), account = opened->account, peer = opened->peer,
+                     epoch = opened->epoch, lapses, sink = std::move(sink)]() mutable {
     if (self->stopped_) return;
     self->supersede(peer.value(), epoch);
     Stream& stream = self->streams_[peer.value()];
-    if (stream.epoch > epoch) return sink->supersede();  // two openings overtook each other
-    stream = {epoch, std::move(sink)};
+    if (stream.epoch > epoch) return sink->end();  // two openings overtook each other
+    stream = {epoch, std::move(sink), self->hub_.watch_endings(account.value())};
     self->tasks_.spawn(self->dispatch(std::move(peer)));
     // Messages were or may have been lost meanwhile, and the look that follows had not this one.
     if (lapses != self->hub_.lapses()) self->start_check();
@@ -107,9 +107,15 @@ Task<JobStreamOpened> Jobs::open(Instant deadline, PeerKey key, std::shared_ptr<
 void Jobs::supersede(const std::string& peer, std::int64_t epoch) {
   const auto found = streams_.find(peer);
   if (found == streams_.end() || found->second.epoch >= epoch) return;
+  end(peer);
+}
+
+void Jobs::end(const std::string& peer) {
+  const auto found = streams_.find(peer);
+  if (found == streams_.end()) return;
   const auto sink = std::move(found->second.sink);
   streams_.erase(found);
-  sink->supersede();
+  sink->end();
 }
 
 void Jobs::start_check() {
@@ -147,10 +153,11 @@ asio::awaitable<bool> Jobs::check_batch(std::vector<OpenSession> batch) {
     // A newer one may have come to us meanwhile.
     if (found == streams_.end() || found->second.epoch != epochs.at(peer.value())) continue;
     counters_.fenced.fetch_add(1, std::memory_order_relaxed);
-    log_.info("Job stream ended, the peer has a newer one", {log::f(log::kPeer, peer.value())});
+    log_.info("Job stream ended, the peer has a newer one or may have none",
+              {log::f(log::kPeer, peer.value())});
     const auto sink = std::move(found->second.sink);
     streams_.erase(found);
-    sink->supersede();
+    sink->end();
   }
   co_return true;
 }
@@ -159,6 +166,8 @@ void Jobs::on_message(const BusMessage& message) {
   if (stopped_) return;
   if (const auto* superseded = std::get_if<JobSuperseded>(&message.body))
     supersede(superseded->peer, superseded->epoch);
+  else if (const auto* ended = std::get_if<Ended>(&message.body))
+    end(ended->peer);
   else if (const auto* waiting = std::get_if<JobWaiting>(&message.body))
     tasks_.spawn(dispatch(PeerId(waiting->peer)));
 }
@@ -234,6 +243,7 @@ asio::awaitable<void> Jobs::run() {
     }
     if (clock_.now() < next_sweep) continue;
     next_sweep = clock_.now() + options_.sweep;
+    start_check();  // of ends that were told and not heard
     if (!options_.my_turn || options_.my_turn()) co_await sweep();
   }
 }

@@ -31,8 +31,8 @@ class JobSink {
  public:
   virtual ~JobSink() = default;
   virtual void send(const Job& job) = 0;
-  /// A newer stream of the peer exists.
-  virtual void supersede() = 0;
+  /// A newer stream of the peer exists, or it may have none any more.
+  virtual void end() = 0;
 };
 
 struct JobsOptions {
@@ -86,6 +86,7 @@ class Jobs : public std::enable_shared_from_this<Jobs> {
   struct Stream {
     std::int64_t epoch = 0;
     std::shared_ptr<JobSink> sink;
+    std::shared_ptr<void> endings;  // SyncHub::watch_endings()
   };
   void on_message(const BusMessage& message);
   void supersede(const std::string& peer, std::int64_t epoch);
@@ -93,6 +94,7 @@ class Jobs : public std::enable_shared_from_this<Jobs> {
   void start_check();
   boost::asio::awaitable<void> check();
   boost::asio::awaitable<bool> check_batch(std::vector<OpenSession> batch);
+  void end(const std::string& peer);
   boost::asio::awaitable<void> dispatch(PeerId peer);
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<void> sweep();

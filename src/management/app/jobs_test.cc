@@ -20,7 +20,7 @@ using nb::test::eventually;
 class Sink final : public JobSink {
  public:
   void send(const Job& /*job*/) override { ++sent; }
-  void supersede() override { superseded = true; }
+  void end() override { superseded = true; }
   std::atomic<int> sent{0};
   std::atomic<bool> superseded{false};
 };

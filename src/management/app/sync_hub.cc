@@ -136,7 +136,9 @@ void SyncHub::committed(const AccountId& account, Serial serial) {
 void SyncHub::end_peer(const AccountId& account, const PeerId& peer, EndReason reason) {
   post([this, account = account.value(), peer = peer.value(), reason]() mutable {
     fan_out_.end_peer(account, peer, reason);
-    send({std::move(account), options_.self, Ended{std::move(peer), reason}});
+    BusMessage message{std::move(account), options_.self, Ended{std::move(peer), reason}};
+    if (job_handler_) job_handler_(message);
+    send(std::move(message));
     step();
   });
 }
@@ -160,9 +162,30 @@ void SyncHub::deliver(const BusMessage& message) {
     fan_out_.superseded(message.account, superseded->peer, superseded->epoch);
   else if (const auto* ended = std::get_if<Ended>(&message.body))
     fan_out_.end_peer(message.account, ended->peer, ended->reason);
-  else if (job_handler_)
-    job_handler_(message);
+  const bool of_maps = std::holds_alternative<Changed>(message.body) ||
+                       std::holds_alternative<Superseded>(message.body);
+  if (job_handler_ && !of_maps) job_handler_(message);
   step();
+}
+
+std::shared_ptr<void> SyncHub::watch_endings(const std::string& account) {
+  if (bus_ == nullptr) return nullptr;  // what comes over PostgreSQL is not by account
+  auto& known = ending_watches_[account];
+  if (auto watch = known.lock()) return watch;
+  std::erase_if(ending_watches_,
+                [&](const auto& at) { return at.first != account && at.second.expired(); });
+  const std::weak_ptr<SyncHub> weak = weak_from_this();
+  auto watch = std::make_shared<ha::Subscription>(bus_->subscribe(
+      options_.channel_prefix + account, {.on_message = [weak](const ha::Delivery& delivery) {
+        const auto self = weak.lock();
+        auto message = decode_bus_message(delivery.payload);
+        if (!self || !message || !std::holds_alternative<Ended>(message->body)) return;
+        self->post([hub = self.get(), message = std::move(*message)] {
+          if (hub->job_handler_) hub->job_handler_(message);
+        });
+      }}));
+  ending_watches_[account] = watch;
+  return watch;
 }
 
 void SyncHub::on_database_notice(std::string_view payload) {

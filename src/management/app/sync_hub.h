@@ -104,13 +104,17 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   void committed(const AccountId& account, Serial serial) override;
   void end_peer(const AccountId& account, const PeerId& peer, EndReason reason) override;
 
-  /// Who gets the messages about jobs; set before start().
+  /// Who gets the messages about jobs, and those of peers whose streams have to end; set before
+  /// start().
   void on_job_message(std::function<void(const BusMessage&)> handler) {
     job_handler_ = std::move(handler);
   }
   /// Who else has sessions to look after when those of Sync streams are compared with the database;
   /// called on home. Set before start().
   void on_reassert(std::function<void()> handler) { reassert_handler_ = std::move(handler); }
+  /// While it is held, the job handler hears of the account's peers whose streams have to end, also
+  /// when no stream of the account is open here. On home.
+  [[nodiscard]] std::shared_ptr<void> watch_endings(const std::string& account);
   /// Sends a message to the one instance it concerns.
   void send_to(std::string instance, BusMessage message);
 
@@ -180,6 +184,7 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   FanOut fan_out_;
   std::unordered_map<StreamNumber, std::shared_ptr<SyncSink>> sinks_;
   std::unordered_map<std::string, AccountState> accounts_;
+  std::unordered_map<std::string, std::weak_ptr<ha::Subscription>> ending_watches_;
   std::unique_ptr<TaskGroup> tasks_;
   ha::Subscription own_channel_;
   std::function<void(const BusMessage&)> job_handler_;

@@ -89,7 +89,7 @@ void JobSession::on_result(std::string_view message) {
   loop_.tasks.spawn(service_->ports.jobs.finished(std::move(result)));
 }
 
-void JobSession::supersede() {
+void JobSession::end() {
   loop_.loop.post([self = shared_from_this()] { self->finish({}); });
 }
 

@@ -27,7 +27,7 @@ class JobSession final : public app::JobSink, public std::enable_shared_from_thi
 
   // JobSink
   void send(const Job& job) override;
-  void supersede() override;
+  void end() override;
 
  private:
   boost::asio::awaitable<void> open(std::string hello);

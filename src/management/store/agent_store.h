@@ -95,7 +95,8 @@ class AgentStore {
   virtual Task<bool> complete_job(Instant deadline, JobResult result) = 0;
   /// The stream of `epoch` has ended; nothing if a newer one exists.
   virtual Task<> close_job_stream(Instant deadline, PeerId peer, std::int64_t epoch) = 0;
-  /// Of these streams, those that are not their peers' newest any more, or whose peers are gone:
+  /// Of these streams, those that are not their peers' newest any more, or whose peers are gone or
+  /// may have none (login expired, user blocked):
   /// the message that said so may have been lost. At most some hundred at a time.
   virtual Task<std::vector<PeerId>> lost_job_streams(Instant deadline,
                                                      std::vector<OpenSession> open) = 0;

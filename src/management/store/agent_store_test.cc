@@ -117,6 +117,31 @@ TEST_P(AgentStoreTest, ExtendedSessionStartsAgainAndTellsTheOthers) {
       (Error{Code::kFailedPrecondition, "peer login expiration is disabled for the account"}));
 }
 
+TEST_P(AgentStoreTest, StreamsAreForPeersWhoseUserIsWelcome) {
+  const Peer peer = users_peer();
+  std::int64_t epoch = 0;
+  const auto lost = [&] {
+    return get(two_->lost_job_streams(soon(), {{peer.id, epoch}}))->size() == 1;
+  };
+  const auto open = [&] {
+    const auto opened = get(one_->open_job_stream(soon(), peer.key, InstanceId("one"), 1));
+    if (opened) epoch = opened->epoch;
+    return opened ? Error{Code::kOk, ""} : opened.error();
+  };
+  EXPECT_EQ(open().code, Code::kOk);
+  EXPECT_FALSE(lost());
+  a_.sql("UPDATE users SET blocked = TRUE");
+  EXPECT_TRUE(lost());
+  EXPECT_EQ(open(), (Error{Code::kPermissionDenied, "user is blocked"}));
+  a_.sql("UPDATE users SET blocked = FALSE; UPDATE peers SET peer_status_login_expired = TRUE");
+  EXPECT_TRUE(lost());
+  EXPECT_EQ(open(),
+            (Error{Code::kPermissionDenied, "peer login has expired, please log in once more"}));
+  a_.sql("UPDATE peers SET user_id = ''");
+  EXPECT_FALSE(lost()) << "nobody's login";
+  EXPECT_EQ(open().code, Code::kOk);
+}
+
 TEST_P(AgentStoreTest, JobIsGivenOutOnceAndCompletedOnce) {
   const Peer peer = connected_peer();
   const auto stream = get(one_->open_job_stream(soon(), peer.key, InstanceId("one"), 1));

@@ -15,6 +15,10 @@ constexpr std::string_view kColumns =
     "j.failed_reason, j.workload_workload_type, j.workload_parameters, j.workload_result";
 constexpr std::size_t kJobsMax = 1'000;  // of one peer, newest
 constexpr std::size_t kWaitingMax = 500;
+// Of a peer p and its user u.
+constexpr std::string_view kBlocked = "COALESCE(u.blocked, FALSE)";
+constexpr std::string_view kExpired =
+    "COALESCE(p.user_id, '') <> '' AND COALESCE(p.peer_status_login_expired, FALSE)";
 constexpr const char* kStuck =
     "Pending job cleanup: marked as failed automatically due to being stuck too long";
 constexpr const char* kGone = "Time out peer disconnected";
@@ -156,11 +160,15 @@ Result<JobStreamOpened> open_job_stream(Session& session, const Context& context
       const sql::Rows rows,
       session.query(
           fmt::format("SELECT p.id, p.account_id, s.epoch, s.instance_id, {}, (SELECT COUNT(*) "
-                      "FROM jobs j WHERE j.peer_id = p.id AND j.status = 'pending') FROM peers p "
-                      "LEFT JOIN nb_job_streams s ON s.peer_id = p.id WHERE p.key = $1{}",
-                      now_ns(session), locking(session, "FOR UPDATE OF p")),
+                      "FROM jobs j WHERE j.peer_id = p.id AND j.status = 'pending'), {}, {} FROM "
+                      "peers p LEFT JOIN users u ON u.id = p.user_id LEFT JOIN nb_job_streams s ON "
+                      "s.peer_id = p.id WHERE p.key = $1{}",
+                      now_ns(session), kBlocked, kExpired, locking(session, "FOR UPDATE OF p")),
           {key.value()}));
   if (rows.empty()) return fail(Code::kNotFound, "peer is not registered");
+  if (rows[0].boolean(6)) return fail(Code::kPermissionDenied, "user is blocked");
+  if (rows[0].boolean(7))
+    return fail(Code::kPermissionDenied, "peer login has expired, please log in once more");
   JobStreamOpened out;
   out.peer = PeerId(rows[0].string(0));
   out.account = AccountId(rows[0].string(1));
@@ -236,8 +244,10 @@ Result<std::vector<PeerId>> lost_job_streams(Session& session,
                                              const std::vector<OpenSession>& open) {
   NB_LET(const sql::Rows rows,
          session.query(fmt::format("SELECT d.id FROM {} LEFT JOIN nb_job_streams s ON s.peer_id = "
-                                   "d.id AND s.epoch = d.epoch WHERE s.peer_id IS NULL",
-                                   session_rows(session)),
+                                   "d.id AND s.epoch = d.epoch LEFT JOIN peers p ON p.id = d.id "
+                                   "LEFT JOIN users u ON u.id = p.user_id WHERE s.peer_id IS NULL "
+                                   "OR p.id IS NULL OR {} OR ({})",
+                                   session_rows(session), kBlocked, kExpired),
                        {session_list(open)}));
   std::vector<PeerId> out;
   for (std::size_t i = 0; i < rows.size(); ++i) out.emplace_back(rows[i].string(0));
