@@ -227,6 +227,12 @@ std::size_t QuicPeer::message_max() const {
          (1 + NGTCP2_MAX_CIDLEN + 4 + 16 + 3);
 }
 
+std::chrono::milliseconds QuicPeer::idle_limit() const {
+  const ngtcp2_transport_params* told = ngtcp2_conn_get_remote_transport_params(impl_->conn);
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::nanoseconds(told != nullptr ? told->max_idle_timeout : 0));
+}
+
 bool QuicPeer::send(std::string_view message) {
   if (!connected() || message.size() > message_max()) return false;
   impl_->outbox.emplace_back(message);

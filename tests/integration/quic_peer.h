@@ -35,6 +35,8 @@ class QuicPeer {
   [[nodiscard]] bool authenticate(std::string_view key, const std::string& url);
   /// The largest message that the path takes now.
   [[nodiscard]] std::size_t message_max() const;
+  /// How long the relay told its clients to take silence for.
+  [[nodiscard]] std::chrono::milliseconds idle_limit() const;
   /// Goes on from another UDP port, as behind a NAT that forgot the first.
   void rebind();
   void close();

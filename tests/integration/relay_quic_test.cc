@@ -131,6 +131,15 @@ TEST(RelayQuic, ConnectionsSurviveAChangeOfTheirAddress) {
   EXPECT_THAT(a.next(), Optional(Eq(transport("b", "and back"))));
 }
 
+// Nothing but silence tells a client of UDP that its relay was killed. A new one under the same
+// address could answer with a stateless reset, which official agents do not look for.
+TEST(RelayQuic, ClientsAreToldToNoticeADeadRelaySoon) {
+  const RelayServer server(quic());
+  const QuicPeer a(server.at().port);
+  ASSERT_TRUE(a.connected());
+  EXPECT_EQ(a.idle_limit(), 15s);
+}
+
 TEST(RelayQuic, WrongTokensProtocolsAndNonsenseEndTheirOwnConnectionOnly) {
   const RelayServer server(quic());
   QuicPeer good(server.at().port);

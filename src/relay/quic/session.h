@@ -51,7 +51,7 @@ struct Accepted {
   ngtcp2_pkt_hd head{};
   ngtcp2_cid original{};  // the destination the client first chose
   bool retried = false;   // head.dcid is that of our Retry
-  std::chrono::seconds idle{30};
+  std::chrono::seconds idle{};
 };
 
 /// Lives on its host's loop.
