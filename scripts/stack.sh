@@ -141,7 +141,17 @@ stop_part() {
   rm -f "$state/run/$name.pid"
 }
 
-ready() { curl -fsS -m 2 "http://127.0.0.1:$1/readyz"; }
+ready() { curl -fsS -m 2 "http://${2:-127.0.0.1}:$1/readyz"; }
+
+# listens_on NAME VARIABLE…: where its metrics port is, too; kept for stack_status.
+listens_on() {
+  local name=$1 host=127.0.0.1 variable
+  shift
+  for variable in "$@"; do
+    [[ $variable != NB_LISTEN_ADDRESS=* ]] || host=${variable#*=}
+  done
+  echo "$host" | tee "$state/run/$name.host"
+}
 
 require_free() { # require_free NAME PORT
   if ! alive "$1" && (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; then
@@ -217,20 +227,22 @@ ha_environment() { # ha_environment INSTANCE
 }
 
 start_signal() { # start_signal NAME PORT METRICS [VARIABLE…]
-  local name=$1 port=$2 metrics=$3
+  local name=$1 port=$2 metrics=$3 host
   shift 3
+  host=$(listens_on "$name" "$@")
   launch "$name" NB_LISTEN_ADDRESS=127.0.0.1 "$@" "$bin/netbird-signal" run --port "$port" \
     --metrics-port "$metrics" --log-file console --disable-legacy-port
-  wait_for 15 "$name" ready "$metrics"
+  wait_for 15 "$name" ready "$metrics" "$host"
 }
 
 start_management() { # start_management NAME PORT METRICS [VARIABLE…]
-  local name=$1 port=$2 metrics=$3
+  local name=$1 port=$2 metrics=$3 host
   shift 3
+  host=$(listens_on "$name" "$@")
   launch "$name" NB_LISTEN_ADDRESS=127.0.0.1 NB_SETUP_PAT_ENABLED=true "$@" "$bin/netbird-mgmt" management --port "$port" \
     --metrics-port "$metrics" --config "$state/management.json" --datadir "$state/data" \
     --log-file console --disable-legacy-port
-  wait_for 20 "$name" ready "$metrics"
+  wait_for 20 "$name" ready "$metrics" "$host"
 }
 
 # TURN is optional for agents, which have the relays; it lets their ICE find a way over plain UDP.
@@ -473,11 +485,12 @@ metrics_port_of() {
 
 stack_status() {
   [ -s "$state/mode" ] || die "nothing is up ($state has no stack)"
-  local part port health
+  local part port health host
   for part in $(stack_parts); do
     health=-
     port=$(metrics_port_of "$part")
-    if [ -n "$port" ]; then health=$(curl -sS -m 2 "http://127.0.0.1:$port/readyz" 2>/dev/null || echo "no answer"); fi
+    host=$(cat "$state/run/$part.host" 2>/dev/null || echo 127.0.0.1)
+    if [ -n "$port" ]; then health=$(curl -sS -m 2 "http://$host:$port/readyz" 2>/dev/null || echo "no answer"); fi
     # Whoever is well needs no details.
     case $health in '{"status":"ok","ready":true,'*) health=ready ;; esac
     if alive "$part"; then
