@@ -227,7 +227,6 @@ TEST_F(MgmtConfigTest, WholeFileIsRead) {
   EXPECT_TRUE(config.service.ha.enabled);
   EXPECT_EQ(config.service.ha.instance_id, "mgmt-1");
   EXPECT_EQ(config.service.ha.redis.dial_timeout, 4s);
-  EXPECT_EQ(config.cache_redis_address.reveal(), "redis.nb:6379");
   EXPECT_THAT(
       outcome.invocation.warnings,
       ElementsAre("config file: unknown key \"Comment\" is ignored", HasSubstr("no secret is set"),
@@ -297,6 +296,20 @@ TEST_F(MgmtConfigTest, ManagersOfOtherProvidersAreWarnedAbout) {
 TEST_F(MgmtConfigTest, NoManagerIsNothingToWarnAbout) {
   EXPECT_THAT(run(R"({"IdpManagerConfig":{"ManagerType":"None"}})").invocation.warnings,
               Not(Contains(HasSubstr("IdpManagerConfig"))));
+}
+
+TEST_F(MgmtConfigTest, SettingsWithoutEffectAreWarnedAboutWithTheReason) {
+  env = {{"NB_IDP_CACHE_REDIS_ADDRESS", "redis://:hunter2@cache:6379"},
+         {"NB_IDP_TIMEOUT", "10s"},
+         {"NB_SQL_CONN_MAX_IDLE", "1m"}};
+  const auto outcome = run("{}");
+  ASSERT_FALSE(outcome.done) << outcome.err;
+  EXPECT_THAT(outcome.invocation.warnings,
+              testing::UnorderedElementsAre(
+                  AllOf(HasSubstr("NB_CACHE_REDIS_ADDRESS has no effect"),
+                        HasSubstr("main database"), Not(HasSubstr("hunter2"))),
+                  HasSubstr("NB_IDP_TIMEOUT has no effect"),
+                  HasSubstr("NB_SQL_CONN_MAX_IDLE has no effect: connections stay open")));
 }
 
 TEST_F(MgmtConfigTest, NullsEverywhereLeaveDefaults) {

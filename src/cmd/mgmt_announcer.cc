@@ -40,6 +40,8 @@ ha::InstanceFacts MgmtAnnouncer::facts() const {
   out.repairs = ports_.hub.counters().repairs.load(std::memory_order_relaxed);
   out.reclaimed = ports_.keeper.reaped();
   if (ports_.keeper.holds()) out.leases.emplace_back("instance");
+  if (ports_.cluster != nullptr)
+    for (std::string& lease : ports_.cluster->held_leases()) out.leases.push_back(std::move(lease));
   return out;
 }
 

@@ -29,6 +29,10 @@ struct MgmtCluster::Impl {
                   {.registry_key = config.ha.peers_registry_key, .peer_ttl = config.ha.peer_ttl}),
         filter(client, config.ha.login_filter_key, {}, [this](const Error&) { errors.add(); }),
         deadlines(client, config.ha.ephemeral_key),
+        leases(home,
+               std::make_unique<ha::RedisLeaseStore>(client, config.ha.lock_prefix,
+                                                     fence_prefix(config.ha.lock_prefix)),
+               clock, ha::system_random()),
         signal_directory(client, {.registry_key = config.ha.signal_registry_key}),
         signal_board(client, "signal"),
         relay_board(client, "relay"),
@@ -47,6 +51,10 @@ struct MgmtCluster::Impl {
                            }});
   }
 
+  /// Beside the locks, under a name that no lock has.
+  static std::string fence_prefix(const std::string& lock_prefix) {
+    return lock_prefix == MgmtHaConfig{}.lock_prefix ? "nb:mgmt:fence:" : lock_prefix + "fence:";
+  }
   /// Signs with the first, accepts all.
   static std::vector<Secret> secrets(const HaConfig& ha) {
     std::vector<Secret> out;
@@ -65,6 +73,7 @@ struct MgmtCluster::Impl {
   ha::RedisDirectory directory;
   ha::RedisLoginFilter filter;
   ha::RedisDeadlines deadlines;
+  ha::StoreLeases leases;
   ha::RedisDirectory signal_directory;
   ha::RedisInstanceBoard signal_board;
   ha::RedisInstanceBoard relay_board;
@@ -101,6 +110,12 @@ ha::Deadlines& MgmtCluster::deadlines() {
 ha::RateLimiter& MgmtCluster::limiter() {
   return impl_->limiter;
 }
+ha::Leases& MgmtCluster::leases() {
+  return impl_->leases;
+}
+std::vector<std::string> MgmtCluster::held_leases() const {
+  return impl_->leases.held();
+}
 std::vector<management::app::HaBoard> MgmtCluster::boards() {
   return {{"signal", &impl_->signal_board}, {"relay", &impl_->relay_board}};
 }
@@ -120,6 +135,7 @@ void MgmtCluster::start() {
 }
 
 asio::awaitable<void> MgmtCluster::stop() {
+  co_await impl_->leases.stop();
   co_await impl_->plain_bus.stop();
   co_await impl_->client.stop();
 }

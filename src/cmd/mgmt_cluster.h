@@ -38,6 +38,9 @@ class MgmtCluster {
   ha::LoginFilter& filter();
   ha::Deadlines& deadlines();
   ha::RateLimiter& limiter();
+  ha::Leases& leases();
+  /// What this instance holds of them, by resource.
+  [[nodiscard]] std::vector<std::string> held_leases() const;
   /// Of all services that keep their membership in Redis.
   std::vector<management::app::HaBoard> boards();
   /// The signal servers' registry.

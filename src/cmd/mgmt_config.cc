@@ -19,9 +19,6 @@ void derive(MgmtConfig& config, const config::Table& table) {
   if (!table.is_set("--mgmt-heartbeat-interval")) {
     ha.heartbeat_interval = std::min(ha.heartbeat_interval, ha.peer_ttl / 3);
   }
-  if (config.service.ha.enabled && config.cache_redis_address.empty()) {
-    config.cache_redis_address = config.service.ha.redis.address;
-  }
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   if (config.store.max_open_conns == 0) config.store.max_open_conns = std::max(4U, cores);
   if (config.limits.map_threads == 0) config.limits.map_threads = std::max(1U, cores - 1);
@@ -117,6 +114,7 @@ Result<> derive_mgmt(MgmtConfig& config, const config::Table& table,
   // Commands on the stores have no ports to check.
   if (table.find("--metrics-port") != nullptr) NB_TRY(finish_service(config.service, warnings));
   NB_TRY(finish_ha(config.service.ha, table, warnings));
+  warn_of_ignored(table, warnings);
   derive(config, table);
   return check_parts(config);
 }

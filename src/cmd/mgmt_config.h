@@ -143,10 +143,10 @@ struct MgmtLimits {
   std::int32_t concurrent_syncs_max = 1'000;  // negative: no limit
   std::uint32_t sync_queue_max = 20'000;
   std::chrono::milliseconds sync_queue_wait{60'000};
-  std::chrono::milliseconds get_account_buffer{100};
-  std::chrono::milliseconds peer_update_interval{1};
-  std::chrono::seconds peer_update_startup{1};
-  std::uint32_t map_threads = 0;  // 0: cores - 1, at least 1
+  std::chrono::milliseconds get_account_buffer{0};    // upstream: 100 ms, one load a request
+  std::chrono::milliseconds peer_update_interval{1};  // below 1 s streams hold back longer anyway
+  std::chrono::seconds peer_update_startup{1};        // the interval is ten times as long
+  std::uint32_t map_threads = 0;                      // 0: cores - 1, at least 1
   bool block_same_peers = false;
   bool log_blocked_peers = false;
   bool event_log_enabled = true;
@@ -167,6 +167,7 @@ struct MgmtIgnored {
   std::string idp_timeout;
   std::string idp_cache_warmup_delay;
   std::string proxy_snapshot_batch_size;
+  Secret cache_redis_address;
 };
 
 struct MgmtConfig {
@@ -200,8 +201,7 @@ struct MgmtConfig {
 
   StoreConfig store;
   ActivityStoreConfig activity_store;
-  Secret auth_store_dsn;       // NB_AUTH_STORE_DSN
-  Secret cache_redis_address;  // shared cache; with HA it defaults to the HA Redis
+  Secret auth_store_dsn;  // NB_AUTH_STORE_DSN
   MgmtHaConfig ha;
   MgmtLimits limits;
   MgmtIgnored ignored;
@@ -234,6 +234,8 @@ Result<std::optional<config::Node>> read_mgmt_file(const std::string& path,
 /// Values that other values decide, whatever file they came from; cross-checks.
 Result<> derive_mgmt(MgmtConfig& config, const config::Table& table,
                      std::vector<std::string>& warnings);
+/// One line for each setting that is given and has no effect here, with the reason.
+void warn_of_ignored(const config::Table& table, std::vector<std::string>& warnings);
 /// Nested parts of the file and derived values; cross-checks.
 Result<> finish_mgmt(MgmtConfig& config, const config::Table& table, const config::Node& file,
                      std::vector<std::string>& warnings);

@@ -109,7 +109,8 @@ constexpr Option<StoreConfig> kStore[] = {
      .member = &StoreConfig::conn_max_idle,
      .min = 1'000,
      .max = 720 * kHourMs,
-     .help = "idle time after which a connection is closed"},
+     .hidden = true,
+     .help = "connections stay open until NB_SQL_CONN_MAX_LIFETIME"},
     {.env = "NB_SQL_CONNECT_TIMEOUT",
      .member = &StoreConfig::connect_timeout,
      .min = 100,
@@ -151,13 +152,6 @@ constexpr Option<MgmtConfig> kSecrets[] = {
      .member = &MgmtConfig::auth_store_dsn,
      .redact = redact_address,
      .help = "database of the embedded identity provider"},
-    {.env = "NB_CACHE_REDIS_ADDRESS",
-     .aliases = {"NB_IDP_CACHE_REDIS_ADDRESS"},
-     .member = &MgmtConfig::cache_redis_address,
-     .check = config::check_redis_address,
-     .redact = redact_address,
-     .default_text = "the HA Redis, with HA",
-     .help = "shared cache of sessions and one-time tokens; otherwise in memory"},
 };
 
 constexpr Option<MgmtHaConfig> kHa[] = {
@@ -178,7 +172,7 @@ constexpr Option<MgmtHaConfig> kHa[] = {
      .min = 1,
      .max = 128,
      .check = check_key_prefix,
-     .help = "Redis key of a lock, without its name"},
+     .help = "Redis key of a lock, without its name; whose janitor prunes the database for all"},
     {.flag = "mgmt-login-filter-key",
      .member = &MgmtHaConfig::login_filter_key,
      .min = 1,
@@ -242,17 +236,21 @@ constexpr Option<MgmtLimits> kLimits[] = {
     {.env = "NB_GET_ACCOUNT_BUFFER_INTERVAL",
      .member = &MgmtLimits::get_account_buffer,
      .max = 60'000,
-     .help = "how long reads of one account are gathered"},
+     .default_text = "0s: at once",
+     .help =
+         "how long a read of an account waits for other reasons to read it; reads never overlap"},
     {.env = "NB_PEER_UPDATE_INTERVAL_MS",
      .member = &MgmtLimits::peer_update_interval,
      .max = 60'000,
      .bare_number = true,
-     .help = "pause between two updates of an account, in milliseconds or as a duration"},
+     .help =
+         "pause between two updates of an account, in milliseconds or as a duration; 1 s at least"},
     {.env = "NB_PEER_UPDATE_STARTUP_PERIOD_S",
      .member = &MgmtLimits::peer_update_startup,
      .max = kHourMs,
      .bare_number = true,
-     .help = "time after the start in which updates are gathered, in seconds or as a duration"},
+     .help = "time after the start in which that pause is ten times as long, in seconds or as a "
+             "duration"},
     {.env = "NB_MAP_THREADS",
      .member = &MgmtLimits::map_threads,
      .max = 1'024,
@@ -328,6 +326,13 @@ constexpr Option<MgmtIgnored> kIgnored[] = {
      .member = &MgmtIgnored::proxy_snapshot_batch_size,
      .hidden = true,
      .help = "batches to reverse proxies are cut by size"},
+    {.env = "NB_CACHE_REDIS_ADDRESS",
+     .aliases = {"NB_IDP_CACHE_REDIS_ADDRESS"},
+     .member = &MgmtIgnored::cache_redis_address,
+     .redact = redact_address,
+     .hidden = true,
+     .help = "sessions, one-time tokens and states of logins are in the main database, which all "
+             "instances share and no flush empties"},
 };
 
 Result<> check_heartbeat(const MgmtHaConfig& ha) {
@@ -365,6 +370,19 @@ Result<> check_stores(const MgmtConfig& config) {
   return {};
 }
 
+}  // namespace
+
+void warn_of_ignored(const config::Table& table, std::vector<std::string>& warnings) {
+  const auto warn = [&](std::string_view name, std::string_view why) {
+    if (table.find(name) != nullptr && table.is_set(name))
+      warnings.push_back(fmt::format("{} has no effect: {}", name, why));
+  };
+  for (const Option<MgmtIgnored>& row : kIgnored) warn(row.env, row.help);
+  for (const Option<StoreConfig>& row : kStore)
+    if (row.hidden) warn(row.env, row.help);
+}
+
+namespace {
 void add_store_rows(config::Table& table, MgmtConfig& config) {
   table.section("Databases").add(kStore, config.store).add(kActivity, config.activity_store);
   table.add(kSecrets, config);

@@ -20,6 +20,7 @@
 #include "management/app/geo_database.h"
 #include "management/app/ha_report.h"
 #include "management/app/instance_keeper.h"
+#include "management/app/janitor_lease.h"
 #include "management/app/jobs.h"
 #include "management/app/map_pool.h"
 #include "management/app/peer_sessions.h"
@@ -141,6 +142,7 @@ class MgmtPart final : public Part {
   std::unique_ptr<ha::LoginFilter> local_filter;
   std::unique_ptr<ha::Deadlines> local_deadlines;
   std::shared_ptr<app::Presence> presence;  // HA on
+  std::unique_ptr<app::JanitorLease> janitor;
   std::shared_ptr<app::Ephemeral> ephemeral;
   std::shared_ptr<app::SyncHub> hub;
   std::unique_ptr<management::InstanceRows> instance_rows;
@@ -218,8 +220,10 @@ Result<> MgmtPart::open_adapters() {
   maps = std::make_unique<app::MapPool>(config.limits.map_threads);
   if (shared) {
     NB_LET(cluster, MgmtCluster::make(config, home, *metrics, health, core->clock(), log));
-    return {};
   }
+  janitor = std::make_unique<app::JanitorLease>(cluster ? &cluster->leases() : nullptr,
+                                                core->clock(), config.ha.lock_ttl, log);
+  if (cluster) return {};
   memory = std::make_unique<ha::MemoryStore>(core->clock());
   memory_access = std::make_unique<ha::DirectAccess>(*memory);
   local_filter = std::make_unique<ha::LocalLoginFilter>(*memory_access, config.ha.login_filter_key,
@@ -231,6 +235,7 @@ Result<> MgmtPart::open_adapters() {
 void MgmtPart::build_hub() {
   app::SyncHubOptions hub_settings =
       hub_options(config, fmt::format("{}/{}", id, started), core->postgres());
+  hub_settings.fan_out.startup_until = core->clock().now() + config.limits.peer_update_startup;
   hub_settings.on_update = [this](std::chrono::nanoseconds took) {
     grpc_metrics->update_account_ms.observe(milliseconds(took));
   };
@@ -316,11 +321,13 @@ void MgmtPart::build_use_cases() {
   exposures =
       std::make_unique<app::Exposures>(api->commands(), proxies->store(), proxies->notices(),
                                        core->clock(), app::ExposuresOptions{}, log);
-  jobs = std::make_shared<app::Jobs>(home, core->agents(), core->store(), *hub, core->clock(),
-                                     app::JobsOptions{.instance = management::InstanceId(id),
-                                                      .incarnation = started,
-                                                      .poll = config.ha.anti_entropy_interval},
-                                     log);
+  jobs =
+      std::make_shared<app::Jobs>(home, core->agents(), core->store(), *hub, core->clock(),
+                                  app::JobsOptions{.instance = management::InstanceId(id),
+                                                   .incarnation = started,
+                                                   .poll = config.ha.anti_entropy_interval,
+                                                   .my_turn = [this] { return janitor->mine(); }},
+                                  log);
 }
 
 void MgmtPart::build_keeper() {
@@ -465,7 +472,8 @@ void MgmtPart::start_tasks() {
     proxies->start(*tasks);
     ephemeral->start();
     watch->start(*tasks);
-    upkeep->start(*tasks);
+    upkeep->start(*tasks, [this] { return janitor->mine(); });
+    tasks->spawn(janitor->run());
     tasks->spawn(keeper->run());
     tasks->spawn(announcer->run());
     tasks->spawn(expiry->run());

@@ -13,6 +13,7 @@ using namespace std::chrono_literals;
 
 // A group of tens of thousands of peers fits (contract/rest-api.md §1.3).
 constexpr std::size_t kApiBodyMax = 8 * 1024 * 1024;
+constexpr int kStartupFactor = 10;  // contract/management-grpc.md §5.4
 
 grpc::HostSettings host(const HostConfig& config) {
   return {config.proto, config.uri, config.username, config.password};
@@ -167,6 +168,9 @@ management::app::SyncHubOptions hub_options(const MgmtConfig& config, std::strin
   // Upstream holds maps back for a second per stream; an interval asked for beyond that counts.
   options.fan_out.window =
       std::max<std::chrono::nanoseconds>(1s, config.limits.peer_update_interval);
+  options.fan_out.startup_window =
+      std::max<std::chrono::nanoseconds>(1s, kStartupFactor * config.limits.peer_update_interval);
+  options.fan_out.gather = config.limits.get_account_buffer;
   return options;
 }
 

@@ -55,10 +55,10 @@ Result<std::unique_ptr<MgmtUpkeep>> MgmtUpkeep::make(const MgmtConfig& config, M
   return out;
 }
 
-void MgmtUpkeep::start(TaskGroup& tasks) {
+void MgmtUpkeep::start(TaskGroup& tasks, std::function<bool()> my_turn) {
   preparing_ = std::jthread([this](const std::stop_token& stop) { prepare(stop); });
   tasks.spawn(move_events());
-  tasks.spawn(prune());
+  tasks.spawn(prune(std::move(my_turn)));
 }
 
 void MgmtUpkeep::prepare(const std::stop_token& stop) {
@@ -83,12 +83,15 @@ asio::awaitable<void> MgmtUpkeep::move_events() {
   co_await event_log_->run(core_.clock(), kMoveEvery);
 }
 
-asio::awaitable<void> MgmtUpkeep::prune() {
+asio::awaitable<void> MgmtUpkeep::prune(std::function<bool()> my_turn) {
   for (;;) {
     co_await core_.clock().sleep_for(kPruneEvery);
-    const auto pruned = co_await core_.store().prune_changes(core_.clock().now() + kPruneDeadline,
-                                                             kLogAge, kPruneBatch);
-    if (!pruned) log_.debug("change log not pruned", {log::f(log::kError, pruned.error().text)});
+    for (bool more = my_turn(); more;) {
+      const auto pruned = co_await core_.store().prune_changes(core_.clock().now() + kPruneDeadline,
+                                                               kLogAge, kPruneBatch);
+      if (!pruned) log_.debug("change log not pruned", {log::f(log::kError, pruned.error().text)});
+      more = pruned && *pruned == kPruneBatch;
+    }
   }
 }
 

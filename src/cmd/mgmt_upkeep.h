@@ -10,6 +10,7 @@
 #include "sql/database.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 
@@ -28,13 +29,14 @@ class MgmtUpkeep {
 
   /// The events' database; may be the main one.
   sql::Database& events() { return *events_; }
-  /// Spawns the tasks, which end with the group.
-  void start(TaskGroup& tasks);
+  /// Spawns the tasks, which end with the group. `my_turn`: whether it is on this instance to prune
+  /// what all share; asked where the group lives.
+  void start(TaskGroup& tasks, std::function<bool()> my_turn);
 
  private:
   MgmtUpkeep(MgmtCore& core, Logger log) : core_(core), log_(std::move(log)) {}
   boost::asio::awaitable<void> move_events();
-  boost::asio::awaitable<void> prune();
+  boost::asio::awaitable<void> prune(std::function<bool()> my_turn);
   void prepare(const std::stop_token& stop);
 
   MgmtCore& core_;

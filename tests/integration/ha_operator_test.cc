@@ -64,7 +64,7 @@ TEST_F(HaOperator, ServersOfAllKindsTellHowTheyAre) {
   EXPECT_TRUE(tells("management", "mgmt-1", R"("peers":1,"program":"netbird-mgmt","version":")"));
   EXPECT_TRUE(tells("management", "mgmt-1", R"("state":"serving","ready":true)"));
   EXPECT_TRUE(tells("management", "mgmt-1", R"("bus_lag_us":)"));
-  EXPECT_TRUE(tells("management", "mgmt-1", R"("leases":["instance"])"));
+  EXPECT_TRUE(tells("management", "mgmt-1", R"("leases":["instance")"));
   EXPECT_TRUE(tells("signal", "signal-1", R"("peers":1,"program":"netbird-signal","version":")"));
   EXPECT_TRUE(tells("signal", "signal-1", R"("state":"serving","ready":true)"));
   EXPECT_TRUE(tells("signal", "signal-1", R"("bus_lag_us":)"));
@@ -78,6 +78,47 @@ TEST_F(HaOperator, ServersOfAllKindsTellHowTheyAre) {
   }
   const Finished text = two.verb({"ha", "status"});
   EXPECT_THAT(text.output, HasSubstr("signal\tsignal-1\tserving\t1\t"));
+}
+
+/// Two servers whose locks have a name and a time of their own.
+TEST(HaLocks, OneTidiesUpForAllUnderALockOfTheConfiguredNameAndTime) {
+  PostgresServer postgres;
+  RedisServer redis;
+  const auto server = [&](const std::string& id) {
+    return std::make_unique<MgmtServer>(
+        MgmtOptions{.instance = id,
+                    .postgres_dsn = postgres.dsn(),
+                    .redis = redis.address(),
+                    .flags = {"--mgmt-lock-prefix", "acme:lock:", "--mgmt-lock-ttl", "2s"}});
+  };
+  auto one = server("mgmt-1");
+  one->start();
+  const auto holders_of_janitor = [&] {
+    const Finished done = one->verb({"ha", "status", "--json"});
+    std::size_t count = 0;
+    for (auto at = done.output.find(R"(["instance","janitor"])"); at != std::string::npos;
+         at = done.output.find(R"(["instance","janitor"])", at + 1))
+      ++count;
+    return count;
+  };
+  ASSERT_TRUE(eventually([&] { return holders_of_janitor() == 1; }, 20s));
+  const std::string first = redis.cli({"GET", "acme:lock:janitor"});
+  EXPECT_FALSE(first.empty());
+  const int left_ms = std::stoi(redis.cli({"PTTL", "acme:lock:janitor"}));
+  EXPECT_GT(left_ms, 0);
+  EXPECT_LE(left_ms, 2'000);
+  auto two = server("mgmt-2");
+  two->start();
+  EXPECT_EQ(redis.cli({"GET", "acme:lock:janitor"}), first);
+  one->process().kill();
+  // Its lock is nobody's for as long as it said, and then the other's.
+  EXPECT_TRUE(eventually(
+      [&] {
+        const std::string now = redis.cli({"GET", "acme:lock:janitor"});
+        return !now.empty() && now != first;
+      },
+      10s));
+  EXPECT_TRUE(redis.cli({"KEYS", "nb:mgmt:lock:*"}).empty());
 }
 
 TEST_F(HaOperator, RepairsAndReclaimedPeersAreTold) {

@@ -16,7 +16,6 @@ Expiry::Expiry(Store& store, Changes& changes, Clock& clock, ExpiryOptions optio
 
 asio::awaitable<void> Expiry::run() {
   Instant inactive_at = clock_.now();
-  Instant prune_at = clock_.now() + options_.prune;
   for (;;) {
     co_await clock_.sleep_for(options_.logins);
     const auto state = co_await asio::this_coro::cancellation_state;
@@ -25,10 +24,6 @@ asio::awaitable<void> Expiry::run() {
     if (clock_.now() >= inactive_at) {
       inactive_at = clock_.now() + options_.inactive;
       co_await sweep(&Store::expire_inactive);
-    }
-    if (clock_.now() >= prune_at) {
-      prune_at = clock_.now() + options_.prune;
-      co_await prune();
     }
   }
 }
@@ -50,14 +45,6 @@ asio::awaitable<void> Expiry::sweep(Sweep what) {
     for (const Peer& peer : swept->peers)
       changes_.end_peer(peer.account_id, peer.id, EndReason::kRefused);
     if (swept->peers.size() < options_.batch) co_return;
-  }
-}
-
-asio::awaitable<void> Expiry::prune() {
-  for (;;) {
-    const auto gone = co_await store_.prune_changes(clock_.now() + options_.deadline,
-                                                    options_.log_age, options_.batch * 10);
-    if (!gone || *gone < options_.batch * 10) co_return;
   }
 }
 

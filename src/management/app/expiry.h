@@ -18,8 +18,6 @@ namespace nb::management::app {
 struct ExpiryOptions {
   std::chrono::milliseconds logins{2'000};  // between two sweeps
   std::chrono::milliseconds inactive{15'000};
-  std::chrono::milliseconds prune{600'000};  // of the change log
-  std::chrono::milliseconds log_age{3'600'000};
   std::chrono::milliseconds deadline{10'000};
   std::size_t batch = 500;
 };
@@ -37,7 +35,6 @@ class Expiry {
  private:
   using Sweep = Task<Swept> (Store::*)(Instant, std::size_t);
   boost::asio::awaitable<void> sweep(Sweep what);
-  boost::asio::awaitable<void> prune();
 
   Store& store_;
   Changes& changes_;

@@ -20,7 +20,8 @@ void FanOut::opened(StreamNumber number, std::string account_id, std::string pee
   account.wanted = std::max(account.wanted, serial);
   const auto [at, fresh] = streams_.emplace(number, std::move(stream));
   NB_ASSERT(fresh);
-  serve(account_id, account, number, at->second);
+  serve(account_id, account, number, at->second, now);
+  schedule(account_id, account);
   pump(now);
 }
 
@@ -60,7 +61,7 @@ void FanOut::advance(const std::string& id, Account& account, Instant now) {
   if (account.pending && now >= account.next_round) {
     // One load for everything that was announced; what it finds is let go at once.
     if (account.wanted > account.loaded || !account.have_snapshot)
-      want_load(id, account, account.wanted);
+      want_load(id, account, account.wanted, now);
     else
       release(id, account, now);
   }
@@ -69,35 +70,46 @@ void FanOut::advance(const std::string& id, Account& account, Instant now) {
 
 void FanOut::release(const std::string& id, Account& account, Instant now) {
   account.pending = false;
-  account.next_round = now + options_.window;
+  account.next_round =
+      now + (now < options_.startup_until ? options_.startup_window : options_.window);
   for (auto& [peer, numbers] : account.peers) {
     for (const StreamNumber number : numbers) {
       Stream& stream = streams_.at(number);
       if (std::exchange(stream.dirty, false)) stream.owed = true;
     }
   }
-  serve_all(id, account);
+  serve_all(id, account, now);
 }
 
-void FanOut::want_load(const std::string& id, Account& account, Serial at_least) {
+void FanOut::want_load(const std::string& id, Account& account, Serial at_least, Instant now) {
   if (account.loading || account.retry_at) return;
   account.loading = true;
-  account.asked = std::max(at_least, account.wanted);
+  account.asked = at_least;
+  if (options_.gather > std::chrono::nanoseconds::zero())
+    account.load_at = now + options_.gather;
+  else
+    begin_load(id, account);
+}
+
+void FanOut::begin_load(const std::string& id, Account& account) {
+  account.load_at.reset();
+  account.asked = std::max(account.asked, account.wanted);
   effects_.emplace_back(Load{id, account.asked});
 }
 
-void FanOut::serve(const std::string& id, Account& account, StreamNumber number, Stream& stream) {
+void FanOut::serve(const std::string& id, Account& account, StreamNumber number, Stream& stream,
+                   Instant now) {
   if (stream.ending || (!stream.first && !stream.owed)) return;
   const bool stale = !account.have_snapshot || (stream.first && account.loaded < stream.floor);
-  if (stale) want_load(id, account, stream.floor);
+  if (stale) want_load(id, account, stream.floor, now);
   if (stale || stream.building || stream.queued) return;
   stream.queued = true;
   (stream.first ? firsts_ : updates_).push_back(number);
 }
 
-void FanOut::serve_all(const std::string& id, Account& account) {
+void FanOut::serve_all(const std::string& id, Account& account, Instant now) {
   for (auto& [peer, numbers] : account.peers)
-    for (const StreamNumber number : numbers) serve(id, account, number, streams_.at(number));
+    for (const StreamNumber number : numbers) serve(id, account, number, streams_.at(number), now);
 }
 
 void FanOut::pump(Instant now) {
@@ -150,7 +162,7 @@ void FanOut::loaded(const std::string& id, Serial serial, const Affected& affect
   if (news && now >= account.next_round) release(id, account, now);
   if (account.wanted > account.loaded) account.pending = true;
   advance(id, account, now);
-  serve_all(id, account);
+  serve_all(id, account, now);
   schedule(id, account);
   pump(now);
 }
@@ -190,7 +202,10 @@ void FanOut::ready(StreamNumber number, std::optional<Instant> changes_at, Insta
     stream.changes_at = changes_at;
     timed_.emplace(*changes_at, number);
   }
-  serve(stream.account, accounts_.at(stream.account), number, stream);
+  const std::string id = stream.account;
+  Account& account = accounts_.at(id);
+  serve(id, account, number, stream, now);
+  schedule(id, account);
   pump(now);
 }
 
@@ -270,9 +285,10 @@ void FanOut::tick(Instant now) {
   while (!due_.empty() && due_.begin()->first <= now) {
     const std::string id = due_.begin()->second;
     Account& account = accounts_.at(id);
+    if (account.load_at && *account.load_at <= now) begin_load(id, account);
     if (account.retry_at && *account.retry_at <= now) {
       account.retry_at.reset();
-      serve_all(id, account);
+      serve_all(id, account, now);
     }
     advance(id, account, now);
   }
@@ -282,7 +298,10 @@ void FanOut::tick(Instant now) {
 void FanOut::schedule(const std::string& id, Account& account) {
   if (account.due) due_.erase({*account.due, id});
   account.due.reset();
-  if (account.retry_at) account.due = account.retry_at;
+  if (account.retry_at)
+    account.due = account.retry_at;
+  else if (account.load_at)
+    account.due = account.load_at;
   // While a load is under way its end goes on.
   else if (account.pending && !account.loading)
     account.due = account.next_round;

@@ -33,6 +33,9 @@ using Serial = std::uint64_t;
 
 struct FanOutOptions {
   std::chrono::nanoseconds window = std::chrono::seconds(1);  // between two rounds of an account
+  std::chrono::nanoseconds startup_window = std::chrono::seconds(1);  // the same, at first
+  Instant startup_until{};                                            // so long
+  std::chrono::nanoseconds gather{0};  // a load waits so long for others that ask for one, too
   std::chrono::nanoseconds load_retry = std::chrono::seconds(1);  // after a failed snapshot load
   std::size_t builds_max = 64;  // maps being made or waiting in a socket at one time
   std::chrono::nanoseconds slow_after = std::chrono::seconds(2);  // then a stream no longer counts
@@ -142,7 +145,8 @@ class FanOut {
     bool pending = false;  // a load or dirty streams wait for next_round
     Instant next_round{};
     std::optional<Instant> retry_at;
-    std::optional<Instant> due;  // as in due_
+    std::optional<Instant> load_at;  // loading, but not begun
+    std::optional<Instant> due;      // as in due_
   };
 
   void mark(Account& account, const std::vector<StreamNumber>& numbers);
@@ -150,9 +154,11 @@ class FanOut {
   /// Loads what is wanted, or lets go what is marked, if the window allows; else later.
   void advance(const std::string& id, Account& account, Instant now);
   void release(const std::string& id, Account& account, Instant now);
-  void serve(const std::string& id, Account& account, StreamNumber number, Stream& stream);
-  void serve_all(const std::string& id, Account& account);
-  void want_load(const std::string& id, Account& account, Serial at_least);
+  void serve(const std::string& id, Account& account, StreamNumber number, Stream& stream,
+             Instant now);
+  void serve_all(const std::string& id, Account& account, Instant now);
+  void want_load(const std::string& id, Account& account, Serial at_least, Instant now);
+  void begin_load(const std::string& id, Account& account);
   void schedule(const std::string& id, Account& account);
   void pump(Instant now);
   void end(StreamNumber number, Stream& stream, EndReason reason);

@@ -57,6 +57,56 @@ TEST_F(FanOutTest, FirstMapIsAtLeastTheSerialReadAfterSubscribing) {
   EXPECT_THAT(effects(), ElementsAre(build(1)));
 }
 
+TEST_F(FanOutTest, LoadWaitsForOthersThatAskForOne) {
+  fan_out = FanOut({.window = 1s, .gather = 100ms});
+  fan_out.opened(1, "acc", "a", 1, 7, now);
+  pass(60ms);
+  fan_out.opened(2, "acc", "b", 1, 8, now);
+  fan_out.changed("acc", 9, now);
+  EXPECT_THAT(effects(), IsEmpty());
+  EXPECT_EQ(fan_out.next_wakeup(), now + 40ms);
+  pass(40ms);
+  EXPECT_THAT(effects(), ElementsAre(load(9)));
+  fan_out.loaded("acc", 9, std::nullopt, now);
+  EXPECT_THAT(effects(), UnorderedElementsAre(build(1), build(2)));
+  fan_out.ready(1, std::nullopt, now);
+  fan_out.ready(2, std::nullopt, now);
+  // In its round a change is gathered as well, and what comes while it is read is read after it.
+  fan_out.changed("acc", 10, now);
+  pass(1s);
+  EXPECT_THAT(effects(), IsEmpty());
+  pass(100ms);
+  EXPECT_THAT(effects(), ElementsAre(load(10)));
+  fan_out.changed("acc", 11, now);
+  EXPECT_THAT(effects(), IsEmpty());
+  fan_out.loaded("acc", 10, peers({"a"}), now);
+  EXPECT_THAT(effects(), ElementsAre(build(1)));
+  pass(1s);
+  pass(100ms);
+  EXPECT_THAT(effects(), ElementsAre(load(11)));
+}
+
+TEST_F(FanOutTest, RoundsAreFurtherApartAfterTheStart) {
+  fan_out = FanOut({.window = 1s, .startup_window = 10s, .startup_until = kStart + 30s});
+  settled(1, "a", 7);
+  const auto rounds_in = [&](std::chrono::seconds time) {
+    int rounds = 0;
+    for (std::chrono::seconds at{0}; at < time; ++at) {
+      fan_out.changed("acc", fan_out.loaded_serial("acc") + 1, now);
+      for (const auto& effect : effects())
+        if (const auto* asked = std::get_if<FanOut::Load>(&effect)) {
+          fan_out.loaded("acc", asked->at_least, std::nullopt, now);
+          fan_out.ready(1, std::nullopt, now);
+          ++rounds;
+        }
+      pass(1s);
+    }
+    return rounds;
+  };
+  EXPECT_EQ(rounds_in(30s), 3);
+  EXPECT_EQ(rounds_in(30s), 30);
+}
+
 TEST_F(FanOutTest, AccountWithSerialZeroGetsAFirstMapToo) {
   fan_out.opened(1, "acc", "a", 1, 0, now);
   EXPECT_THAT(effects(), ElementsAre(load(0)));
