@@ -15,12 +15,10 @@ namespace nb::net {
 namespace {
 constexpr auto kCountWindow = std::chrono::seconds(10);
 /// Our table of header compression: three fields of ours fit. Each entry costs some 170 bytes in
-/// memory.
+/// memory. The peer's keeps its default of 4 KiB: HAProxy acknowledges a smaller
+/// SETTINGS_HEADER_TABLE_SIZE without the size update of RFC 7541 §4.2, so its next request on the
+/// connection would be a COMPRESSION_ERROR.
 constexpr std::size_t kResponseTableBytes = 256;
-/// What we ask the peer to keep its table to. Go clients put every grpc-timeout into it, so that
-/// the default of 4 KiB fills up with some eighty entries, 12 KiB of memory, after as many calls.
-/// The fields that stay the same take about 400 bytes.
-constexpr std::uint32_t kRequestTableBytes = 1'024;
 /// A header block this many times over the limit is not read to its end.
 constexpr std::size_t kHeaderAbuse = 4;
 constexpr std::size_t kHeldMessages = 4;
@@ -241,12 +239,7 @@ void Http2Session::produce(OutputBuffer& out) {
       const ssize_t size = nghttp2_session_mem_send(session_, &data);
       if (size < 0) dead_ = true;
       if (size <= 0) break;
-      const std::span frame(data, static_cast<std::size_t>(size));
-      if (std::exchange(greeted_, true)) {
-        out.append(data, frame.size());
-      } else {
-        greet(out, frame);
-      }
+      out.append(data, static_cast<std::size_t>(size));
     }
     out_ = nullptr;
   }
@@ -256,28 +249,6 @@ void Http2Session::produce(OutputBuffer& out) {
       stream->on_writable();
     }
   }
-}
-
-/// Our first SETTINGS frame, with the limit of the peer's table added behind the library's back.
-/// Who is told of the limit announces its new size (RFC 7541 §4.2), and the library goes by that.
-/// HAProxy and nginx do not, because they never use the table; the library would call that a
-/// COMPRESSION_ERROR if it knew of the limit, so it goes on to allow the default.
-void Http2Session::greet(OutputBuffer& out, std::span<const std::uint8_t> settings) {
-  constexpr std::size_t kLowByteOfLength = 2;  // RFC 9113 §4.1
-  constexpr std::array<std::uint8_t, 6> kLimit{0,
-                                               NGHTTP2_SETTINGS_HEADER_TABLE_SIZE,
-                                               0,
-                                               0,
-                                               kRequestTableBytes >> 8,
-                                               kRequestTableBytes & 0xff};
-  std::array<std::uint8_t, StreamHistory::kFrameHeaderBytes> head{};
-  std::copy_n(settings.begin(), head.size(), head.begin());
-  NB_ASSERT(head[3] == NGHTTP2_SETTINGS && head[kLowByteOfLength] <= 0xff - kLimit.size());
-  head[kLowByteOfLength] = static_cast<std::uint8_t>(head[kLowByteOfLength] + kLimit.size());
-  out.append(head.data(), head.size());
-  const auto known = settings.subspan(head.size());
-  out.append(known.data(), known.size());
-  out.append(kLimit.data(), kLimit.size());
 }
 
 bool Http2Session::finished() const {

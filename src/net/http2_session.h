@@ -84,7 +84,6 @@ class Http2Session final : public Session {
   ssize_t on_read(Http2Stream& stream, std::size_t length, std::uint32_t* flags);
   void on_send_data(Http2Stream& stream, const std::uint8_t* frame_header, std::size_t length);
 
-  static void greet(OutputBuffer& out, std::span<const std::uint8_t> settings);
   void dispatch(std::int32_t id, const HeaderBlock& headers, bool ended);
   void wait_for_produce(Http2Stream& stream);
   void resume_waiting();
@@ -123,7 +122,6 @@ class Http2Session final : public Session {
   std::uint32_t stream_count_ = 0;
   std::uint32_t turn_ = 0;
   float age_jitter_;
-  bool greeted_ = false;  // our first SETTINGS frame is written
   bool settled_ = false;  // the peer's first SETTINGS frame has come
   bool output_full_ = false;
   bool dead_ = false;  // nothing can be read or written any more
