@@ -48,6 +48,12 @@ std::optional<Frame> next_frame(std::span<const std::uint8_t> bytes) {
 
 }  // namespace
 
+std::uint64_t timestamp() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        std::chrono::steady_clock::now().time_since_epoch())
+                                        .count());
+}
+
 /// What ngtcp2 asks of us. Nothing here may end the session: it is in the middle of its work.
 struct SessionCallbacks {
   static int new_id(ngtcp2_conn*, ngtcp2_cid* id, std::uint8_t* token, std::size_t size,
@@ -113,19 +119,12 @@ ngtcp2_callbacks Session::callbacks() {
   return out;
 }
 
-std::uint64_t Session::stamp() const {
-  // The turn's time may be older than what ngtcp2 was told last.
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                        std::chrono::steady_clock::now().time_since_epoch())
-                                        .count());
-}
-
 Result<> Session::begin(const Accepted& accepted, Tls::Made tls) {
   credentials_ = std::move(tls.credentials);
   tls_ = std::move(tls.session);
   ngtcp2_settings settings;
   ngtcp2_settings_default(&settings);
-  settings.initial_ts = stamp();
+  settings.initial_ts = timestamp();
   settings.max_tx_udp_payload_size = kPacketMax;
   settings.token = accepted.head.token;
   ngtcp2_transport_params params;
@@ -168,7 +167,7 @@ void Session::receive(const Remote& from, std::span<const std::uint8_t> datagram
                          .user_data = nullptr};
   const ngtcp2_pkt_info info{};
   const int code =
-      ngtcp2_conn_read_pkt(conn_, &path, &info, datagram.data(), datagram.size(), stamp());
+      ngtcp2_conn_read_pkt(conn_, &path, &info, datagram.data(), datagram.size(), timestamp());
   if (code != 0) fail_with(code);
   want_flush();
 }
@@ -243,8 +242,8 @@ void Session::on_timer(Instant now) {
     endpoint_at_ = Instant::max();
     endpoint_at_ = std::min(endpoint_at_, endpoint_->on_timer(now));
   }
-  if (ngtcp2_conn_get_expiry(conn_) <= stamp()) {
-    const int code = ngtcp2_conn_handle_expiry(conn_, stamp());
+  if (ngtcp2_conn_get_expiry(conn_) <= timestamp()) {
+    const int code = ngtcp2_conn_handle_expiry(conn_, timestamp());
     if (code != 0) fail_with(code);
   }
   want_flush();
@@ -282,7 +281,7 @@ bool Session::write_packet() {
     const ngtcp2_vec part{const_cast<std::uint8_t*>(frame->payload.data()), frame->payload.size()};
     size =
         ngtcp2_conn_writev_datagram(conn_, &path.path, &info, packet.data(), packet.size(), &taken,
-                                    NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &part, 1, stamp());
+                                    NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &part, 1, timestamp());
     if (taken != 0) sent_ += frame->size;
     // The peer takes no datagrams, or none of this size: it cannot be served.
     if (size == NGTCP2_ERR_INVALID_STATE || size == NGTCP2_ERR_INVALID_ARGUMENT) {
@@ -291,7 +290,8 @@ bool Session::write_packet() {
       return true;
     }
   } else {
-    size = ngtcp2_conn_write_pkt(conn_, &path.path, &info, packet.data(), packet.size(), stamp());
+    size =
+        ngtcp2_conn_write_pkt(conn_, &path.path, &info, packet.data(), packet.size(), timestamp());
   }
   if (sent_ == pending_.size()) {
     pending_.clear();
@@ -315,7 +315,7 @@ void Session::flush() {
     if (pending_.empty()) produce();
     int packets = 0;
     while (packets < kPacketsPerTurn && write_packet()) ++packets;
-    ngtcp2_conn_update_pkt_tx_time(conn_, stamp());
+    ngtcp2_conn_update_pkt_tx_time(conn_, timestamp());
     const bool more = endpoint_ && endpoint_->has_more();
     if (packets == kPacketsPerTurn || (pending_.empty() && more)) want_flush();
     if (end_ == End::kWhenSent && pending_.empty() && !more) end_ = End::kNow;
@@ -331,7 +331,7 @@ void Session::say_goodbye() {
   ngtcp2_path_storage_zero(&path);
   ngtcp2_pkt_info info{};
   const ngtcp2_ssize size = ngtcp2_conn_write_connection_close(
-      conn_, &path.path, &info, packet.data(), packet.size(), &reason_, stamp());
+      conn_, &path.path, &info, packet.data(), packet.size(), &reason_, timestamp());
   if (size > 0) host_.send(remote_, std::span(packet).first(static_cast<std::size_t>(size)));
 }
 

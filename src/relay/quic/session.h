@@ -21,6 +21,10 @@ namespace nb::relay::quic {
 
 inline constexpr std::size_t kCidBytes = 16;  // of ours
 
+/// Now, in ngtcp2's terms: nanoseconds of the steady clock. Not the turn's time, which may be older
+/// than what ngtcp2 was told last.
+[[nodiscard]] std::uint64_t timestamp();
+
 /// A UDP peer.
 using Remote = net::SocketAddress;
 
@@ -89,7 +93,6 @@ class Session final : public net::Mortal,
   enum class End : std::uint8_t { kNo, kWhenSent, kNow, kSilently };
 
   static ngtcp2_callbacks callbacks();
-  [[nodiscard]] std::uint64_t stamp() const;
   [[nodiscard]] std::size_t message_max() const;
   void rearm();
   void produce();

@@ -22,12 +22,6 @@ std::string key_of(const std::uint8_t* bytes, std::size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
 }
 
-std::uint64_t stamp() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                        std::chrono::steady_clock::now().time_since_epoch())
-                                        .count());
-}
-
 }  // namespace
 
 Sessions::Sessions(Ports ports, Tls tls, const Options& options, const Logger& log)
@@ -165,7 +159,7 @@ bool Sessions::proves_address(const Remote& from, Accepted& accepted) {
              &accepted.original, accepted.head.token.base, accepted.head.token.len, secret_.data(),
              secret_.size(), accepted.head.version,
              reinterpret_cast<const sockaddr*>(&from.storage), from.size, &accepted.head.dcid,
-             std::chrono::nanoseconds(kRetryLife).count(), stamp()) == 0;
+             std::chrono::nanoseconds(kRetryLife).count(), timestamp()) == 0;
 }
 void Sessions::ask_for_proof(const Remote& to, const ngtcp2_pkt_hd& head) {
   ports_.metrics.retried.add();
@@ -175,7 +169,7 @@ void Sessions::ask_for_proof(const Remote& to, const ngtcp2_pkt_hd& head) {
   std::array<std::uint8_t, NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN> token;
   const ngtcp2_ssize size = ngtcp2_crypto_generate_retry_token(
       token.data(), secret_.data(), secret_.size(), head.version,
-      reinterpret_cast<const sockaddr*>(&to.storage), to.size, &own, &head.dcid, stamp());
+      reinterpret_cast<const sockaddr*>(&to.storage), to.size, &own, &head.dcid, timestamp());
   if (size < 0) return;
   std::array<std::uint8_t, 512> packet;
   const ngtcp2_ssize made =
