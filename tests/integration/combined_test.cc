@@ -4,6 +4,7 @@
 #include "integration/mgmt_harness.h"
 #include "integration/signal_peer.h"
 #include "integration/sqlite_file.h"
+#include "integration/tcp_balancer.h"
 #include "support/servers.h"
 #include "support/ws_bridge.h"
 
@@ -137,18 +138,7 @@ TEST(CombinedBehindATcpBalancer, PartsKnowTheClientFromTheProxyHeader) {
   CombinedServer server({.yaml = "  reverseProxy:\n    trustedPeers: [127.0.0.1/32]\n"});
   server.start();
   const std::string key = server.setup_key();
-  const HaProxy balancer(R"(defaults
-  mode tcp
-  timeout connect 2s
-  timeout client 1m
-  timeout server 1m
-frontend main
-  bind 127.0.0.1:{port}
-  tcp-request connection set-src str(192.0.2.7)
-  default_backend server
-backend server
-  server only )" + server.target() +
-                         " send-proxy-v2\n");
+  const HaProxy balancer(tcp_balancer(server.target()));
   const Agent agent("behind");
   ASSERT_TRUE(agent.login(balancer.address(), key).ok());
   SyncStream stream(agent, balancer.address());

@@ -4,6 +4,7 @@
 #include "relay_server.h"
 #include "support/paths.h"
 #include "support/servers.h"
+#include "tcp_balancer.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -132,26 +133,10 @@ TEST_F(RelaysBehindHaProxy, ARelayKnowsTheRealClientAndNotWhatItClaims) {
   EXPECT_EQ(one_.process().output().find("192.0.2.9"), std::string::npos);
 }
 
-/// A balancer that passes TCP on and names the client in a PROXY header: here, always 192.0.2.7.
-std::string tcp_balancer(std::uint16_t relay) {
-  return R"(defaults
-  mode tcp
-  timeout connect 2s
-  timeout client 1m
-  timeout server 1m
-frontend main
-  bind 127.0.0.1:{port}
-  tcp-request connection set-src str(192.0.2.7)
-  default_backend relay
-backend relay
-  server only 127.0.0.1:)" +
-         std::to_string(relay) + " send-proxy-v2\n";
-}
-
 TEST(RelayBehindATcpBalancer, KnowsTheClientFromTheProxyHeaderAlsoBeforeTls) {
   for (const bool tls : {false, true}) {
     RelayServer relay({.env = {{"NB_TRUSTED_PROXIES", "127.0.0.1/32"}}, .tls = tls});
-    const HaProxy balancer(tcp_balancer(relay.at().port));
+    const HaProxy balancer(tcp_balancer("127.0.0.1:" + std::to_string(relay.at().port)));
     const std::string there = (tls ? "rels://" : "rel://") + balancer.address();
     const auto options = RelayUser::quick(tls ? relay.ca_file() : "");
     RelayUser a("a", {there}, options);
