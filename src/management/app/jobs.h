@@ -2,8 +2,8 @@
 //
 // The database decides everything: which stream is the peer's newest, which job it was given, what
 // became of it. Messages between instances only save waiting for the next poll, or, where they end
-// a stream that is not the newest any more, for the next look at all sessions (sync_hub.h). Source
-// contract/management-grpc.md §5.10, network-map.md §1.14.
+// a stream that is not the newest any more, for the next look at all sessions (sync_hub.h).
+// Source   contract/management-grpc.md §5.10, network-map.md §1.14.
 #pragma once
 
 #include "base/clock.h"
