@@ -1,7 +1,6 @@
 // netbird-mgmt with EmbeddedIdP on SQLite, and a web application that sends its users there.
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
-import { createServer as listen } from 'node:net';
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,15 +16,18 @@ export async function eventually(condition, limit = 30_000) {
   }
 }
 
-function freePort() {
-  return new Promise((done, failed) => {
-    const probe = listen();
-    probe.on('error', failed);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => done(port));
-    });
-  });
+/** Ports with the locks of all tests, which Node cannot take itself; ours until `release`. */
+async function freePorts(count) {
+  const program = new URL('../../support/ports.py', import.meta.url).pathname;
+  const holder = spawn('/usr/bin/python3', [program, String(count)],
+                       { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = new Promise((done) => holder.on('close', done));
+  let text = '';
+  holder.stdout.on('data', (piece) => { text += piece; });
+  await eventually(() => text.endsWith('\n') || holder.exitCode !== null);
+  const ports = text.trim().split(' ').map(Number);
+  if (ports.length !== count) throw new Error(`no ports: ${text}`);
+  return { ports, release: () => { holder.stdin.end(); return ended; } };
 }
 
 /** The application: an origin of its own; every address of it answers with an empty page. */
@@ -57,7 +59,8 @@ export class Management {
   }
 
   async start() {
-    const [port, metrics] = [await freePort(), await freePort()];
+    this.taken = await freePorts(2);
+    const [port, metrics] = this.taken.ports;
     this.origin = `http://127.0.0.1:${port}`;
     this.issuer = `${this.origin}/oauth2`;
     const config = join(this.folder, 'management.json');
@@ -105,6 +108,7 @@ export class Management {
       this.process.kill('SIGTERM');
       await this.ended;
     }
+    await this.taken?.release();
     if (!process.env.NB_KEEP) rmSync(this.folder, { recursive: true, force: true });
   }
 

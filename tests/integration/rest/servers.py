@@ -1,50 +1,24 @@
 """Servers of the REST tests: PostgreSQL, Redis, HAProxy and netbird-mgmt on free loopback ports."""
 
 import ctypes
-import fcntl
 import glob
 import json
 import os
 import pwd
-import random
 import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../support"))
+from ports import free_port
+
 DATA_KEY = "bmV0YmlyZC1nb2xkZW4tZXhhbXBsZS1rZXktMDAwMDE="
-
-
-PORTS_FIRST = 20_000
-port_locks = []  # open to the end of the process, and so long the ports are ours
-
-
-def free_port():
-    """As free_port of tests/support/process.cc, and with its locks: no port that the system gives to
-    outgoing connections, and none that another test means to listen on."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
-        outgoing = int(file.read().split()[0])
-    end = 65_536 if outgoing < PORTS_FIRST + 1_000 else outgoing
-    folder = os.path.join(tempfile.gettempdir(), "nb-test-ports")
-    if not os.path.isdir(folder):
-        os.makedirs(folder, exist_ok=True)
-        os.chmod(folder, 0o1777)
-    for port in random.sample(range(PORTS_FIRST, end), end - PORTS_FIRST):
-        lock = open(os.path.join(folder, str(port)), "a")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", port))
-        except OSError:
-            lock.close()
-            continue
-        port_locks.append(lock)
-        return port
-    raise RuntimeError("no free port on 127.0.0.1")
 
 
 def eventually(condition, limit=30.0):
