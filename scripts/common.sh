@@ -11,7 +11,7 @@ packages_build=(
   libfmt-dev libspdlog-dev libyaml-cpp-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev libcli11-dev
 )
-packages_run=(python3 python3-jsonschema python3-yaml redis-server redis-sentinel redis-tools libfaketime postgresql postgresql-client haproxy coturn curl openssl procps iproute2 iptables nginx-light
+packages_run=(python3 python3-jsonschema python3-yaml redis-server redis-sentinel redis-tools libfaketime postgresql postgresql-client haproxy coturn curl openssl procps iproute2 iptables nginx-light prometheus
   chromium fonts-dejavu-core)
 packages_check=(clang-16 clang-format-14 clang-tidy-16 libclang-rt-16-dev llvm-16)
 
