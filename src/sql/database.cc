@@ -1,5 +1,6 @@
 #include "sql/database.h"
 
+#include "sql/connection.h"
 #include "sql/worker_pool.h"
 
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -9,15 +10,51 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <future>
+#include <mutex>
+#include <random>
 #include <thread>
 
 namespace nb::sql {
 
 namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::seconds kMarkTime{1};
+
+/// PRAGMA data_version tells a connection of the commits of all others, so this one only looks.
+class ChangeObserver {
+ public:
+  ChangeObserver(const Dsn& dsn, const DatabaseOptions& options)
+      : connection_(make_sqlite_connection(dsn, options, false)) {}
+
+  std::optional<std::string> mark() {
+    const std::lock_guard lock(mutex_);
+    connection_->set_limits(std::chrono::steady_clock::now() + kMarkTime, nullptr);
+    const auto was_open = connection_->ensure_open();
+    if (!was_open) return std::nullopt;
+    if (!*was_open) {  // numbers of another connection, or of another process, mean nothing to it
+      std::random_device random;
+      series_ = std::uint64_t{random()} << 32 | random();
+    }
+    const auto rows = connection_->query("PRAGMA data_version");
+    if (rows && !rows->empty()) return fmt::format("{:x}.{}", series_, (*rows)[0].text(0));
+    connection_->close();
+    return std::nullopt;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unique_ptr<Connection> connection_;
+  std::uint64_t series_ = 0;
+};
+
+}  // namespace
 
 struct Database::Impl {
   Impl(Dsn dsn_in, DatabaseOptions options_in, prometheus::Registry* registry)
@@ -34,6 +71,7 @@ struct Database::Impl {
     readers = std::make_shared<WorkerPool>(
         options.workers, options.queue_max,
         [this] { return make_sqlite_connection(dsn, options, false); }, metrics);
+    observer = std::make_unique<ChangeObserver>(dsn, options);
   }
 
   [[nodiscard]] const std::shared_ptr<WorkerPool>& pool(const RunOptions& run) const {
@@ -44,7 +82,8 @@ struct Database::Impl {
   const DatabaseOptions options;
   SqlMetrics metrics;
   std::shared_ptr<WorkerPool> main;
-  std::shared_ptr<WorkerPool> readers;  // SQLite only
+  std::shared_ptr<WorkerPool> readers;       // SQLite only
+  std::unique_ptr<ChangeObserver> observer;  // SQLite only
 };
 
 Result<std::unique_ptr<Database>> Database::open(Dsn dsn, DatabaseOptions options, Logger log,
@@ -80,6 +119,10 @@ Engine Database::engine() const {
 }
 const Dsn& Database::dsn() const {
   return impl_->dsn;
+}
+
+std::optional<std::string> Database::change_mark() {
+  return impl_->observer ? impl_->observer->mark() : std::nullopt;
 }
 
 void Database::stop() {

@@ -89,6 +89,11 @@ class Database {
   /// One round trip.
   /// Errors   kUnavailable: away, or a standby that takes no writes.
   boost::asio::awaitable<Result<>> ping(Instant deadline);
+  /// SQLite: a text that gives way to another once any connection of any process has committed
+  /// something. Asked for before the reading that it stands for, it is never newer than what was
+  /// read. Takes microseconds; for workers.
+  /// Nothing: PostgreSQL, whose rows have versions of their own; or a file that cannot be read now.
+  [[nodiscard]] std::optional<std::string> change_mark();
   /// Refuses new work, ends queued work with kCancelled, waits for the running. Idempotent; also
   /// done by the destructor. Executors of waiting callers must still exist.
   void stop();

@@ -117,6 +117,7 @@ asio::awaitable<HttpResponse> Api::routed(HttpRequest request, RouteTable::Match
   const Route* const route = match.route;
   Call call{.id = std::move(id), .deadline = ports_.clock.now() + options_.request_time};
   call.client_ip = request.client.ip;
+  call.if_none_match = std::string(request.header("if-none-match"));
   const bool open = route != nullptr && is_public(*route, match);
   if (!open) {
     auto caller = co_await authenticate(std::string(request.header("authorization")),
@@ -157,7 +158,7 @@ asio::awaitable<HttpResponse> Api::routed(HttpRequest request, RouteTable::Match
     out.headers.emplace_back("content-type", "application/json; charset=UTF-8");
     out.body += '\n';
   }
-  if (reply->cacheable) add_etag(request, out);
+  if (reply->cacheable) add_etag(request, out, std::move(reply->etag));
   co_return out;
 }
 

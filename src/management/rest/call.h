@@ -25,6 +25,7 @@ struct Call {
   std::string query{};
   std::string body{};
   std::string client_ip{};
+  std::string if_none_match{};
   auth::Caller caller{};  // empty on public paths
 
   [[nodiscard]] const User& user() const { return caller.known.user; }

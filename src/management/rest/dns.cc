@@ -33,9 +33,10 @@ void write_name_servers(JsonWriter& json, const NameServerGroup& group) {
 }
 
 Task<Reply> list_name_servers(const Services& services, Call call) {
-  auto account = co_await read(services, call, name_servers());
-  if (!account) co_return std::move(account).error();
-  co_return list_reply((*account)->name_server_groups, write_name_servers);
+  return polled(services, std::move(call), name_servers(),
+                [](const Call& /*call*/, const AccountSnapshot& account) -> Result<Reply> {
+                  return list_reply(account.name_server_groups, write_name_servers);
+                });
 }
 
 Task<Reply> get_name_servers(const Services& services, Call call) {
@@ -133,9 +134,10 @@ void write_zone(JsonWriter& json, const DnsZone& zone) {
 }
 
 Task<Reply> list_zones(const Services& services, Call call) {
-  auto account = co_await read(services, call, zones());
-  if (!account) co_return std::move(account).error();
-  co_return list_reply((*account)->zones, write_zone);
+  return polled(services, std::move(call), zones(),
+                [](const Call& /*call*/, const AccountSnapshot& account) -> Result<Reply> {
+                  return list_reply(account.zones, write_zone);
+                });
 }
 
 Task<Reply> get_zone(const Services& services, Call call) {

@@ -57,25 +57,49 @@ void write_resource(JsonWriter& json, const Resource& resource) {
   });
 }
 
-void write_group(JsonWriter& json, const Group& group, const AccountSnapshot& account) {
-  std::vector<const Peer*> members;
-  members.reserve(group.peers.size());
-  for (const PeerId& id : group.peers) {
-    const Peer* peer = account.peer(id);
-    if (peer != nullptr && !peer->proxy_embedded) members.push_back(peer);
+MemberTexts::MemberTexts(const AccountSnapshot& account) {
+  struct Place {
+    const Peer* peer;
+    std::size_t begin;
+    std::size_t end;
+  };
+  std::vector<Place> places;
+  places.reserve(account.peers.size());
+  text_.reserve(account.peers.size() * 64);
+  for (const Peer& peer : account.peers) {
+    if (peer.proxy_embedded) continue;
+    JsonWriter json;
+    json.object([&] {
+      json.field("id", peer.id);
+      json.field("name", peer.name);
+    });
+    const std::size_t begin = text_.size();
+    text_ += std::move(json).take();
+    places.push_back({&peer, begin, text_.size()});
   }
+  by_id_.reserve(places.size());
+  for (const Place& place : places)
+    by_id_.emplace(place.peer->id.value(),
+                   std::string_view(text_).substr(place.begin, place.end - place.begin));
+}
+
+std::string_view MemberTexts::find(const PeerId& id) const {
+  const auto it = by_id_.find(id.value());
+  return it == by_id_.end() ? std::string_view{} : it->second;
+}
+
+void write_group(JsonWriter& json, const Group& group, const MemberTexts& texts) {
+  std::vector<std::string_view> members;
+  members.reserve(group.peers.size());
+  for (const PeerId& id : group.peers)
+    if (const std::string_view text = texts.find(id); !text.empty()) members.push_back(text);
   json.object([&] {
     json.field("id", group.id);
     json.field("name", group.name);
     json.field("peers_count", members.size());
     json.field("resources_count", group.resources.size());
     json.optional("issued", group.issued);
-    json.array("peers", members, [&](const Peer* peer) {
-      json.object([&] {
-        json.field("id", peer->id);
-        json.field("name", peer->name);
-      });
-    });
+    json.array("peers", members, [&](std::string_view member) { json.raw(member); });
     json.array("resources", group.resources,
                [&](const Resource& resource) { write_resource(json, resource); });
   });

@@ -29,8 +29,23 @@ class GroupTexts {
 [[nodiscard]] std::vector<std::vector<std::string_view>> group_texts_of_peers(
     const AccountSnapshot& account, const GroupTexts& texts);
 
+/// The short form of every peer that the API shows, made once: a group of everybody and some more
+/// show each several times. Needs peers; lives as long as the account.
+class MemberTexts {
+ public:
+  explicit MemberTexts(const AccountSnapshot& account);
+  MemberTexts(const MemberTexts&) = delete;
+  MemberTexts& operator=(const MemberTexts&) = delete;
+  /// Empty for a peer that is not shown.
+  [[nodiscard]] std::string_view find(const PeerId& id) const;
+
+ private:
+  std::string text_;
+  std::unordered_map<std::string_view, std::string_view> by_id_;
+};
+
 /// The whole form; members are those peers that the API shows.
-void write_group(JsonWriter& json, const Group& group, const AccountSnapshot& account);
+void write_group(JsonWriter& json, const Group& group, const MemberTexts& texts);
 void write_resource(JsonWriter& json, const Resource& resource);
 
 }  // namespace nb::management::rest

@@ -16,23 +16,26 @@ std::vector<Wanted> one_group(const std::string& id) {
   return {{Part::kGroups, only(id)}, {Part::kPeerNames}};
 }
 
-Task<Reply> list(const Services& services, Call call) {
-  auto account = co_await read(services, call, all_groups());
-  if (!account) co_return std::move(account).error();
-  const AccountSnapshot& all = **account;
+Result<Reply> groups_json(const Call& call, const AccountSnapshot& all) {
+  const MemberTexts members(all);
   const auto name = call.argument("name");
   if (!name || name->empty())
-    co_return list_reply(
-        all.groups, [&](JsonWriter& json, const Group& group) { write_group(json, group, all); });
+    return list_reply(all.groups, [&](JsonWriter& json, const Group& group) {
+      write_group(json, group, members);
+    });
   // Names of groups of other origin may repeat: the one with most members.
   const Group* best = nullptr;
   for (const Group& group : all.groups)
     if (group.name == *name && (best == nullptr || group.peers.size() > best->peers.size()))
       best = &group;
-  if (best == nullptr) co_return unknown("group", *name);
-  co_return list_reply(std::vector<const Group*>{best}, [&](JsonWriter& json, const Group* group) {
-    write_group(json, *group, all);
+  if (best == nullptr) return unknown("group", *name);
+  return list_reply(std::vector<const Group*>{best}, [&](JsonWriter& json, const Group* group) {
+    write_group(json, *group, members);
   });
+}
+
+Task<Reply> list(const Services& services, Call call) {
+  return polled(services, std::move(call), all_groups(), groups_json);
 }
 
 Task<Reply> show(const Services& services, const Call& call, GroupId id) {
@@ -40,7 +43,8 @@ Task<Reply> show(const Services& services, const Call& call, GroupId id) {
   if (!account) co_return std::move(account).error();
   const Group* group = (*account)->group(id);
   if (group == nullptr) co_return unknown("group", id.value());
-  co_return reply_with([&](JsonWriter& json) { write_group(json, *group, **account); });
+  const MemberTexts members(**account);
+  co_return reply_with([&](JsonWriter& json) { write_group(json, *group, members); });
 }
 
 Task<Reply> get(const Services& services, Call call) {

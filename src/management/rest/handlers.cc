@@ -1,6 +1,25 @@
 #include "management/rest/handlers.h"
 
+#include "management/rest/list_tag.h"
+
 namespace nb::management::rest {
+
+Task<Reply> polled(const Services& services, Call call, std::vector<Wanted> wanted, MakeList make) {
+  const ListTag tag(call, services.version + "\n" + services.dns_domain);
+  const WallTime now = services.clock.wall();
+  Catalog::Known known = [tag, now](std::string_view stamp) {
+    return !tag.known(stamp, now).empty();
+  };
+  auto parts = co_await services.catalog.parts_unless(call.deadline, call.account_id(),
+                                                      std::move(wanted), std::move(known));
+  if (!parts) co_return std::move(parts).error();
+  if (parts->account == nullptr)
+    co_return Reply{.cacheable = true, .etag = tag.known(parts->stamp, now)};
+  auto reply = make(call, *parts->account);
+  if (!reply) co_return std::move(reply).error();
+  if (!parts->stamp.empty()) reply->etag = tag.of(parts->stamp, reply->changes_at);
+  co_return reply;
+}
 
 Result<bool> sees_all(const Call& call, Module module) {
   const auto allowed = check_permission(call.user(), call.account_id(), module, Operation::kRead);

@@ -11,6 +11,7 @@
 #include "management/rest/routes.h"
 #include "management/store/catalog.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -108,6 +109,13 @@ template <class Command>
                                                    std::vector<Wanted> wanted) {
   return services.catalog.parts(call.deadline, call.account_id(), std::move(wanted));
 }
+/// Makes a list out of the tables that were read for a call.
+using MakeList = std::function<Result<Reply>(const Call& call, const AccountSnapshot& account)>;
+/// A list that clients poll, made of tables of the caller's account: whoever has it as it is now
+/// gets 304, and the tables are not read. Nothing but these, the call and the time of its
+/// Reply::changes_at may show in it.
+[[nodiscard]] Task<Reply> polled(const Services& services, Call call, std::vector<Wanted> wanted,
+                                 MakeList make);
 /// Wanted::only of one id.
 [[nodiscard]] std::optional<std::vector<std::string>> only(std::string id);
 /// Everything of a kind, or what only the caller may see? An error where nothing is to be seen.

@@ -4,6 +4,7 @@
 #include "crypto/encoding.h"
 #include "crypto/hash.h"
 
+#include <fmt/format.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -15,15 +16,6 @@ namespace {
 constexpr std::size_t kCompressFrom = 1'400;  // less fits into one packet anyway
 constexpr int kGzipLevel = 4;                 // most of the gain at a third of the usual cost
 constexpr int kGzipWindow = 15 + 16;          // zlib: with a gzip header
-
-bool has_etag(std::string_view header, std::string_view etag) {
-  for (const std::string_view item : split(header, ',')) {
-    if (item == "*") return true;
-    const std::string_view strong = item.starts_with("W/") ? item.substr(2) : item;
-    if (strong == etag) return true;
-  }
-  return false;
-}
 
 std::string gzip(std::string_view body) {
   z_stream stream{};
@@ -67,16 +59,27 @@ void add_cors(const net::HttpRequest& request, net::HttpResponse& response) {
   response.headers.emplace_back("access-control-expose-headers", "X-Request-Id");
 }
 
-void add_etag(const net::HttpRequest& request, net::HttpResponse& response) {
-  const auto digest = crypto::sha256(response.body);
-  const std::string etag =
-      "\"" + crypto::to_base64(crypto::as_text(digest).substr(0, 15), crypto::Base64::kUrlRaw) +
-      "\"";
+std::string short_digest(std::string_view data) {
+  const auto digest = crypto::sha256(data);
+  return crypto::to_base64(crypto::as_text(digest).substr(0, 15), crypto::Base64::kUrlRaw);
+}
+
+bool names_tag(std::string_view if_none_match, std::string_view etag) {
+  for (const std::string_view item : split(if_none_match, ',')) {
+    if (item == "*") return true;
+    const std::string_view strong = item.starts_with("W/") ? item.substr(2) : item;
+    if (strong == etag) return true;
+  }
+  return false;
+}
+
+void add_etag(const net::HttpRequest& request, net::HttpResponse& response, std::string etag) {
+  if (etag.empty()) etag = fmt::format("\"{}\"", short_digest(response.body));
   response.headers.emplace_back("etag", "W/" + etag);
   // Kept by the browser, asked about with each use, and by this user only.
   response.headers.emplace_back("cache-control", "private, no-cache");
   response.headers.emplace_back("vary", "Authorization");
-  if (!has_etag(request.header("if-none-match"), etag)) return;
+  if (!names_tag(request.header("if-none-match"), etag)) return;
   response.status = 304;
   response.body.clear();
 }

@@ -12,8 +12,12 @@ namespace nb::management::rest {
 /// 204 with what the browser asked for.
 [[nodiscard]] net::HttpResponse preflight(const net::HttpRequest& request);
 void add_cors(const net::HttpRequest& request, net::HttpResponse& response);
-/// Weak validator of the body, and 304 if the client has it already.
-void add_etag(const net::HttpRequest& request, net::HttpResponse& response);
+/// 20 characters that fit into an ETag.
+[[nodiscard]] std::string short_digest(std::string_view data);
+/// Whether an If-None-Match names `etag`, which has its quotes.
+[[nodiscard]] bool names_tag(std::string_view if_none_match, std::string_view etag);
+/// Weak validator, of the body where `etag` is empty, and 304 if the client has it already.
+void add_etag(const net::HttpRequest& request, net::HttpResponse& response, std::string etag = {});
 /// gzip, when the client takes it and the body is worth it.
 void compress(const net::HttpRequest& request, net::HttpResponse& response);
 /// RFC 9110 §12.5.3, for one coding: named with a weight above 0.

@@ -48,9 +48,10 @@ void write_route(JsonWriter& json, const nb::management::Route& route) {
 }
 
 Task<Reply> list(const Services& services, Call call) {
-  auto account = co_await read(services, call, routes());
-  if (!account) co_return std::move(account).error();
-  co_return list_reply((*account)->routes, write_route);
+  return polled(services, std::move(call), routes(),
+                [](const Call& /*call*/, const AccountSnapshot& account) -> Result<Reply> {
+                  return list_reply(account.routes, write_route);
+                });
 }
 
 Task<Reply> get(const Services& services, Call call) {

@@ -76,11 +76,13 @@ void write_network(JsonWriter& json, const Network& network, const AccountSnapsh
 }
 
 Task<Reply> list_networks(const Services& services, Call call) {
-  auto account = co_await read(services, call, everything());
-  if (!account) co_return std::move(account).error();
-  co_return list_reply((*account)->networks, [&](JsonWriter& json, const Network& network) {
-    write_network(json, network, **account);
-  });
+  return polled(services, std::move(call), everything(),
+                [](const Call& /*call*/, const AccountSnapshot& account) -> Result<Reply> {
+                  return list_reply(account.networks,
+                                    [&](JsonWriter& json, const Network& network) {
+                                      write_network(json, network, account);
+                                    });
+                });
 }
 
 Task<Reply> show_network(const Services& services, const Call& call, NetworkId id) {
@@ -137,15 +139,22 @@ void write_router(JsonWriter& json, const NetworkRouter& router) {
 }
 
 /// Of one network, or of the whole account where the path names none.
+template <class T>
+std::vector<const T*> of_network(const Call& call, const EntityTable<T>& table) {
+  std::vector<const T*> out;
+  for (const T& one : table)
+    if (call.params.empty() || one.network_id.value() == call.params[0]) out.push_back(&one);
+  return out;
+}
+
 Task<Reply> list_routers(const Services& services, Call call) {
-  auto account = co_await read(services, call, routers());
-  if (!account) co_return std::move(account).error();
-  std::vector<const NetworkRouter*> shown;
-  for (const NetworkRouter& router : (*account)->routers)
-    if (call.params.empty() || router.network_id.value() == call.params[0])
-      shown.push_back(&router);
-  co_return list_reply(
-      shown, [](JsonWriter& json, const NetworkRouter* router) { write_router(json, *router); });
+  return polled(services, std::move(call), routers(),
+                [](const Call& asked, const AccountSnapshot& account) -> Result<Reply> {
+                  return list_reply(of_network(asked, account.routers),
+                                    [](JsonWriter& json, const NetworkRouter* router) {
+                                      write_router(json, *router);
+                                    });
+                });
 }
 
 Task<Reply> get_router(const Services& services, Call call) {
@@ -217,16 +226,14 @@ void write_resource(JsonWriter& json, const NetworkResource& resource,
 }
 
 Task<Reply> list_resources(const Services& services, Call call) {
-  auto account = co_await read(services, call, resources());
-  if (!account) co_return std::move(account).error();
-  const GroupTexts texts(**account);
-  std::vector<const NetworkResource*> shown;
-  for (const NetworkResource& resource : (*account)->resources)
-    if (call.params.empty() || resource.network_id.value() == call.params[0])
-      shown.push_back(&resource);
-  co_return list_reply(shown, [&](JsonWriter& json, const NetworkResource* resource) {
-    write_resource(json, *resource, **account, texts);
-  });
+  return polled(services, std::move(call), resources(),
+                [](const Call& asked, const AccountSnapshot& account) -> Result<Reply> {
+                  const GroupTexts texts(account);
+                  return list_reply(of_network(asked, account.resources),
+                                    [&](JsonWriter& json, const NetworkResource* resource) {
+                                      write_resource(json, *resource, account, texts);
+                                    });
+                });
 }
 
 Task<Reply> show_resource(const Services& services, const Call& call, ResourceId id) {

@@ -1,3 +1,4 @@
+#include "management/domain/login_rules.h"
 #include "management/netmap/network_map.h"
 #include "management/rest/encode_peers.h"
 #include "management/rest/handlers.h"
@@ -32,8 +33,19 @@ bool fits(const Peer& peer, const std::optional<std::string>& name,
          (peer.ipv6.is_set() && peer.ipv6.to_string().find(*ip) != std::string::npos);
 }
 
-std::string peers_json(const Services& services, const Call& call, const AccountSnapshot& account,
-                       bool all) {
+/// The soonest moment at which somebody's login ends, which no row tells.
+std::optional<WallTime> next_expiry(const AccountSnapshot& account,
+                                    const std::vector<std::size_t>& shown, WallTime now) {
+  std::optional<WallTime> next;
+  for (const std::size_t i : shown) {
+    const auto end = login_deadline(account.peers[i], account.account.settings);
+    if (end && *end > now && (!next || *end < *next)) next = end;
+  }
+  return next;
+}
+
+Reply peers_json(const Services& services, const Call& call, const AccountSnapshot& account,
+                 bool all) {
   const GroupTexts texts(account);
   const auto groups = group_texts_of_peers(account, texts);
   FlagTexts flags;
@@ -56,16 +68,20 @@ std::string peers_json(const Services& services, const Call& call, const Account
   json.array(shown, [&](std::size_t i) {
     write_peer(json, account.peers[i], groups[i], frame, PeerForm::kListed);
   });
-  return std::move(json).take();
+  return {.body = std::move(json).take(),
+          .cacheable = true,
+          .changes_at = next_expiry(account, shown, frame.now)};
 }
 
 Task<Reply> list(const Services& services, Call call) {
   const auto all = sees_all(call, Module::kPeers);
   if (!all) co_return all.error();
   if (!*all && view_blocked(call)) co_return Reply{.body = "[]", .cacheable = true};
-  auto account = co_await read(services, call, peers_and_groups());
-  if (!account) co_return std::move(account).error();
-  co_return Reply{.body = peers_json(services, call, **account, *all), .cacheable = true};
+  MakeList make = [&services, all = *all](const Call& asked, const AccountSnapshot& account) {
+    return Result<Reply>(peers_json(services, asked, account, all));
+  };
+  auto wanted = peers_and_groups();
+  co_return co_await polled(services, std::move(call), std::move(wanted), std::move(make));
 }
 
 Task<Reply> show(const Services& services, const Call& call, std::string id) {

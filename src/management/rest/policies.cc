@@ -67,12 +67,13 @@ void write_policy(JsonWriter& json, const Policy& policy, const GroupTexts& text
 }
 
 Task<Reply> list(const Services& services, Call call) {
-  auto account = co_await read(services, call, policies_and_groups());
-  if (!account) co_return std::move(account).error();
-  const GroupTexts texts(**account);
-  co_return list_reply((*account)->policies, [&](JsonWriter& json, const Policy& policy) {
-    write_policy(json, policy, texts);
-  });
+  return polled(services, std::move(call), policies_and_groups(),
+                [](const Call& /*call*/, const AccountSnapshot& account) -> Result<Reply> {
+                  const GroupTexts texts(account);
+                  return list_reply(account.policies, [&](JsonWriter& json, const Policy& policy) {
+                    write_policy(json, policy, texts);
+                  });
+                });
 }
 
 Task<Reply> show(const Services& services, const Call& call, PolicyId id) {

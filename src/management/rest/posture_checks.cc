@@ -62,9 +62,10 @@ void write_check(JsonWriter& json, const PostureCheck& check) {
 }
 
 Task<Reply> list(const Services& services, Call call) {
-  auto account = co_await read(services, call, checks());
-  if (!account) co_return std::move(account).error();
-  co_return list_reply((*account)->posture_checks, write_check);
+  return polled(services, std::move(call), checks(),
+                [](const Call& /*call*/, const AccountSnapshot& account) -> Result<Reply> {
+                  return list_reply(account.posture_checks, write_check);
+                });
 }
 
 Task<Reply> get(const Services& services, Call call) {

@@ -2,9 +2,11 @@
 // Source   contract/rest-api.md §1.3, §3.
 #pragma once
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "net/http.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +20,10 @@ struct Reply {
   std::vector<std::pair<std::string, std::string>> headers{};
   /// Worth an ETag: the answer of a GET that clients poll.
   bool cacheable = false;
+  /// The ETag, quoted, of a reply that knows it without its body; empty: from the body.
+  std::string etag{};
+  /// When the list changes by itself, because the time has come for something in it.
+  std::optional<WallTime> changes_at{};
 };
 
 /// {}

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 
 namespace nb::management::work {
 namespace {
@@ -24,19 +24,39 @@ T* find(std::vector<T>& sorted, const Id& id) {
   return it != sorted.end() && it->id == id ? &*it : nullptr;
 }
 
-/// `groups` sorted by id; `members` are rows of group and peer.
-template <class Keep>
-void add_members(std::vector<Group>& groups, const sql::Rows& members, Keep wanted) {
+/// Calls `add(group, peer's id)` for rows of group and peer; `groups` sorted by id.
+template <class Add>
+void each_member(std::vector<Group>& groups, const sql::Rows& members, Add add) {
   Group* group = nullptr;  // rows of one group mostly come together
   for (std::size_t i = 0; i < members.size(); ++i) {
     const std::string_view id = members[i].text(0);
-    const std::string_view peer = members[i].text(1);
     if (group == nullptr || group->id.value() != id) group = find(groups, GroupId(std::string(id)));
-    if (group != nullptr && wanted(peer)) group->peers.emplace_back(std::string(peer));
+    if (group != nullptr) add(*group, members[i].text(1));
   }
-  for (Group& one : groups)
-    if (!std::is_sorted(one.peers.begin(), one.peers.end()))
-      std::sort(one.peers.begin(), one.peers.end());
+}
+
+/// Those of `peers` (rows of ids) whose membership is among `members`, sorted, for each group.
+/// Places in the order of ids are sorted instead of the ids themselves, several of which each peer
+/// would have.
+void add_known_members(std::vector<Group>& groups, const sql::Rows& peers,
+                       const sql::Rows& members) {
+  std::vector<std::string_view> order(peers.size());
+  for (std::size_t i = 0; i < peers.size(); ++i) order[i] = peers[i].text(0);
+  std::sort(order.begin(), order.end());
+  std::unordered_map<std::string_view, std::size_t> places;
+  places.reserve(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) places.emplace(order[i], i);
+  std::vector<std::vector<std::size_t>> found(groups.size());
+  each_member(groups, members, [&](Group& group, std::string_view peer) {
+    if (const auto it = places.find(peer); it != places.end())
+      found[static_cast<std::size_t>(&group - groups.data())].push_back(it->second);
+  });
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    std::sort(found[i].begin(), found[i].end());
+    groups[i].peers.reserve(found[i].size());
+    for (const std::size_t place : found[i])
+      groups[i].peers.emplace_back(std::string(order[place]));
+  }
 }
 
 }  // namespace
@@ -116,7 +136,10 @@ Result<std::vector<Group>> ObjectReader::groups(Ids ids) {
                   "m.peer_id AND p.account_id = g.account_id",
                   "g.account_id", "m.group_id"},
                  ids));
-    add_members(out, members, [](std::string_view) { return true; });
+    each_member(out, members, [](Group& group, std::string_view peer) {
+      group.peers.emplace_back(std::string(peer));
+    });
+    for (Group& one : out) std::sort(one.peers.begin(), one.peers.end());
     return out;
   }
   // Two queries instead of a join with peers: PostgreSQL without statistics (a database that was
@@ -124,14 +147,11 @@ Result<std::vector<Group>> ObjectReader::groups(Ids ids) {
   // group, which took more than 20 s for 5,000 peers and 500 groups.
   NB_LET(const sql::Rows peers,
          session_.query("SELECT id FROM peers WHERE account_id = $1", {account_.value()}));
-  std::unordered_set<std::string_view> known;
-  known.reserve(peers.size());
-  for (std::size_t i = 0; i < peers.size(); ++i) known.insert(peers[i].text(0));
   NB_LET(const sql::Rows members,
          query({"group members", "m.group_id, m.peer_id",
                 "group_peers m JOIN groups g ON g.id = m.group_id", "g.account_id", "m.group_id"},
                nullptr));
-  add_members(out, members, [&](std::string_view peer) { return known.count(peer) > 0; });
+  add_known_members(out, peers, members);
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "management/store/catalog.h"
 #include "management/store/object_reader.h"
+#include "management/store/row_stamp.h"
 #include "management/store/sql_store.h"
 
 namespace nb::management {
@@ -68,6 +69,15 @@ Result<> fill_part(Session& session, work::ObjectReader& reader, AccountSnapshot
   return {};
 }
 
+Result<AccountSnapshotPtr> read_parts(Session& session, const Context& context,
+                                      const AccountId& account, const std::vector<Wanted>& wanted) {
+  auto out = std::make_shared<AccountSnapshot>();
+  NB_LET(out->account, work::account(session, context, account));
+  work::ObjectReader reader(session, context, account);
+  for (const Wanted& one : wanted) NB_TRY(fill_part(session, reader, *out, one));
+  return AccountSnapshotPtr(std::move(out));
+}
+
 class SqlCatalog final : public Catalog {
  public:
   explicit SqlCatalog(const SqlStoreParts& parts)
@@ -77,13 +87,26 @@ class SqlCatalog final : public Catalog {
                                  std::vector<Wanted> wanted) override {
     return database_.run<AccountSnapshotPtr>(
         deadline, kReadMany,
-        [context = context_, account = std::move(account),
-         wanted = std::move(wanted)](Session& session) -> Result<AccountSnapshotPtr> {
-          auto out = std::make_shared<AccountSnapshot>();
-          NB_LET(out->account, work::account(session, *context, account));
-          work::ObjectReader reader(session, *context, account);
-          for (const Wanted& one : wanted) NB_TRY(fill_part(session, reader, *out, one));
-          return AccountSnapshotPtr(std::move(out));
+        [context = context_, account = std::move(account), wanted = std::move(wanted)](
+            Session& session) { return read_parts(session, *context, account, wanted); });
+  }
+
+  Task<StampedParts> parts_unless(Instant deadline, AccountId account, std::vector<Wanted> wanted,
+                                  Known known) override {
+    return database_.run<StampedParts>(
+        deadline, kReadMany,
+        [&database = database_, context = context_, account = std::move(account),
+         wanted = std::move(wanted),
+         known = std::move(known)](Session& session) -> Result<StampedParts> {
+          StampedParts out;
+          if (session.postgres()) {
+            NB_LET(out.stamp, row_stamp(session, account, wanted));
+          } else {
+            out.stamp = database.change_mark().value_or(std::string());
+          }
+          if (!out.stamp.empty() && known(out.stamp)) return out;
+          NB_LET(out.account, read_parts(session, *context, account, wanted));
+          return out;
         });
   }
 

@@ -1,5 +1,6 @@
 """contract/rest-api.md §11, cases 1 to 20: credentials, routing, bodies, limits."""
 
+import datetime
 import gzip
 import http.client
 import json
@@ -7,6 +8,7 @@ import time
 
 from case import Case, engine, name
 from client import Client
+from servers import eventually
 from tokens import new_token
 
 
@@ -231,6 +233,124 @@ class Caching(Case):
         self.assertEqual((again.status, again.body), (304, b""))
         self.group()
         self.owner.get("/api/groups", headers={"If-None-Match": etag})
+
+    LISTS = {  # what shows in them, of which table
+        "/api/peers": ("peers", "name"),
+        "/api/groups": ("groups", "name"),
+        "/api/policies": ("policies", "name"),
+        "/api/posture-checks": ("posture_checks", "description"),
+        "/api/routes": ("routes", "description"),
+        "/api/networks": ("networks", "description"),
+        "/api/networks/resources": ("network_resources", "description"),
+        "/api/networks/routers": ("network_routers", "metric"),
+        "/api/dns/nameservers": ("name_server_groups", "description"),
+        "/api/dns/zones": ("zones", "name"),
+    }
+
+    def one_of_each(self):
+        """Ids by the path of their list."""
+        peer, group = self.peer(), self.group()["id"]
+        network = self.owner.post("/api/networks", {"name": name()}).json["id"]
+        made = {"/api/peers": peer, "/api/groups": group, "/api/networks": network}
+        router = {"peer": peer, "metric": 100, "masquerade": True, "enabled": True}
+        drafts = {
+            "/api/policies": {"enabled": True, "rules": [{
+                "name": name(), "enabled": True, "action": "accept", "bidirectional": True,
+                "protocol": "all", "sources": [group], "destinations": [group]}]},
+            "/api/posture-checks": {
+                "description": "", "checks": {"nb_version_check": {"min_version": "0.30.0"}}},
+            "/api/routes": {
+                "network_id": name(), "description": "", "network": "10.77.0.0/24",
+                "groups": [group], "keep_route": False, **router},
+            "/api/networks/resources": {
+                "address": "10.78.0.0/24", "enabled": True, "groups": [group]},
+            "/api/networks/routers": router,
+            "/api/dns/nameservers": {
+                "description": "", "enabled": True, "primary": True, "domains": [],
+                "search_domains_enabled": False, "groups": [group],
+                "nameservers": [{"ip": "192.0.2.53", "ns_type": "udp", "port": 53}]},
+            "/api/dns/zones": {
+                "domain": name() + ".example.com", "enabled": True,
+                "enable_search_domain": False, "distribution_groups": [group]},
+        }
+        for path, draft in drafts.items():
+            of_network = path.replace("/networks/", f"/networks/{network}/")
+            made[path] = self.owner.post(of_network, {"name": name(), **draft}).json["id"]
+        return made
+
+    def known(self, path, client=None):
+        """An ETag that stands for the list as it is now; elsewhere somebody may be writing."""
+        client = client or self.owner
+
+        def again():
+            etag = client.raw("GET", path).header("ETag")
+            answer = client.raw("GET", path, headers={"If-None-Match": etag})
+            if answer.status == 304:
+                self.assertEqual((answer.body, answer.header("ETag")), (b"", etag), path)
+                return etag
+            return None
+        return eventually(again)
+
+    def test_a_list_that_is_known_is_not_sent_until_a_row_changes(self):
+        """Whoever changes it: through the other instance, or by hand."""
+        made = self.one_of_each()
+        for path, (table, column) in self.LISTS.items():
+            etag = self.known(path)
+            before = self.owner.get(path)
+            changed = "metric + 1" if column == "metric" else f"{column} || 'x'"
+            self.db.run(f"UPDATE {table} SET {column} = {changed} WHERE id = '{made[path]}'")
+            after = self.owner.get(path, headers={"If-None-Match": etag})
+            self.assertNotEqual(before.body, after.body, path)
+            self.assertNotEqual(etag, after.header("ETag"), path)
+
+    def test_members_make_other_lists(self):
+        made = self.one_of_each()
+        peer, group = made["/api/peers"], made["/api/groups"]
+        for path in ("/api/peers", "/api/groups", "/api/policies", "/api/networks/resources"):
+            etag = self.known(path)
+            self.db.run(f"INSERT INTO group_peers (account_id, group_id, peer_id) VALUES "
+                        f"('{self.account}', '{group}', '{peer}')")
+            self.owner.get(path, headers={"If-None-Match": etag})
+            etag = self.known(path)
+            self.db.run(f"DELETE FROM group_peers WHERE group_id = '{group}'")
+            self.owner.get(path, headers={"If-None-Match": etag})
+
+    def test_what_a_peer_is_doing_makes_another_list_of_peers_only(self):
+        peer = self.peer()
+        peers, groups = self.known("/api/peers"), self.known("/api/groups")
+        self.db.run(f"UPDATE peers SET peer_status_connected = true WHERE id = '{peer}'")
+        self.owner.get("/api/peers", headers={"If-None-Match": peers})
+        if engine() == "postgres":
+            self.owner.get("/api/groups", headers={"If-None-Match": groups}, status=304)
+
+    def test_a_list_of_another_caller_is_not_known(self):
+        self.peer()
+        etag = self.known("/api/peers")
+        member, _ = self.member()
+        member.get("/api/peers", headers={"If-None-Match": etag})
+        self.owner.get("/api/peers?name=peer", headers={"If-None-Match": etag})
+
+    def test_a_login_that_ends_makes_another_list(self):
+        """By time alone: no row says so."""
+        _, user = self.member()
+        path = f"/api/accounts/{self.account}"
+        settings = self.owner.get("/api/accounts").json[0]["settings"]
+        ends = {**settings, "peer_login_expiration_enabled": True, "peer_login_expiration": 3600}
+        self.owner.put(path, {"settings": ends})
+        try:
+            began = (datetime.datetime.now(datetime.timezone.utc)
+                     - datetime.timedelta(seconds=3600 - 4)).strftime("%Y-%m-%d %H:%M:%S")
+            peer = self.peer(user, login_expiration_enabled="true", last_login=began)
+
+            def shown(answer):
+                return [p["login_expired"] for p in answer.json if p["id"] == peer][0]
+            first = self.owner.get("/api/peers")
+            self.assertFalse(shown(first))
+            last = eventually(lambda: [a for a in [self.owner.raw("GET", "/api/peers", headers={
+                "If-None-Match": first.header("ETag")})] if a.status == 200 and shown(a)])
+            self.assertTrue(last)
+        finally:
+            self.owner.put(path, {"settings": settings})
 
     def test_large_answers_are_compressed_when_asked(self):
         for _ in range(12):
