@@ -24,7 +24,10 @@ namespace {
 
 net::ServerConfig main_server(const ServerConfig& config) {
   net::ServerConfig server = mgmt_server(config.mgmt);
-  if (config.run_signal) server.grpc_tunnel_paths.emplace_back("/ws-proxy/signal");
+  if (config.run_signal) {
+    server.grpc_tunnel_paths.emplace_back("/ws-proxy/signal");
+    server.limits.peer_table_bytes = kSignalPeerTableBytes;
+  }
   if (config.run_relay) server.unsent_bytes_max = kRelayUnsentBytesMax;
   return server;
 }

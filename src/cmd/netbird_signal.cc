@@ -14,6 +14,7 @@ net::ServerConfig main_server(const SignalConfig& config) {
   server.grpc_tunnel_paths = {"/ws-proxy/signal"};
   server.unmatched_is_grpc = true;  // contract/signal-relay-ops.md §1.4
   server.limits.message_bytes_max = config.limits.message_bytes_max;
+  server.limits.peer_table_bytes = kSignalPeerTableBytes;
   return server;
 }
 

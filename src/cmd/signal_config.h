@@ -13,6 +13,9 @@
 namespace nb::cmd {
 
 inline constexpr std::uint16_t kSignalLegacyPort = 10'000;
+/// What agents are asked to keep their tables of header compression to; the fields that stay the
+/// same from message to message take some 400 bytes.
+inline constexpr std::uint32_t kSignalPeerTableBytes = 1'024;
 
 /// What one signal instance does with peers and messages.
 struct SignalLimits {

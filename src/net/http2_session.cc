@@ -15,9 +15,7 @@ namespace nb::net {
 namespace {
 constexpr auto kCountWindow = std::chrono::seconds(10);
 /// Our table of header compression: three fields of ours fit. Each entry costs some 170 bytes in
-/// memory. The peer's keeps its default of 4 KiB: HAProxy acknowledges a smaller
-/// SETTINGS_HEADER_TABLE_SIZE without the size update of RFC 7541 §4.2, so its next request on the
-/// connection would be a COMPRESSION_ERROR.
+/// memory. The peer's is the matter of HeaderTableLimit.
 constexpr std::size_t kResponseTableBytes = 256;
 /// A header block this many times over the limit is not read to its end.
 constexpr std::size_t kHeaderAbuse = 4;
@@ -148,6 +146,7 @@ Http2Session::Http2Session(Carrier& carrier, ServerContext& context)
       received_(started_),
       headers_began_(started_),
       window_began_(started_),
+      table_limit_(context.limits().peer_table_bytes),
       age_jitter_(jitter()) {
   NB_ASSERT(session_ != nullptr);
   const ServerLimits& limits = context_.limits();
@@ -206,7 +205,7 @@ void Http2Session::prefetch() const {
 
 void Http2Session::receive(std::span<const std::uint8_t> bytes) {
   if (dead_) return;
-  fail_on(history_.walk(bytes, session_));
+  fail_on(history_.walk(bytes, session_, table_limit_));
   received_ = context_.loop.now();
   ping_sent_ = Instant{};
   const ssize_t used = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
@@ -239,7 +238,12 @@ void Http2Session::produce(OutputBuffer& out) {
       const ssize_t size = nghttp2_session_mem_send(session_, &data);
       if (size < 0) dead_ = true;
       if (size <= 0) break;
-      out.append(data, static_cast<std::size_t>(size));
+      const std::span frame(data, static_cast<std::size_t>(size));
+      if (greeted_) {
+        out.append(frame.data(), frame.size());
+      } else {
+        greet(out, frame);
+      }
     }
     out_ = nullptr;
   }
@@ -249,6 +253,22 @@ void Http2Session::produce(OutputBuffer& out) {
       stream->on_writable();
     }
   }
+}
+
+/// Our first SETTINGS frame, with the limit of the peer's table added behind nghttp2's back.
+void Http2Session::greet(OutputBuffer& out, std::span<const std::uint8_t> settings) {
+  constexpr std::size_t kLowByteOfLength = 2;  // RFC 9113 §4.1
+  greeted_ = true;
+  if (!table_limit_.announced()) return out.append(settings.data(), settings.size());
+  const auto limit = table_limit_.setting();
+  std::array<std::uint8_t, StreamHistory::kFrameHeaderBytes> head{};
+  std::copy_n(settings.begin(), head.size(), head.begin());
+  NB_ASSERT(head[3] == NGHTTP2_SETTINGS && head[kLowByteOfLength] <= 0xff - limit.size());
+  head[kLowByteOfLength] = static_cast<std::uint8_t>(head[kLowByteOfLength] + limit.size());
+  out.append(head.data(), head.size());
+  const auto known = settings.subspan(head.size());
+  out.append(known.data(), known.size());
+  out.append(limit.data(), limit.size());
 }
 
 bool Http2Session::finished() const {

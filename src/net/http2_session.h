@@ -5,6 +5,7 @@
 #pragma once
 
 #include "net/context.h"
+#include "net/header_table_limit.h"
 #include "net/http2_stream.h"
 #include "net/session.h"
 #include "net/stream_history.h"
@@ -84,6 +85,7 @@ class Http2Session final : public Session {
   ssize_t on_read(Http2Stream& stream, std::size_t length, std::uint32_t* flags);
   void on_send_data(Http2Stream& stream, const std::uint8_t* frame_header, std::size_t length);
 
+  void greet(OutputBuffer& out, std::span<const std::uint8_t> settings);
   void dispatch(std::int32_t id, const HeaderBlock& headers, bool ended);
   void wait_for_produce(Http2Stream& stream);
   void resume_waiting();
@@ -117,11 +119,13 @@ class Http2Session final : public Session {
   Instant draining_since_{};
   Instant window_began_;  // of the two counters below
   StreamHistory history_;
+  HeaderTableLimit table_limit_;
   std::uint32_t resets_ = 0;
   std::int32_t control_ = 0;  // control frames received less frames that justify them
   std::uint32_t stream_count_ = 0;
   std::uint32_t turn_ = 0;
   float age_jitter_;
+  bool greeted_ = false;  // our first SETTINGS frame is written
   bool settled_ = false;  // the peer's first SETTINGS frame has come
   bool output_full_ = false;
   bool dead_ = false;  // nothing can be read or written any more

@@ -6,12 +6,14 @@
 
 namespace nb::net {
 
-std::uint32_t StreamHistory::walk(std::span<const std::uint8_t> bytes, nghttp2_session* session) {
+std::uint32_t StreamHistory::walk(std::span<const std::uint8_t> bytes, nghttp2_session* session,
+                                  HeaderTableLimit& table) {
   std::uint32_t error = NGHTTP2_NO_ERROR;
   while (!bytes.empty() && error == NGHTTP2_NO_ERROR) {
     if (skip_ > 0) {
       const std::size_t part = std::min<std::size_t>(skip_, bytes.size());
       skip_ -= static_cast<std::uint32_t>(part);
+      error = table.payload(bytes.first(part));
       bytes = bytes.subspan(part);
       continue;
     }
@@ -28,6 +30,7 @@ std::uint32_t StreamHistory::walk(std::span<const std::uint8_t> bytes, nghttp2_s
       bytes = bytes.subspan(kFrameHeaderBytes);
     }
     skip_ = static_cast<std::uint32_t>(head[0] << 16 | head[1] << 8 | head[2]);
+    table.frame(head[3], head[4]);
     error = frame(head, session);
   }
   return error;

@@ -1,6 +1,8 @@
 // What RFC 9113 wants to be known of streams that are over, which nghttp2 forgets.
 #pragma once
 
+#include "net/header_table_limit.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -18,9 +20,10 @@ class StreamHistory {
  public:
   static constexpr std::size_t kFrameHeaderBytes = 9;
 
-  /// Bytes that `session` is about to receive: finds DATA on streams that are over, for which
-  /// nghttp2 has no callback.
-  std::uint32_t walk(std::span<const std::uint8_t> bytes, nghttp2_session* session);
+  /// Bytes that `session` is about to receive: finds what nghttp2 has no callback for, DATA on
+  /// streams that are over and, for `table`, where header blocks begin.
+  std::uint32_t walk(std::span<const std::uint8_t> bytes, nghttp2_session* session,
+                     HeaderTableLimit& table);
   /// A HEADERS frame begins.
   std::uint32_t headers(std::int32_t id, nghttp2_session* session);
   void reset_by_us(std::int32_t id);
