@@ -53,6 +53,7 @@ INSTANTIATE_TEST_SUITE_P(Rfc, JoseVector,
                          ::testing::Values(Vector{"RS256", vectors::kRs256, vectors::kRsaPublic},
                                            Vector{"PS384", vectors::kPs384, vectors::kRsaPublic},
                                            Vector{"ES256", vectors::kEs256, vectors::kP256Public},
+                                           Vector{"ES384", vectors::kEs384, vectors::kP384Public},
                                            Vector{"ES512", vectors::kEs512, vectors::kP521Public},
                                            Vector{"EdDSA", vectors::kEdDsa,
                                                   vectors::kEd25519Public}),
@@ -167,6 +168,20 @@ TEST(Jose, RefusesKeysThatAreNotForSignaturesOrTooWeak) {
   off_curve.replace(off_curve.find("\"x\":\"") + 5, 2, "AA");
   EXPECT_FALSE(PublicJwk::parse(off_curve));
   EXPECT_FALSE(PublicJwk::parse(R"({"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"})"));
+}
+
+// contract/auth-idp.md §2.1: the certificate wins over n and e.
+TEST(Jose, ACertificateIsTheKeyWhateverStandsBesideIt) {
+  const auto key = [](const std::string& certificate) {
+    std::string text = vectors::kRsaPublic;
+    return text.insert(1, R"("x5c":[")" + certificate + R"(","ignored"],)");
+  };
+  const auto good = check(vectors::kCertified, key(vectors::kCertificate));
+  EXPECT_TRUE(good) << good.error().text;
+  EXPECT_FALSE(check(vectors::kRs256, key(vectors::kCertificate)));  // by n and e
+  EXPECT_FALSE(check(vectors::kCertified, vectors::kRsaPublic));
+  EXPECT_FALSE(PublicJwk::parse(key("AAAA")));
+  EXPECT_FALSE(PublicJwk::parse(key("not base64")));
 }
 
 TEST(Jose, ToleratesPaddingInsideKeys) {

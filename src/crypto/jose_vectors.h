@@ -1,4 +1,5 @@
-// Examples of RFC 7515, 7520, 7638 and 8037, letter for letter.
+// Examples of RFC 7515, 7520, 7638 and 8037, letter for letter; and two of our own, made with the
+// openssl program.
 #pragma once
 
 namespace nb::crypto::vectors {
@@ -109,5 +110,33 @@ inline constexpr char kThumbprintKey[] =
 
 // RFC 7638 §3.1
 inline constexpr char kThumbprint[] = R"(NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs)";
+
+// Our own: a token by the key of a certificate, and one by a P-384 key.
+inline constexpr const char* kCertified =
+    "eyJhbGciOiAiUlMyNTYiLCAia2lkIjogImMifQ.eyJzdWIiOiJ1In0.fWMOMXPCpTlq1hRqaSA4txoRcJ3dUkL4s"
+    "GrJUoP4a2Kw2zs01IIX6fPauzIiwlpNxmJMKV0O2x9LMjfP2WEOLzn1iO0G33YdaDxXp53vj3qVhoXt9TeIkCcDo"
+    "s7_HmNBCLCHnFnYQ3MsnEIGlqU4RLceCfulL1pw6PEZCCiRljMQ-btSe6MT0_foa4ov5QyWuxwPd41c-iKM-RGiY"
+    "iiAC7dCpTvHvlqKIpPCPJsQqDtSTcFraWfjvFpMFELwBqjbIDHqD22iCMZWpk_zfU_u0jfUXwB-UUn4R8Oo6KU9J"
+    "rrLJSZLjFwy45pplTK92Wq1N9G0XL-_fymMrXd-z5RAdg";
+// A certificate of the key above; base64 of its DER form.
+inline constexpr const char* kCertificate =
+    "MIIDEzCCAfugAwIBAgIUd3fyFLZUjoGQPnbHrSvZ1yDdmB4wDQYJKoZIhvcNAQELBQAwGDEWMBQGA1UEAwwNcHJv"
+    "dmlkZXIudGVzdDAgFw0yNjExMjYyMjAwMTBaGA8yMTI2MTEwMjIyMDAxMFowGDEWMBQGA1UEAwwNcHJvdmlkZXIu"
+    "dGVzdDCCASIwDQYJKoZIhvcNAQEBBQADggEPADCCAQoCggEBAKlQXWFHsT5r4mZupDHiy95a7bUWxi6GrKDhyoko"
+    "NePk0NHd1in8E4YDA5LJxXCcFKx2qRSI+R+6nN3e9CV6pJsumklHjFq8RZiCWQ+B8rpCyX9RfFh62qWeYZq/w+x9"
+    "FNwUBxa4O74sIKvePHNuNpRhzRoiYH35psOpw9GUcH7m8CGUgQ93k93dkAZduI1HbpyxzJ89tMKg+agOIT+5AqIM"
+    "wGN4TllbGNtge+tsZgJq+ABcPfAk0tSYyIt+GQ/z5Pvgq7mh/Zfk5UVxJR/tFchgMGDtiUADHzUhnnj7k3ebAm3x"
+    "uoMjBf2kOisHfp9eoro+P+XGZCcX+g9rdA/yomkCAwEAAaNTMFEwHQYDVR0OBBYEFI9EZgje6k7d9bclbImhsPyO"
+    "HXGFMB8GA1UdIwQYMBaAFI9EZgje6k7d9bclbImhsPyOHXGFMA8GA1UdEwEB/wQFMAMBAf8wDQYJKoZIhvcNAQEL"
+    "BQADggEBAKXuLMbAJxl1bUsSmoDyIV8GeMjV2/A0C3i9XQjRaUcDDqoq7L6TmjBRrVTZrJM5EGuJeROoErB4TD01"
+    "Dg5w4KlYwNWLwH5cesbx3c8Pcv4rCzZ32XKjxGirFDt+uiEAd4whkA2ER6WeH6404XNHb8CV5KfnbqBk5wJY1o+0"
+    "BUTapiIJw5iUU2Vq8mB8TXriPKTFeXz9vcGXwy/sQ0kqQK/azgNfD3sdymurqGR0UB+HggQm/NrPDQFveF7pz7vR"
+    "GkintJhmAGUVO+9KZhGr23BT0vn/bPxsTGB4utqFhpDiFy/85thyt+icA78vfUGzBGCy96DIdgV/2ao6eYfqSHI=";
+inline constexpr const char* kEs384 =
+    "eyJhbGciOiAiRVMzODQiLCAia2lkIjogInAzODQifQ.eyJzdWIiOiJ1In0.qpAa3UhnxhDtLzrFEyxqS73PUYyee"
+    "eh9qKkL6-Po9tpLwDV8yCydIxRxv3yPFS8oNXMpvsxUTLZKZdol9ljq3knHsoksEoW25i7E_kXYBGWxfgD4GR-JR"
+    "e4wzLQyM1gQ";
+inline constexpr const char* kP384Public =
+    R"({"kty":"EC","crv":"P-384","kid":"p384","x":"56sl7lJBKleNc2E0da_wjPzk60vYCnQ2HIWCOgP012DgxqHv6G66PdxPksYHU09L","y":"4VA6K1L2Rp8fGUlrabQwuiYVexCSqAp328nJt70U-9gAjqstwsYQH3_rUqkQh4RY"})";
 
 }  // namespace nb::crypto::vectors
