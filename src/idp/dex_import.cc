@@ -34,10 +34,25 @@ Result<bool> has_table(sql::Session& session, std::string_view name) {
   return !rows.empty();
 }
 
+/// The column, or the empty text where this Dex is too old to have it: the one of upstream's first
+/// releases with an embedded provider knows neither names nor second factors.
+Result<std::string> column_of(sql::Session& session, std::string_view table,
+                              std::string_view column) {
+  NB_LET(const sql::Rows rows,
+         session.query(session.postgres()
+                           ? "SELECT 1 FROM information_schema.columns WHERE table_name = $1 AND "
+                             "column_name = $2 AND table_schema = current_schema()"
+                           : "SELECT 1 FROM pragma_table_info($1) WHERE name = $2",
+                       {table, column}));
+  return rows.empty() ? std::string("''") : std::string(column);
+}
+
 Result<> import_users(sql::Session& session, const Vault& vault, Millis now,
                       sql::MigrationReport& report) {
+  NB_LET(const std::string name_column, column_of(session, "password", "name"));
   NB_LET(const sql::Rows rows,
-         session.query("SELECT email, hash, username, name, user_id FROM password"));
+         session.query(
+             fmt::format("SELECT email, hash, username, {}, user_id FROM password", name_column)));
   std::int64_t taken = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::string email = rows[i].string(0);
@@ -115,10 +130,13 @@ Result<> import_second_factor(sql::Session& session, const Vault& vault, const s
 
 Result<> import_identities(sql::Session& session, const Vault& vault, Millis now,
                            sql::MigrationReport& report) {
+  NB_LET(const std::string secrets, column_of(session, "user_identity", "mfa_secrets"));
   NB_LET(const sql::Rows rows,
-         session.query("SELECT user_id, connector_id, claims_email, claims_email_verified, "
-                       "claims_username, claims_preferred_username, claims_groups, last_login, "
-                       "mfa_secrets FROM user_identity"));
+         session.query(
+             fmt::format("SELECT user_id, connector_id, claims_email, claims_email_verified, "
+                         "claims_username, claims_preferred_username, claims_groups, last_login, "
+                         "{} FROM user_identity",
+                         secrets)));
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const sql::Row row = rows[i];
     Identity identity;
@@ -210,14 +228,16 @@ std::string connector_type(std::string_view id, std::string_view dex_type) {
 }
 
 Result<> import_dex(sql::Session& session, const Vault& vault, sql::MigrationReport& report) {
-  for (const auto* table : {"password", "connector", "user_identity", "keys", "client"}) {
+  for (const auto* table : {"password", "connector", "keys", "client"}) {
     NB_LET(const bool there, has_table(session, table));
     if (!there) return {};
   }
   NB_LET(const Millis now, database_now(session));
   NB_TRY(import_users(session, vault, now, report));
   NB_TRY(import_connectors(session, vault, now, report));
-  NB_TRY(import_identities(session, vault, now, report));
+  // Older ones keep nothing of users of connectors, who are known again at their next login.
+  NB_LET(const bool identities, has_table(session, "user_identity"));
+  if (identities) NB_TRY(import_identities(session, vault, now, report));
   return import_keys(session, vault, now, report);
 }
 

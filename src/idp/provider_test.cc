@@ -89,6 +89,36 @@ TEST_P(IdpProvider, TakesOverUsersKeysAndConnectorsOfDex) {
   EXPECT_EQ(rig.count("SELECT count(*) FROM password"), 7);
 }
 
+// As upstream had it from its first embedded provider (January 2026) to its second factors (May
+// 2026). Once, nothing of it was taken over, without a word: nobody could log in any more.
+TEST_P(IdpProvider, TakesOverAnOlderDexToo) {
+  for (const bool with_identities : {false, true}) {
+    Rig rig(GetParam(), {}, /*start=*/false);
+    load_dex(rig);
+    const auto made =
+        rig.store().open()->run_blocking<void>(soon(), {}, [&](sql::Session& session) -> Result<> {
+          if (with_identities)
+            NB_TRY(session.script("ALTER TABLE user_identity DROP COLUMN mfa_secrets"));
+          else
+            NB_TRY(session.script("DROP TABLE user_identity"));
+          return session.script(
+              "ALTER TABLE password DROP COLUMN name;"
+              "ALTER TABLE password DROP COLUMN email_verified;"
+              "ALTER TABLE password DROP COLUMN preferred_username;"
+              "ALTER TABLE password DROP COLUMN groups");
+        });
+    ASSERT_TRUE(made) << made.error().text;
+    rig.start_nodes();
+    Browser browser(rig);
+    const Page tokens = tokens_of(browser, "owner@example.org", "Owner-Passw0rd!");
+    ASSERT_EQ(tokens.status, 200) << tokens.body;
+    EXPECT_EQ(claims_of(tokens.text("access_token")).at("name").as_string(), "Olivia Owner");
+    EXPECT_EQ(crypto::Jws::parse(tokens.text("access_token"))->kid.size(), 40U);
+    EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_user"), 7);
+    EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_connector"), 1);
+  }
+}
+
 TEST_P(IdpProvider, FirstUserIsMadeOnceHoweverManyAskAtOnce) {
   // They outlive the rig's hashing threads, which still let go of a loop when its answer is there.
   std::vector<std::unique_ptr<nb::test::HomeLoop>> loops;
