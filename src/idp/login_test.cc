@@ -282,6 +282,24 @@ TEST_P(IdpLogin, RefreshTokenRotatesAndReuseEndsItsFamily) {
   EXPECT_EQ(rig_.count("SELECT count(*) FROM nb_idp_refresh WHERE revoked_at IS NULL"), 0);
 }
 
+// Once, the token was rotated before its scopes were looked at: the client, which was answered with
+// an error, was left with one that ended its whole family when it was used again.
+TEST_P(IdpLogin, RefusedScopeDoesNotSpendTheRefreshToken) {
+  rig_.add_user("owner@example.org");
+  const std::string token = tokens_of(browser_, "owner@example.org").text("refresh_token");
+  const auto renew = [&](const std::string& scope) {
+    return browser_.post("/oauth2/token", {{"grant_type", "refresh_token"},
+                                           {"refresh_token", token},
+                                           {"client_id", "netbird-dashboard"},
+                                           {"scope", scope}});
+  };
+  EXPECT_EQ(renew("openid admin").text("error"), "invalid_scope");
+  rig_.shift(11s);  // beyond the grace
+  EXPECT_EQ(renew("openid admin").text("error"), "invalid_scope");
+  const Page good = renew("openid email");
+  EXPECT_EQ(good.status, 200) << good.body;
+}
+
 TEST_P(IdpLogin, RevokedRefreshTokenIsRefused) {
   rig_.add_user("owner@example.org");
   const Page tokens = tokens_of(browser_, "owner@example.org");

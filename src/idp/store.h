@@ -135,6 +135,9 @@ class Store {
   Task<PollResult> poll_device(Instant deadline, std::string hash, std::string client_id);
   /// A new family for `grant`; `token_hash` is of the whole token.
   Task<void> insert_refresh(Instant deadline, std::string id, std::string token_hash, Grant grant);
+  /// What a token, current or just before, was granted; nothing if it is of no use.
+  Task<std::optional<std::string>> refresh_scopes(Instant deadline, std::string id,
+                                                  std::string token_hash, std::string client_id);
   Task<RefreshRotation> rotate_refresh(Instant deadline, std::string id, std::string old_hash,
                                        std::string new_hash, std::string client_id);
   /// The family of the token with this id and secret, current or just before.

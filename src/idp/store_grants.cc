@@ -198,6 +198,23 @@ Task<void> Store::insert_refresh(Instant deadline, std::string id, std::string t
                   });
 }
 
+Task<std::optional<std::string>> Store::refresh_scopes(Instant deadline, std::string id,
+                                                       std::string token_hash,
+                                                       std::string client_id) {
+  using Found = std::optional<std::string>;
+  return read<Found>(
+      deadline,
+      [id = std::move(id), hash = std::move(token_hash), client_id = std::move(client_id)](
+          sql::Session& session, Millis) -> Result<Found> {
+        NB_LET(const sql::Rows rows,
+               session.query("SELECT scopes FROM nb_idp_refresh WHERE id = $1 AND client_id = $3 "
+                             "AND revoked_at IS NULL AND (hash = $2 OR previous_hash = $2)",
+                             {id, hash, client_id}));
+        if (rows.empty()) return Found();
+        return Found(rows[0].string(0));
+      });
+}
+
 Task<RefreshRotation> Store::rotate_refresh(Instant deadline, std::string id, std::string old_hash,
                                             std::string new_hash, std::string client_id) {
   return tx<RefreshRotation>(

@@ -92,6 +92,17 @@ Answer refresh_grant(Core& core, const Client& client, Fields form) {
   const std::string id = old.substr(0, old.find('.'));
   if (id.size() != 22 || old.size() != 22 + 1 + 43 || !clean(old))
     co_return invalid_grant("the refresh token is not valid");
+  const auto asked = form.find("scope");
+  const bool narrows = asked && !asked->empty();
+  if (narrows) {
+    // Before the token is spent: what it may not have costs the client nothing. Of a token that is
+    // not known the rotation tells more.
+    const auto granted =
+        co_await core.store.refresh_scopes(core.deadline(), id, hash_of(old), client.id);
+    if (!granted) co_return failure_json(core, granted.error());
+    if (*granted && !narrowed(**granted, *asked))
+      co_return oauth_error(400, "invalid_scope", "scope was not granted");
+  }
   const std::string fresh = id + "." + core.new_token();
   auto rotated = co_await core.store.rotate_refresh(core.deadline(), id, hash_of(old),
                                                     hash_of(fresh), client.id);
@@ -103,10 +114,9 @@ Answer refresh_grant(Core& core, const Client& client, Fields form) {
   if (rotated->state != CodeState::kGood)
     co_return invalid_grant("the refresh token is not valid, has expired or was revoked");
   Grant grant = std::move(rotated->grant);
-  const auto asked = form.find("scope");
-  const auto scopes = narrowed(grant.scopes, asked && !asked->empty() ? *asked : grant.scopes);
+  const auto scopes = narrowed(grant.scopes, narrows ? *asked : grant.scopes);
   if (!scopes) co_return oauth_error(400, "invalid_scope", "scope was not granted");
-  const bool is_narrow = asked && !asked->empty() && *asked != grant.scopes;
+  const bool is_narrow = narrows && *asked != grant.scopes;
   grant.scopes = *scopes;
   auto set = co_await mint(core, std::move(grant), fresh);
   if (!set && set.error().code == Code::kNotFound)
