@@ -77,7 +77,12 @@ bool is_public(const Route& route, const RouteTable::Match& match) {
 }  // namespace
 
 Api::Api(ApiPorts ports, ApiOptions options, RouteTable routes)
-    : ports_(std::move(ports)), options_(options), routes_(std::move(routes)) {}
+    : ports_(std::move(ports)),
+      options_(options),
+      routes_(std::move(routes)),
+      token_use_(ports_.metrics.histogram("management_pat_usage_distribution",
+                                          "uses of each personal token per minute", kOtelBuckets)) {
+}
 Api::~Api() = default;
 
 net::HttpHandler Api::handler() {
@@ -97,10 +102,14 @@ Task<auth::Caller> Api::authenticate(std::string authorization, std::string user
     const bool taken = co_await ports_.limiter.take(std::move(key), options_.personal_token_limit);
     if (!taken) co_return fail(Code::kResourceExhausted, "too many requests");
   }
+  const std::string named = personal ? given.token : std::string();
   auto checked = personal ? ports_.authority.personal_token(deadline, std::move(given.token))
                           : ports_.authority.bearer(deadline, std::move(given.token));
   auto caller = co_await std::move(checked);
-  if (caller) co_return caller;
+  if (caller) {
+    if (personal) token_use_.used(named, ports_.clock.now());
+    co_return caller;
+  }
   switch (caller.error().code) {
     case Code::kUnavailable:
     case Code::kDeadlineExceeded:

@@ -16,6 +16,7 @@
 #include "ha/rate_limiter.h"
 #include "management/auth/auth.h"
 #include "management/rest/routes.h"
+#include "management/rest/token_use.h"
 #include "net/http.h"
 
 #include <chrono>
@@ -60,6 +61,7 @@ class Api {
   ApiPorts ports_;
   ApiOptions options_;
   RouteTable routes_;
+  TokenUse token_use_;
 };
 
 }  // namespace nb::management::rest
