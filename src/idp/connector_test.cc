@@ -134,7 +134,7 @@ TEST_F(IdpConnectorLogin, ChangeWorksOnAllInstancesAtOnce) {
     EXPECT_EQ(query_of(there.location)["client_id"], "netbird-cli");
     browser_.get("/oauth2/keys");  // shifts the turn
   }
-  ASSERT_TRUE(rig_.await([&] { return rig_.provider(1).delete_connector(soon(), made->id); }));
+  ASSERT_TRUE(rig_.await([&] { return rig_.provider(1).delete_connector(soon(), made->id, {}); }));
   const Page start = browser_.get(authorize_url());
   EXPECT_EQ(
       browser_.get("/oauth2/auth/" + made->id + "?req=" + query_of(start.location)["req"]).status,
@@ -197,7 +197,8 @@ TEST_F(IdpConnectorLogin, RulesOfTheApi) {
   EXPECT_EQ(other.error().code, Code::kInvalidArgument);
   const auto missing = rig_.await([&] { return rig_.provider().connector(soon(), "nothing"); });
   EXPECT_EQ(missing.error().code, Code::kNotFound);
-  const auto local = rig_.await([&] { return rig_.provider().delete_connector(soon(), "local"); });
+  const auto local =
+      rig_.await([&] { return rig_.provider().delete_connector(soon(), "local", {}); });
   EXPECT_EQ(local.error().code, Code::kInvalidArgument);
   const auto all = rig_.await([&] { return rig_.provider(1).connectors(soon()); });
   ASSERT_TRUE(all);

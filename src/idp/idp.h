@@ -95,7 +95,9 @@ class Provider final : public management::IdentityProvider {
                                                   management::IdpConnectorChange change) override;
   Task<management::IdpConnector> update_connector(Instant deadline, std::string id,
                                                   management::IdpConnectorChange change) override;
-  Task<void> delete_connector(Instant deadline, std::string id) override;
+  Task<void> delete_connector(Instant deadline, std::string id, management::IdpNote note) override;
+  Task<std::vector<management::IdpNote>> notes(Instant deadline, std::size_t limit) override;
+  Task<void> forget_note(Instant deadline, std::string key) override;
 
  private:
   explicit Provider(std::unique_ptr<struct Core> core);

@@ -16,6 +16,16 @@ IdpConnector port_connector(const Connector& row) {
           .client_id = row.client_id};
 }
 
+/// Tries to change what others change too.
+constexpr int kRoundsMax = 8;
+
+IdpNote note_of(const Core& core, IdpNote note, const Connector& connector) {
+  note.key = core.new_token();
+  if (note.target.empty()) note.target = connector.id;
+  note.name = connector.name;
+  return note;
+}
+
 Result<> check(const IdpConnectorChange& change) {
   const auto missing = [](std::string_view what) {
     return fail(Code::kInvalidArgument, "identity provider {} is required", what);
@@ -75,7 +85,8 @@ Task<IdpConnector> Provider::create_connector(Instant deadline, IdpConnectorChan
   row.client_id = change.client_id;
   row.config = connector_json(change.type, row.issuer, change.client_id, change.client_secret,
                               core_->url("/callback"));
-  NB_CO_TRY(co_await core_->store.insert_connector_row(deadline, row, false));
+  IdpNote note = note_of(*core_, change.note, row);
+  NB_CO_TRY(co_await core_->store.insert_connector_row(deadline, row, false, std::move(note)));
   co_return port_connector(row);
 }
 
@@ -84,29 +95,46 @@ Task<IdpConnector> Provider::update_connector(Instant deadline, std::string id,
   if (id == kLocalConnector)
     co_return fail(Code::kInvalidArgument, "the local identity provider cannot be changed");
   NB_CO_TRY(check(change));
-  NB_CO_LET(std::optional<Connector> row, co_await core_->store.connector(deadline, id));
-  if (!row) co_return fail(Code::kNotFound, "identity provider not found");
-  if (row->type != change.type)
-    co_return fail(Code::kInvalidArgument, "the type of an identity provider cannot be changed");
-  if (row->issuer != shown_issuer(change))
-    NB_CO_TRY(co_await check_remote(*core_, change.type, change.issuer));
-  row->name = change.name;
-  row->issuer = shown_issuer(change);
-  row->client_id = change.client_id;
-  const Secret secret = change.client_secret.empty() ? stored_secret(*row) : change.client_secret;
-  row->config =
-      connector_json(change.type, row->issuer, change.client_id, secret, core_->url("/callback"));
-  NB_CO_LET(const bool there, co_await core_->store.update_connector(deadline, *row));
-  if (!there) co_return fail(Code::kNotFound, "identity provider not found");
-  co_return port_connector(*row);
+  for (int round = 0; round < kRoundsMax; ++round) {
+    NB_CO_LET(std::optional<Connector> row, co_await core_->store.connector(deadline, id));
+    if (!row) co_return fail(Code::kNotFound, "identity provider not found");
+    if (row->type != change.type)
+      co_return fail(Code::kInvalidArgument, "the type of an identity provider cannot be changed");
+    if (row->issuer != shown_issuer(change))
+      NB_CO_TRY(co_await check_remote(*core_, change.type, change.issuer));
+    row->name = change.name;
+    row->issuer = shown_issuer(change);
+    row->client_id = change.client_id;
+    const Secret secret = change.client_secret.empty() ? stored_secret(*row) : change.client_secret;
+    row->config =
+        connector_json(change.type, row->issuer, change.client_id, secret, core_->url("/callback"));
+    IdpNote note = note_of(*core_, change.note, *row);
+    NB_CO_LET(const bool stored,
+              co_await core_->store.update_connector(deadline, *row, std::move(note)));
+    if (stored) co_return port_connector(*row);
+    // Somebody else was faster: the secret that is to be kept may be another one by now.
+  }
+  co_return fail(Code::kAborted, "the identity provider is being changed by others");
 }
 
-Task<void> Provider::delete_connector(Instant deadline, std::string id) {
+Task<void> Provider::delete_connector(Instant deadline, std::string id, IdpNote note) {
   if (id == kLocalConnector)
     co_return fail(Code::kInvalidArgument, "the local identity provider cannot be deleted");
-  NB_CO_LET(const bool gone, co_await core_->store.delete_connector(deadline, std::move(id)));
+  NB_CO_LET(const std::optional<Connector> row, co_await core_->store.connector(deadline, id));
+  if (!row) co_return fail(Code::kNotFound, "identity provider not found");
+  note = note_of(*core_, std::move(note), *row);
+  NB_CO_LET(const bool gone,
+            co_await core_->store.delete_connector(deadline, std::move(id), std::move(note)));
   if (!gone) co_return fail(Code::kNotFound, "identity provider not found");
   co_return Result<>();
+}
+
+Task<std::vector<IdpNote>> Provider::notes(Instant deadline, std::size_t limit) {
+  return core_->store.notes(deadline, limit);
+}
+
+Task<void> Provider::forget_note(Instant deadline, std::string key) {
+  return core_->store.forget_note(deadline, std::move(key));
 }
 
 }  // namespace nb::idp

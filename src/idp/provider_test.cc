@@ -15,6 +15,7 @@
 namespace nb::idp::test {
 namespace {
 using management::NewIdpUser;
+using ::testing::HasSubstr;
 
 std::string unpacked(const std::string& name) {
   const std::string path = nb::test::source_dir() + "/tests/data/upstream/" + name;
@@ -213,6 +214,148 @@ TEST_P(IdpProvider, ChangedPasswordEndsAllLogins) {
   EXPECT_EQ(log_in(browser, "owner@example.org", "New-Passw0rd!").status, 303);
   for (int i = 0; i < 5; ++i) change("Wrong-Passw0rd", "Other-Passw0rd1");
   EXPECT_EQ(change("New-Passw0rd!", "Other-Passw0rd1"), Code::kResourceExhausted);
+}
+
+/// Lets `table` lose no row, as a database does that goes away in the middle.
+void keep_rows(Rig& rig, const std::string& table) {
+  const auto made = rig.database().run_blocking<void>(soon(), {}, [&](sql::Session& session) {
+    return session.script(
+        session.postgres()
+            ? "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
+              "'kept'; END $$; CREATE TRIGGER keep BEFORE DELETE ON " +
+                  table + " FOR EACH ROW EXECUTE FUNCTION keep()"
+            : "CREATE TRIGGER keep BEFORE DELETE ON " + table +
+                  " BEGIN SELECT RAISE(ABORT, 'kept'); END");
+  });
+  ASSERT_TRUE(made) << made.error().text;
+}
+
+TEST_P(IdpProvider, PasswordsChangeOnlyTogetherWithTheEndOfAllLogins) {
+  Rig rig(GetParam());
+  const auto user = rig.add_user("owner@example.org");
+  Browser browser(rig);
+  ASSERT_EQ(tokens_of(browser, "owner@example.org").status, 200);
+  keep_rows(rig, "nb_idp_session");
+  EXPECT_NE(change_password(rig, user, kPassword, "New-Passw0rd!"), Code::kOk);
+  const auto set = rig.await(
+      [&] { return rig.provider().set_password(soon(), user.user.id, Secret("New-Passw0rd!")); });
+  EXPECT_FALSE(set);
+  Browser another(rig);
+  EXPECT_EQ(log_in(another, "owner@example.org", "New-Passw0rd!").status, 401);
+  EXPECT_EQ(log_in(another, "owner@example.org").status, 303);
+}
+
+TEST_P(IdpProvider, SecondFactorsGoOnlyTogetherWithAllLogins) {
+  Rig rig(GetParam());
+  const auto user = rig.add_user("owner@example.org");
+  Browser browser(rig);
+  ASSERT_EQ(tokens_of(browser, "owner@example.org").status, 200);
+  rig.mfa(true);
+  Browser another(rig);
+  another.get(log_in(another, "owner@example.org").location);  // begins to enrol
+  ASSERT_EQ(rig.count("SELECT count(*) FROM nb_idp_mfa"), 1);
+  keep_rows(rig, "nb_idp_session");
+  EXPECT_FALSE(rig.await([&] { return rig.provider().reset_mfa(soon(), user.user.id); }));
+  EXPECT_EQ(rig.count("SELECT count(*) FROM nb_idp_mfa"), 1);
+}
+
+management::IdpNote note_of(management::Activity activity) {
+  management::IdpNote note;
+  note.activity = activity;
+  note.actor = management::UserId("owner-1");
+  note.account = management::AccountId("account-1");
+  return note;
+}
+
+management::IdpConnectorChange microsoft(const std::string& name, const std::string& secret) {
+  return {.type = "microsoft",
+          .name = name,
+          .issuer = "",
+          .client_id = "client",
+          .client_secret = Secret(secret)};
+}
+
+TEST_P(IdpProvider, WhatIsToBeToldOfAChangeIsKeptWithIt) {
+  using management::Activity;
+  Rig rig(GetParam());
+  const auto notes = [&] {
+    auto all = rig.await([&] { return rig.provider(1).notes(soon(), 10); });
+    NB_ASSERT(all.has_value());
+    return *std::move(all);
+  };
+  auto change = microsoft("Corp", "s");
+  change.note = note_of(Activity::kIdentityProviderCreated);
+  const auto made = rig.await([&] { return rig.provider().create_connector(soon(), change); });
+  ASSERT_TRUE(made) << made.error().text;
+  change.name = "Corp 2";
+  change.note = note_of(Activity::kIdentityProviderUpdated);
+  ASSERT_TRUE(
+      rig.await([&] { return rig.provider(1).update_connector(soon(), made->id, change); }));
+  ASSERT_TRUE(rig.await([&] {
+    return rig.provider().delete_connector(soon(), made->id,
+                                           note_of(Activity::kIdentityProviderDeleted));
+  }));
+  const auto all = notes();
+  ASSERT_EQ(all.size(), 3U);
+  const std::vector<Activity> wanted = {Activity::kIdentityProviderCreated,
+                                        Activity::kIdentityProviderUpdated,
+                                        Activity::kIdentityProviderDeleted};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(all[i].activity, wanted[i]);
+    EXPECT_EQ(all[i].actor.value(), "owner-1");
+    EXPECT_EQ(all[i].account.value(), "account-1");
+    EXPECT_EQ(all[i].target, made->id);
+    EXPECT_EQ(all[i].name, i == 0 ? "Corp" : "Corp 2");
+    EXPECT_LT(std::chrono::abs(all[i].at - std::chrono::system_clock::now()), 1min);
+  }
+  for (const auto& note : all)
+    ASSERT_TRUE(rig.await([&] { return rig.provider().forget_note(soon(), note.key); }));
+  EXPECT_TRUE(notes().empty());
+  // What is refused leaves nothing to be told.
+  EXPECT_FALSE(rig.await([&] { return rig.provider().update_connector(soon(), "x", change); }));
+  EXPECT_FALSE(
+      rig.await([&] { return rig.provider().delete_connector(soon(), "x", change.note); }));
+  EXPECT_TRUE(notes().empty());
+}
+
+TEST(IdpConnectorChange, SecretThatIsToBeKeptIsTheNewestOne) {
+  std::vector<std::unique_ptr<nb::test::HomeLoop>> loops;
+  Rig rig(sql::Engine::kPostgres);
+  const auto made = rig.await(
+      [&] { return rig.provider().create_connector(soon(), microsoft("Corp", "first")); });
+  ASSERT_TRUE(made) << made.error().text;
+  // Both have read the connector when the first of them may write.
+  auto other = rig.store().open();
+  std::vector<std::future<Result<management::IdpConnector>>> both;
+  const auto held = other->run_blocking<void>(soon(), {}, [&](sql::Session& session) -> Result<> {
+    NB_TRY(session.query("SELECT id FROM nb_idp_connector FOR UPDATE"));
+    for (const std::string& secret : {std::string("second"), std::string()}) {
+      loops.push_back(std::make_unique<nb::test::HomeLoop>());
+      both.push_back(loops.back()->start([&rig, &made, secret] {
+        return rig.provider().update_connector(soon(), made->id, microsoft("Corp", secret));
+      }));
+      const std::size_t waiting = both.size();
+      EXPECT_TRUE(nb::test::eventually(
+          [&] {
+            return rig.count("SELECT count(*) FROM pg_locks WHERE NOT granted") >=
+                   static_cast<std::int64_t>(waiting);
+          },
+          nb::test::patient(20s)));
+    }
+    return {};
+  });
+  ASSERT_TRUE(held) << held.error().text;
+  for (auto& one : both) EXPECT_TRUE(one.get());
+  crypto::SystemRandom random;
+  const auto vault = Vault::make({kDataKey}, random);
+  const auto row = rig.database().run_blocking<sql::Rows>(soon(), {}, [](sql::Session& session) {
+    return session.query("SELECT config FROM nb_idp_connector");
+  });
+  ASSERT_TRUE(row && vault);
+  const auto config = vault->open(Purpose::kConnectors, (*row)[0].text(0),
+                                  {"nb_idp_connector", "config", made->id});
+  ASSERT_TRUE(config);
+  EXPECT_THAT(*config, HasSubstr(R"("clientSecret":"second")"));
 }
 
 // Once, all failed changes of all users counted for one address.

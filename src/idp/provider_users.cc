@@ -153,11 +153,11 @@ Task<void> Provider::change_password(Instant deadline, UserId id,
     co_return fail(Code::kUnauthenticated, "the old password is not correct");
   }
   NB_CO_LET(const std::string fresh, co_await core_->hasher.hash(change.new_password));
+  change.note.key = core_->new_token();
   NB_CO_LET(const bool replaced,
-            co_await core_->store.replace_hash(deadline, user->id, stored, fresh));
+            co_await core_->store.change_hash(deadline, user->id, stored, fresh, change.note));
   if (!replaced) co_return fail(Code::kAborted, "the password was changed meanwhile");
-  NB_CO_TRY(co_await core_->throttle.passed(deadline, account, change.address));
-  co_return co_await core_->store.end_logins(deadline, subject_of(id), "");
+  co_return co_await core_->throttle.passed(deadline, account, change.address);
 }
 
 Task<void> Provider::set_password(Instant deadline, UserId id, Secret password) {
@@ -165,18 +165,16 @@ Task<void> Provider::set_password(Instant deadline, UserId id, Secret password) 
   if (!local) co_return not_local();
   NB_CO_TRY(management::check_password(password, management::PasswordRule::kComplex));
   NB_CO_LET(const std::string fresh, co_await core_->hasher.hash(password));
-  NB_CO_LET(const bool replaced, co_await core_->store.replace_hash(deadline, *local, "", fresh));
+  NB_CO_LET(const bool replaced,
+            co_await core_->store.change_hash(deadline, *local, "", fresh, IdpNote()));
   if (!replaced) co_return not_local();
-  const IdpSubject subject{*local, std::string(kLocalConnector)};
-  co_return co_await core_->store.end_logins(deadline, subject, "");
+  co_return Result<>();
 }
 
 Task<void> Provider::reset_mfa(Instant deadline, UserId id) {
   const auto local = local_id(id);
   if (!local) co_return not_local();
-  NB_CO_TRY(co_await core_->store.reset_mfa(deadline, *local));
-  const IdpSubject subject{*local, std::string(kLocalConnector)};
-  co_return co_await core_->store.end_logins(deadline, subject, "");
+  co_return co_await core_->store.reset_mfa(deadline, *local);
 }
 
 Task<void> Provider::end_logins(Instant deadline, UserId id) {

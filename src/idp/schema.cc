@@ -168,6 +168,19 @@ CREATE TABLE nb_idp_meta (
 );
 )sql";
 
+/// What the activity log has not been told yet (management::IdpNote).
+constexpr std::string_view kNotes = R"sql(
+CREATE TABLE nb_idp_note (
+  key text PRIMARY KEY,
+  at bigint NOT NULL,
+  activity bigint NOT NULL,
+  actor text NOT NULL,
+  account text NOT NULL,
+  target text NOT NULL,
+  name text NOT NULL
+);
+)sql";
+
 /// Without a vault: a list to compare with, not to apply.
 sql::MigrationSet migration_set(const Vault* vault) {
   return {.component = "idp",
@@ -183,6 +196,11 @@ sql::MigrationSet migration_set(const Vault* vault) {
                    [vault](sql::Session& session, sql::MigrationReport& report) {
                      return import_dex(session, *vault, report);
                    }},
+              {.version = 3,
+               .name = "notes",
+               .apply = [](sql::Session& session, sql::MigrationReport&) -> Result<> {
+                 return session.script(kNotes);
+               }},
           }};
 }
 

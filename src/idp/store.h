@@ -29,6 +29,12 @@ Result<> insert_connector(sql::Session& session, const Vault& vault, const Conne
 Result<> upsert_identity(sql::Session& session, const Vault& vault, const Identity& identity,
                          Millis login);
 Result<> insert_key(sql::Session& session, const Vault& vault, const KeyRow& key);
+/// Ends sessions, codes, logins under way and refresh tokens, except the session with hash `keep`.
+Result<> drop_logins(sql::Session& session, const IdpSubject& who, const std::string& keep,
+                     Millis now);
+using management::IdpNote;
+/// In the transaction of the change that it is of.
+Result<> insert_note(sql::Session& session, const IdpNote& note, Millis now);
 
 enum class PollState : std::uint8_t { kUnknown, kPending, kTooFast, kDenied, kExpired, kRedeemed };
 struct PollResult {
@@ -71,6 +77,9 @@ class Store {
   Task<std::optional<LocalUser>> user_by_id(Instant deadline, std::string id);
   /// Stores `hash` if the stored one is still `expected` (any, if empty). False: it was not.
   Task<bool> replace_hash(Instant deadline, std::string id, std::string expected, std::string hash);
+  /// Another password: with it all logins of the user end.
+  Task<bool> change_hash(Instant deadline, std::string id, std::string expected, std::string hash,
+                         IdpNote note);
   /// Removes the user, his second factors and logins; remembers the sub. False: no such user.
   Task<bool> delete_user(Instant deadline, IdpSubject subject);
   /// Deleted after `issued_at`.
@@ -92,6 +101,7 @@ class Store {
   Task<void> set_recovery(Instant deadline, std::string user, std::string hashes);
   /// Counts a wrong code; the fifth in a row locks for five minutes.
   Task<void> reject_totp(Instant deadline, std::string user);
+  /// With all logins of the user.
   Task<void> reset_mfa(Instant deadline, std::string user);
 
   // --- store_flow.cc
@@ -147,10 +157,13 @@ class Store {
   // --- store_misc.cc
   Task<std::vector<Connector>> connectors(Instant deadline);
   Task<std::optional<Connector>> connector(Instant deadline, std::string id);
-  Task<void> insert_connector_row(Instant deadline, Connector connector, bool is_static);
-  /// False: no such connector.
-  Task<bool> update_connector(Instant deadline, Connector connector);
-  Task<bool> delete_connector(Instant deadline, std::string id);
+  Task<void> insert_connector_row(Instant deadline, Connector connector, bool is_static,
+                                  IdpNote note = {});
+  /// False: gone, or not of the version any more that `connector` was read at.
+  Task<bool> update_connector(Instant deadline, Connector connector, IdpNote note);
+  Task<bool> delete_connector(Instant deadline, std::string id, IdpNote note);
+  Task<std::vector<IdpNote>> notes(Instant deadline, std::size_t limit);
+  Task<void> forget_note(Instant deadline, std::string key);
   Task<std::vector<KeyRow>> keys(Instant deadline);
   /// Makes the successor if it is due, under a lock of all instances; `make` runs only then, inside
   /// the transaction. True: a key was added.

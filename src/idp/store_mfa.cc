@@ -120,10 +120,11 @@ Task<void> Store::reject_totp(Instant deadline, std::string user) {
 }
 
 Task<void> Store::reset_mfa(Instant deadline, std::string user) {
-  return tx<void>(deadline, [user = std::move(user)](sql::Session& session, Millis) -> Result<> {
-    NB_TRY(session.exec("DELETE FROM nb_idp_mfa WHERE user_id = $1", {user}));
-    return {};
-  });
+  return tx<void>(
+      deadline, [user = std::move(user)](sql::Session& session, Millis now) -> Result<> {
+        NB_TRY(session.exec("DELETE FROM nb_idp_mfa WHERE user_id = $1", {user}));
+        return drop_logins(session, {user, std::string(management::kLocalConnector)}, "", now);
+      });
 }
 
 Result<bool> has_second_factor(sql::Database& database, const std::string& user, Instant deadline) {

@@ -58,6 +58,16 @@ Result<> insert_key(sql::Session& session, const Vault& vault, const KeyRow& key
   return {};
 }
 
+Result<> insert_note(sql::Session& session, const IdpNote& note, Millis now) {
+  if (note.account.value().empty()) return {};
+  NB_TRY(session.exec(
+      "INSERT INTO nb_idp_note (key, at, activity, actor, account, target, name) VALUES "
+      "($1,$2,$3,$4,$5,$6,$7)",
+      {note.key, now, static_cast<std::int64_t>(note.activity), note.actor.value(),
+       note.account.value(), note.target, note.name}));
+  return {};
+}
+
 Result<Connector> Store::connector_of(sql::Row row) const {
   sql::RowReader reader(row);
   Connector connector;
@@ -98,41 +108,82 @@ Task<std::optional<Connector>> Store::connector(Instant deadline, std::string id
                      });
 }
 
-Task<void> Store::insert_connector_row(Instant deadline, Connector connector, bool is_static) {
-  return tx<void>(deadline, [this, connector = std::move(connector), is_static](
-                                sql::Session& session, Millis now) {
-    return insert_connector(session, vault_, connector, is_static, now);
-  });
+Task<void> Store::insert_connector_row(Instant deadline, Connector connector, bool is_static,
+                                       IdpNote note) {
+  return tx<void>(deadline,
+                  [this, connector = std::move(connector), is_static, note = std::move(note)](
+                      sql::Session& session, Millis now) -> Result<> {
+                    NB_TRY(insert_connector(session, vault_, connector, is_static, now));
+                    return insert_note(session, note, now);
+                  });
 }
 
-Task<bool> Store::update_connector(Instant deadline, Connector connector) {
+Task<bool> Store::update_connector(Instant deadline, Connector connector, IdpNote note) {
   return tx<bool>(
       deadline,
-      [this, c = std::move(connector)](sql::Session& session, Millis now) -> Result<bool> {
+      [this, c = std::move(connector), note = std::move(note)](sql::Session& session,
+                                                               Millis now) -> Result<bool> {
         NB_LET(
             const std::int64_t changed,
             session.exec(
                 "UPDATE nb_idp_connector SET name = $2, issuer = $3, client_id = $4, config "
-                "= $5, version = version + 1, updated_at = $6 WHERE id = $1",
+                "= $5, version = version + 1, updated_at = $6 WHERE id = $1 AND version = $7",
                 {c.id, c.name, c.issuer, c.client_id,
                  vault_.seal(Purpose::kConnectors, c.config, {"nb_idp_connector", "config", c.id}),
-                 now}));
-        return changed == 1;
+                 now, c.version}));
+        if (changed == 0) return false;
+        NB_TRY(insert_note(session, note, now));
+        return true;
       });
 }
 
-Task<bool> Store::delete_connector(Instant deadline, std::string id) {
+Task<bool> Store::delete_connector(Instant deadline, std::string id, IdpNote note) {
   return tx<bool>(
-      deadline, [id = std::move(id)](sql::Session& session, Millis now) -> Result<bool> {
+      deadline,
+      [id = std::move(id), note = std::move(note)](sql::Session& session,
+                                                   Millis now) -> Result<bool> {
         NB_LET(const std::int64_t gone,
                session.exec("DELETE FROM nb_idp_connector WHERE id = $1", {id}));
+        if (gone == 0) return false;
         NB_TRY(session.exec("DELETE FROM nb_idp_session WHERE connector_id = $1", {id}));
         NB_TRY(
             session.exec("UPDATE nb_idp_refresh SET revoked_at = $2 WHERE connector_id = $1 AND "
                          "revoked_at IS NULL",
                          {id, now}));
-        return gone == 1;
+        NB_TRY(insert_note(session, note, now));
+        return true;
       });
+}
+
+Task<std::vector<IdpNote>> Store::notes(Instant deadline, std::size_t limit) {
+  using All = std::vector<IdpNote>;
+  return read<All>(deadline, [limit](sql::Session& session, Millis) -> Result<All> {
+    NB_LET(const sql::Rows rows,
+           session.query("SELECT key, at, activity, actor, account, target, name FROM nb_idp_note "
+                         "ORDER BY at, key LIMIT $1",
+                         {static_cast<std::int64_t>(limit)}));
+    All all;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      sql::RowReader reader(rows[i]);
+      IdpNote note;
+      note.key = reader.string();
+      note.at = WallTime(std::chrono::milliseconds(reader.integer()));
+      note.activity = static_cast<management::Activity>(reader.integer());
+      note.actor = management::UserId(reader.string());
+      note.account = management::AccountId(reader.string());
+      note.target = reader.string();
+      note.name = reader.string();
+      all.push_back(std::move(note));
+    }
+    return all;
+  });
+}
+
+Task<void> Store::forget_note(Instant deadline, std::string key) {
+  return tx<void>(deadline, [key = std::move(key)](sql::Session& session, Millis) -> Result<> {
+    NB_TRY(session.exec("DELETE FROM nb_idp_note WHERE key = $1", {key}));
+    return {};
+  });
 }
 
 Task<std::vector<KeyRow>> Store::keys(Instant deadline) {

@@ -13,28 +13,14 @@ namespace json = boost::json;
 constexpr std::string_view kUserColumns =
     "SELECT id, email, name, hash, disabled FROM nb_idp_user ";
 
-Result<> drop_logins(sql::Session& session, const IdpSubject& who, const std::string& keep,
-                     Millis now) {
-  NB_TRY(session.exec(
-      "DELETE FROM nb_idp_session WHERE connector_id = $1 AND user_id = $2 AND hash <> $3",
-      {who.connector_id, who.user_id, keep}));
-  NB_TRY(
-      session.exec("DELETE FROM nb_idp_code WHERE connector_id = $1 AND user_id = $2 AND used_at "
-                   "IS NULL",
-                   {who.connector_id, who.user_id}));
-  NB_TRY(
-      session.exec("UPDATE nb_idp_device SET status = 'denied' WHERE connector_id = $1 AND "
-                   "user_id = $2 AND status = 'approved'",
-                   {who.connector_id, who.user_id}));
-  NB_TRY(
-      session.exec("UPDATE nb_idp_request SET stage = 3 WHERE subject_connector = $1 AND "
-                   "subject_user = $2 AND stage <> 3",
-                   {who.connector_id, who.user_id}));
-  NB_TRY(
-      session.exec("UPDATE nb_idp_refresh SET revoked_at = $3 WHERE connector_id = $1 AND "
-                   "user_id = $2 AND revoked_at IS NULL",
-                   {who.connector_id, who.user_id, now}));
-  return {};
+/// False: the stored one is not `expected`; empty: whatever it is.
+Result<bool> set_hash(sql::Session& session, const std::string& id, const std::string& expected,
+                      const std::string& hash, Millis now) {
+  NB_LET(const std::int64_t changed,
+         session.exec("UPDATE nb_idp_user SET hash = $2, updated_at = $3 WHERE id = $1 AND "
+                      "(hash = $4 OR $5 = 1)",
+                      {id, hash, now, expected, expected.empty() ? 1 : 0}));
+  return changed == 1;
 }
 
 std::string profile_json(const Identity& identity) {
@@ -74,6 +60,30 @@ std::string identity_row(const IdpSubject& subject) {
 }
 
 }  // namespace
+
+Result<> drop_logins(sql::Session& session, const IdpSubject& who, const std::string& keep,
+                     Millis now) {
+  NB_TRY(session.exec(
+      "DELETE FROM nb_idp_session WHERE connector_id = $1 AND user_id = $2 AND hash <> $3",
+      {who.connector_id, who.user_id, keep}));
+  NB_TRY(
+      session.exec("DELETE FROM nb_idp_code WHERE connector_id = $1 AND user_id = $2 AND used_at "
+                   "IS NULL",
+                   {who.connector_id, who.user_id}));
+  NB_TRY(
+      session.exec("UPDATE nb_idp_device SET status = 'denied' WHERE connector_id = $1 AND "
+                   "user_id = $2 AND status = 'approved'",
+                   {who.connector_id, who.user_id}));
+  NB_TRY(
+      session.exec("UPDATE nb_idp_request SET stage = 3 WHERE subject_connector = $1 AND "
+                   "subject_user = $2 AND stage <> 3",
+                   {who.connector_id, who.user_id}));
+  NB_TRY(
+      session.exec("UPDATE nb_idp_refresh SET revoked_at = $3 WHERE connector_id = $1 AND "
+                   "user_id = $2 AND revoked_at IS NULL",
+                   {who.connector_id, who.user_id, now}));
+  return {};
+}
 
 Result<Millis> database_now(sql::Session& session) {
   NB_LET(
@@ -164,16 +174,24 @@ Task<std::optional<LocalUser>> Store::user_by_id(Instant deadline, std::string i
 
 Task<bool> Store::replace_hash(Instant deadline, std::string id, std::string expected,
                                std::string hash) {
-  return tx<bool>(
-      deadline,
-      [id = std::move(id), expected = std::move(expected), hash = std::move(hash)](
-          sql::Session& session, Millis now) -> Result<bool> {
-        NB_LET(const std::int64_t changed,
-               session.exec("UPDATE nb_idp_user SET hash = $2, updated_at = $3 WHERE id = $1 AND "
-                            "(hash = $4 OR $5 = 1)",
-                            {id, hash, now, expected, expected.empty() ? 1 : 0}));
-        return changed == 1;
-      });
+  return tx<bool>(deadline, [id = std::move(id), expected = std::move(expected),
+                             hash = std::move(hash)](sql::Session& session, Millis now) {
+    return set_hash(session, id, expected, hash, now);
+  });
+}
+
+Task<bool> Store::change_hash(Instant deadline, std::string id, std::string expected,
+                              std::string hash, IdpNote note) {
+  return tx<bool>(deadline,
+                  [id = std::move(id), expected = std::move(expected), hash = std::move(hash),
+                   note = std::move(note)](sql::Session& session, Millis now) -> Result<bool> {
+                    NB_LET(const bool changed, set_hash(session, id, expected, hash, now));
+                    if (!changed) return false;
+                    const IdpSubject who{id, std::string(kLocalConnector)};
+                    NB_TRY(drop_logins(session, who, "", now));
+                    NB_TRY(insert_note(session, note, now));
+                    return true;
+                  });
 }
 
 Task<bool> Store::delete_user(Instant deadline, IdpSubject subject) {

@@ -41,7 +41,11 @@ class RefusingProvider final : public IdentityProvider {
   Task<IdpConnector> update_connector(Instant, std::string, IdpConnectorChange change) override {
     return echoed(std::move(change));
   }
-  Task<void> delete_connector(Instant, std::string) override { co_return nobody(); }
+  Task<void> delete_connector(Instant, std::string, IdpNote) override { co_return nobody(); }
+  Task<std::vector<IdpNote>> notes(Instant, std::size_t) override {
+    co_return std::vector<IdpNote>();
+  }
+  Task<void> forget_note(Instant, std::string) override { co_return nobody(); }
 
  private:
   static Error nobody() { return fail(Code::kNotFound, "there is nobody"); }

@@ -292,6 +292,53 @@ TEST_F(IdpCrash, ADeletedUserHasNoLoginLeftAndDoesNotComeBackMeanwhile) {
   EXPECT_EQ(count("users", "netbird"), "1");
 }
 
+TEST_F(IdpCrash, ABlockedUserHasNoSessionLeftAtTheProvider) {
+  const auto made = call("POST", "/api/users", kNewUser);
+  ASSERT_EQ(made.status, 200) << made.body;
+  const std::string id = after(made.body, R"("id":")");
+  Web browser;
+  ASSERT_NE(after(tokens(browser, *server, *server, *server, [] {},
+                         {"new@example.org", made_password(made.body)}),
+                  R"("access_token":")"),
+            "");
+  const std::string sessions =
+      "nb_idp_session WHERE user_id <> (SELECT user_id FROM "
+      "nb_idp_session ORDER BY auth_time LIMIT 1)";
+  ASSERT_EQ(count(sessions, "idp"), "1");
+  {
+    const HeldTable held(postgres, "nb_idp_session", "idp");
+    die_during("PUT", "/api/users/" + id, R"({"role":"user","auto_groups":[],"is_blocked":true})",
+               [&] { return count("users WHERE blocked", "netbird") == "1"; });
+  }
+  server->start();
+  EXPECT_TRUE(eventually([&] { return count(sessions, "idp") == "0"; }, patient(90s)));
+  EXPECT_TRUE(eventually([&] { return count("nb_open_logins", "netbird") == "0"; }, patient(20s)));
+  EXPECT_EQ(count("users", "netbird"), "2");
+  EXPECT_EQ(call("GET", "/api/users").status, 200) << "who blocked is logged in as before";
+}
+
+TEST_F(IdpCrash, AChangedProviderIsInTheActivityLog) {
+  {
+    const HeldTable outbox(postgres, "nb_event_outbox", "netbird");
+    die_during("POST", "/api/identity-providers",
+               R"({"type":"microsoft","name":"Corp","issuer":"","client_id":"c",)"
+               R"("client_secret":"s"})",
+               [&] { return count("nb_idp_connector", "idp") == "1"; });
+  }
+  server->start();
+  const auto told = [&] {
+    const std::string log = call("GET", "/api/events/audit").body;
+    int times = 0;
+    for (auto at = log.find("identityprovider.create"); at != std::string::npos;
+         at = log.find("identityprovider.create", at + 1))
+      ++times;
+    return times;
+  };
+  EXPECT_TRUE(eventually([&] { return told() == 1; }, patient(60s)));
+  EXPECT_TRUE(eventually([&] { return count("nb_idp_note", "idp") == "0"; }, patient(20s)));
+  EXPECT_EQ(told(), 1);
+}
+
 TEST(IdpServer, OperatorsMigrateItsTablesWithTheOthers) {
   PostgresServer postgres;
   postgres.create_database("idp");

@@ -14,11 +14,13 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "management/domain/event.h"
 #include "management/domain/ids.h"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -66,10 +68,23 @@ struct MadeIdpUser {
   Secret password;  // only if generated
 };
 
+/// What the activity log is to say of a change. Kept in the provider's database by the transaction
+/// of the change itself, until the caller has told the log.
+struct IdpNote {
+  std::string key{};  // unique; given by the provider
+  WallTime at{};      // given by the provider
+  Activity activity{};
+  UserId actor{};
+  AccountId account{};   // empty: there is nothing to be told
+  std::string target{};  // empty: the connector that is made or changed
+  std::string name{};    // of that connector; given by the provider
+};
+
 struct PasswordChange {
   Secret old_password;
   Secret new_password;
-  std::string address;  // of the client; wrong old passwords count for it, as at logins
+  std::string address{};  // of the client; wrong old passwords count for it, as at logins
+  IdpNote note{};
 };
 
 struct IdpConnector {
@@ -85,6 +100,7 @@ struct IdpConnectorChange {
   std::string issuer;
   std::string client_id;
   Secret client_secret;  // empty on update: keep
+  IdpNote note{};
 };
 
 struct IdpKeySet {
@@ -148,7 +164,11 @@ class IdentityProvider {
   /// Errors   kNotFound; kInvalidArgument, also for another type or "local".
   virtual Task<IdpConnector> update_connector(Instant deadline, std::string id,
                                               IdpConnectorChange change) = 0;
-  virtual Task<void> delete_connector(Instant deadline, std::string id) = 0;
+  virtual Task<void> delete_connector(Instant deadline, std::string id, IdpNote note) = 0;
+
+  /// Notes that wait, oldest first. Others may be given the same ones.
+  virtual Task<std::vector<IdpNote>> notes(Instant deadline, std::size_t limit) = 0;
+  virtual Task<void> forget_note(Instant deadline, std::string key) = 0;
 };
 
 }  // namespace nb::management

@@ -26,6 +26,18 @@ Actor actor_of(const User& user) {
   return {user.account_id, user.id, user.role, user.is_service_user};
 }
 
+Error nowhere() {
+  return fail(Code::kInternal, "there is no embedded identity provider");
+}
+
+IdpNote note_of(const Actor& actor, Activity activity) {
+  IdpNote note;
+  note.activity = activity;
+  note.actor = actor.user;
+  note.account = actor.account;
+  return note;
+}
+
 Error no_provider() {
   return fail(Code::kFailedPrecondition, "idp manager must be enabled to send user invites");
 }
@@ -84,7 +96,8 @@ asio::awaitable<void> People::forget(UserId id) {
               {log::f(log::kError, done.error().text)});
     co_return;
   }
-  const auto noted = co_await identities_.forget_login(until, std::move(id));
+  OpenLogin login{std::move(id)};
+  const auto noted = co_await identities_.forget_login(until, std::move(login));
   ignore(noted, "it is ended once more a moment later, which changes nothing");
 }
 
@@ -93,6 +106,7 @@ asio::awaitable<void> People::run(Clock& clock) {
   for (;;) {
     co_await clock.sleep_for(kLookEvery);
     co_await finish_logins(clock.now() + kCompensation);
+    co_await tell_notes(clock.now() + kCompensation);
   }
 }
 
@@ -103,19 +117,52 @@ asio::awaitable<void> People::finish_logins(Instant deadline) {
                {log::f(log::kError, left.error().text)});
     co_return;
   }
-  for (const UserId& id : *left) {
-    log_.info("a login that was left without a user is ended", {log::f(log::kUser, id.value())});
-    co_await forget(id);
+  for (const OpenLogin& login : *left) {
+    log_.info(login.sessions_only ? "sessions that were left to a blocked user are ended"
+                                  : "a login that was left without a user is ended",
+              {log::f(log::kUser, login.user.value())});
+    co_await (login.sessions_only ? end_logins(login.user) : forget(login.user));
+  }
+}
+
+asio::awaitable<void> People::tell_notes(Instant deadline) {
+  const auto notes = co_await provider_->notes(deadline, kFinishedAtOnce);
+  if (!notes) {
+    log_.debug("changes at the identity provider were not looked for",
+               {log::f(log::kError, notes.error().text)});
+    co_return;
+  }
+  for (const IdpNote& note : *notes) {
+    Event event;
+    event.at = note.at;
+    event.activity = note.activity;
+    event.initiator_id = note.actor.value();
+    event.target_id = note.target;
+    event.account_id = note.account;
+    if (!note.name.empty()) event.meta.emplace_back("name", note.name);
+    const auto told = co_await identities_.tell(deadline, note.key, std::move(event));
+    if (!told) {
+      log_.limited().warn("a change at the identity provider is not in the activity log yet",
+                          {log::f(log::kError, told.error().text)});
+      co_return;
+    }
+    const auto forgotten = co_await provider_->forget_note(deadline, note.key);
+    ignore(forgotten, "it is told once more a moment later, which changes nothing");
   }
 }
 
 asio::awaitable<void> People::end_logins(UserId id) {
   if (!has_login(id)) co_return;
   const Instant until = std::chrono::steady_clock::now() + kCompensation;
-  const auto done = co_await provider_->end_logins(until, std::move(id));
-  if (!done)
-    log_.error("a blocked user stays logged in at the identity provider until the session ends",
-               {log::f(log::kError, done.error().text)});
+  const auto done = co_await provider_->end_logins(until, id);
+  if (!done) {
+    log_.warn("a blocked user stays logged in at the identity provider for now",
+              {log::f(log::kError, done.error().text)});
+    co_return;
+  }
+  OpenLogin login{std::move(id), true};
+  const auto noted = co_await identities_.forget_login(until, std::move(login));
+  ignore(noted, "they are ended once more a moment later, which changes nothing");
 }
 
 Task<bool> People::set_up_required(Instant deadline) {
@@ -240,6 +287,7 @@ Task<AddedPerson> People::add(Instant deadline, Actor actor, NewPerson person) {
 
 Task<User> People::update(Instant deadline, Actor actor, UpdateUser command) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  command.ends_sessions = has_login(command.id);
   auto user = co_await commands_.execute(deadline, std::move(actor), std::move(command));
   if (user && user->blocked) co_await end_logins(user->id);
   co_return user;
@@ -289,6 +337,8 @@ Task<> People::change_password(Instant deadline, Actor actor, UserId id, Passwor
   if (const auto good = check_password(change.new_password, PasswordRule::kComplex); !good)
     co_return failed(good.error().text);
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  change.note = note_of(actor, Activity::kUserPasswordChanged);
+  change.note.target = id.value();
   auto changed = co_await provider_->change_password(deadline, id, std::move(change));
   if (!changed) {
     const Error& error = changed.error();
@@ -297,12 +347,36 @@ Task<> People::change_password(Instant deadline, Actor actor, UserId id, Passwor
       co_return failed(error.text);
     co_return error;
   }
-  RecordUserEvent record{id, RecordUserEvent::What::kPasswordChanged};
-  const auto recorded = co_await commands_.execute(deadline, std::move(actor), std::move(record));
-  if (!recorded)
-    log_.warn("a password change is not in the activity log",
-              {log::f(log::kError, recorded.error().text)});
+  co_await tell_notes(deadline);
   co_return Result<>{};
+}
+
+Task<IdpConnector> People::add_connector(Instant deadline, Actor actor, IdpConnectorChange change) {
+  if (provider_ == nullptr) co_return nowhere();
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  change.note = note_of(actor, Activity::kIdentityProviderCreated);
+  auto made = co_await provider_->create_connector(deadline, std::move(change));
+  if (made) co_await tell_notes(deadline);
+  co_return made;
+}
+
+Task<IdpConnector> People::change_connector(Instant deadline, Actor actor, std::string id,
+                                            IdpConnectorChange change) {
+  if (provider_ == nullptr) co_return nowhere();
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  change.note = note_of(actor, Activity::kIdentityProviderUpdated);
+  auto stored = co_await provider_->update_connector(deadline, std::move(id), std::move(change));
+  if (stored) co_await tell_notes(deadline);
+  co_return stored;
+}
+
+Task<> People::remove_connector(Instant deadline, Actor actor, std::string id) {
+  if (provider_ == nullptr) co_return nowhere();
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  IdpNote note = note_of(actor, Activity::kIdentityProviderDeleted);
+  auto gone = co_await provider_->delete_connector(deadline, std::move(id), std::move(note));
+  if (gone) co_await tell_notes(deadline);
+  co_return gone;
 }
 
 Result<> People::check_invites() const {

@@ -71,12 +71,19 @@ class People {
   Task<> remove_account(Instant deadline, Actor actor, AccountId id);
   Task<> change_password(Instant deadline, Actor actor, UserId id, PasswordChange change);
 
+  // Other identity providers.
+  Task<IdpConnector> add_connector(Instant deadline, Actor actor, IdpConnectorChange change);
+  Task<IdpConnector> change_connector(Instant deadline, Actor actor, std::string id,
+                                      IdpConnectorChange change);
+  Task<> remove_connector(Instant deadline, Actor actor, std::string id);
+
   Task<NewInvite> invite(Instant deadline, Actor actor, CreateInvite command);
   Task<NewInvite> regenerate_invite(Instant deadline, Actor actor, RegenerateInvite command);
   Task<FoundInvite> find_invite(Instant deadline, std::string token);
   Task<User> accept_invite(Instant deadline, std::string token, Secret password);
 
-  /// Ends logins that somebody who died left without a user; until it is cancelled.
+  /// Does what somebody who died left undone: logins without a user end, and sessions of blocked
+  /// ones; the activity log is told of changes at the provider. Until it is cancelled.
   boost::asio::awaitable<void> run(Clock& clock);
 
   /// Errors   kFailedPrecondition: there is no embedded provider.
@@ -89,6 +96,8 @@ class People {
   boost::asio::awaitable<void> end_logins(UserId id);
   [[nodiscard]] bool has_login(const UserId& id) const;
   boost::asio::awaitable<void> finish_logins(Instant deadline);
+  /// Carries what the provider has noted into the activity log; what fails is done later.
+  boost::asio::awaitable<void> tell_notes(Instant deadline);
   /// Takes the login back, or ends what is left of it; never an error for the caller. What fails
   /// here is done later (run()).
   boost::asio::awaitable<void> forget(UserId id);

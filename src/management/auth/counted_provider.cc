@@ -110,8 +110,9 @@ CountedProvider::Task<IdpConnector> CountedProvider::update_connector(Instant de
                                                                       IdpConnectorChange change) {
   return judged(inner_.update_connector(deadline, std::move(id), std::move(change)));
 }
-CountedProvider::Task<void> CountedProvider::delete_connector(Instant deadline, std::string id) {
-  return judged(inner_.delete_connector(deadline, std::move(id)));
+CountedProvider::Task<void> CountedProvider::delete_connector(Instant deadline, std::string id,
+                                                              IdpNote note) {
+  return judged(inner_.delete_connector(deadline, std::move(id), std::move(note)));
 }
 
 }  // namespace nb::management::auth

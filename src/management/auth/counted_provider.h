@@ -33,7 +33,13 @@ class CountedProvider final : public IdentityProvider {
   Task<IdpConnector> create_connector(Instant deadline, IdpConnectorChange change) override;
   Task<IdpConnector> update_connector(Instant deadline, std::string id,
                                       IdpConnectorChange change) override;
-  Task<void> delete_connector(Instant deadline, std::string id) override;
+  Task<void> delete_connector(Instant deadline, std::string id, IdpNote note) override;
+  Task<std::vector<IdpNote>> notes(Instant deadline, std::size_t limit) override {
+    return inner_.notes(deadline, limit);
+  }
+  Task<void> forget_note(Instant deadline, std::string key) override {
+    return inner_.forget_note(deadline, std::move(key));
+  }
 
  private:
   template <class T>

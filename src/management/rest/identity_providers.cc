@@ -57,21 +57,6 @@ Result<IdpConnectorChange> decode(const Call& call) {
   return change;
 }
 
-/// The provider has no activity log of its own.
-Task<Reply> recorded(const Services& services, const Call& call, Activity activity,
-                     std::string target, std::string name, Reply reply) {
-  Event event;
-  event.at = services.clock.wall();
-  event.activity = activity;
-  event.initiator_id = call.user().id.value();
-  event.target_id = std::move(target);
-  event.account_id = call.account_id();
-  event.meta.emplace_back("name", std::move(name));
-  const auto stored = co_await services.store.add_event(call.deadline, std::move(event));
-  ignore(stored, "the change is made, and a call does not fail because of its bookkeeping");
-  co_return reply;
-}
-
 Task<Reply> list(const Services& services, Call call) {
   if (services.provider == nullptr) co_return Reply{.body = "[]"};
   auto all = co_await services.provider->connectors(call.deadline);
@@ -90,33 +75,28 @@ Task<Reply> create(const Services& services, Call call) {
   if (services.provider == nullptr) co_return no_provider();
   auto change = decode(call);
   if (!change) co_return std::move(change).error();
-  auto made = co_await services.provider->create_connector(call.deadline, *std::move(change));
+  auto made =
+      co_await services.people.add_connector(call.deadline, call.actor(), *std::move(change));
   if (!made) co_return std::move(made).error();
-  co_return co_await recorded(services, call, Activity::kIdentityProviderCreated, made->id,
-                              made->name, connector_reply(*made));
+  co_return connector_reply(*made);
 }
 
 Task<Reply> replace(const Services& services, Call call) {
   if (services.provider == nullptr) co_return no_provider();
   auto change = decode(call);
   if (!change) co_return std::move(change).error();
-  auto stored = co_await services.provider->update_connector(call.deadline, call.params[0],
-                                                             *std::move(change));
+  auto stored = co_await services.people.change_connector(call.deadline, call.actor(),
+                                                          call.params[0], *std::move(change));
   if (!stored) co_return std::move(stored).error();
-  co_return co_await recorded(services, call, Activity::kIdentityProviderUpdated, stored->id,
-                              stored->name, connector_reply(*stored));
+  co_return connector_reply(*stored);
 }
 
 Task<Reply> remove(const Services& services, Call call) {
   if (services.provider == nullptr) co_return no_provider();
-  if (call.params[0] == kLocalConnector)  // not listed, but known by name
-    co_return fail(Code::kInvalidArgument, "the local identity provider cannot be deleted");
-  auto one = co_await services.provider->connector(call.deadline, call.params[0]);
-  if (!one) co_return std::move(one).error();
-  auto done = co_await services.provider->delete_connector(call.deadline, call.params[0]);
+  auto done =
+      co_await services.people.remove_connector(call.deadline, call.actor(), call.params[0]);
   if (!done) co_return std::move(done).error();
-  co_return co_await recorded(services, call, Activity::kIdentityProviderDeleted, one->id,
-                              one->name, nothing());
+  co_return nothing();
 }
 
 }  // namespace

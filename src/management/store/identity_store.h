@@ -66,6 +66,13 @@ struct LoginSeen {
   bool record_event = false;  // dashboard.login
 };
 
+/// What is left to be ended at the identity provider.
+struct OpenLogin {
+  UserId user;
+  bool sessions_only = false;  // the user stays, logged out everywhere
+  friend bool operator==(const OpenLogin&, const OpenLogin&) = default;
+};
+
 class IdentityStore {
  public:
   virtual ~IdentityStore() = default;
@@ -89,15 +96,18 @@ class IdentityStore {
 
   // The provider's database is another one: what a crash leaves there is found by these (decision
   // 0136).
+  /// Takes an event that is to be kept once, however often it is told.
+  virtual Task<> tell(Instant deadline, std::string key, Event event) = 0;
   /// Before a login is made there. Who holds it becomes a user only by a command that closes it.
   virtual Task<> open_login(Instant deadline, UserId id) = 0;
-  /// The login is gone there.
-  virtual Task<> forget_login(Instant deadline, UserId id) = 0;
-  /// Logins that were opened `age` ago and have no user: the caller ends them, and says so with
-  /// forget_login(). One caller gets each, and another after `age` once more.
-  virtual Task<std::vector<UserId>> take_open_logins(Instant deadline,
-                                                     std::chrono::milliseconds age,
-                                                     std::size_t limit) = 0;
+  /// The login is gone there, or its sessions are.
+  virtual Task<> forget_login(Instant deadline, OpenLogin login) = 0;
+  /// What was opened `age` ago: logins that have no user, and sessions of users who were blocked.
+  /// The caller ends them, and says so with forget_login(). One caller gets each, and another after
+  /// `age` once more.
+  virtual Task<std::vector<OpenLogin>> take_open_logins(Instant deadline,
+                                                        std::chrono::milliseconds age,
+                                                        std::size_t limit) = 0;
 };
 
 struct SqlStoreParts;

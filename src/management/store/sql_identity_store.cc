@@ -86,17 +86,26 @@ class SqlIdentityStore final : public IdentityStore {
     });
   }
 
-  Task<> forget_login(Instant deadline, UserId id) override {
-    return run<void>(deadline, {}, [id = std::move(id)](Session& session, const Context&) {
-      return work::open_logins::forget(session, id);
+  Task<> tell(Instant deadline, std::string key, Event event) override {
+    return run<void>(
+        deadline, {},
+        [key = std::move(key), event = std::move(event)](Session& session, const Context& c) {
+          return work::add_event_once(session, c, key, event);
+        });
+  }
+
+  Task<> forget_login(Instant deadline, OpenLogin login) override {
+    return run<void>(deadline, {}, [login = std::move(login)](Session& session, const Context&) {
+      return work::open_logins::forget(session, login);
     });
   }
 
-  Task<std::vector<UserId>> take_open_logins(Instant deadline, std::chrono::milliseconds age,
-                                             std::size_t limit) override {
-    return run<std::vector<UserId>>(deadline, {}, [age, limit](Session& session, const Context&) {
-      return work::open_logins::take(session, age, limit);
-    });
+  Task<std::vector<OpenLogin>> take_open_logins(Instant deadline, std::chrono::milliseconds age,
+                                                std::size_t limit) override {
+    return run<std::vector<OpenLogin>>(deadline, {},
+                                       [age, limit](Session& session, const Context&) {
+                                         return work::open_logins::take(session, age, limit);
+                                       });
   }
 
  private:

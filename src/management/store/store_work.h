@@ -65,6 +65,9 @@ Result<sql::Rows> insert(Session& session, const rows::Write& row, std::string_v
 /// what they changed use the one in change_log.h.
 Result<std::uint64_t> bump_serial(Session& session, const Context& context, const AccountId& id);
 Result<> add_event(Session& session, const Context& context, const Event& event);
+/// Told again under the same key, it is kept once all the same.
+Result<> add_event_once(Session& session, const Context& context, const std::string& key,
+                        const Event& event);
 Result<Account> account(Session& session, const Context& context, const AccountId& id);
 Result<Account> first_account(Session& session, const Context& context);
 Result<AccountId> account_of_peer(Session& session, const Context& context, const PeerKey& key);

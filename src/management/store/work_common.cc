@@ -71,9 +71,15 @@ Result<sql::Rows> insert(Session& session, const rows::Write& row, std::string_v
 }
 
 Result<> add_event(Session& session, const Context& context, const Event& event) {
+  return add_event_once(session, context, context.ids.next(), event);
+}
+
+Result<> add_event_once(Session& session, const Context& context, const std::string& key,
+                        const Event& event) {
   if (!context.options.keep_events) return {};
-  NB_TRY(session.exec("INSERT INTO nb_event_outbox (key, event) VALUES ($1, $2)",
-                      {context.ids.next(), columns::event(event)}));
+  NB_TRY(session.exec(
+      "INSERT INTO nb_event_outbox (key, event) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
+      {key, columns::event(event)}));
   return {};
 }
 

@@ -31,7 +31,7 @@ using AccountCommandList =
                 CreateSetupKey, UpdateSetupKey, DeleteSetupKey,  //
                 UpdatePeer, DeletePeer, CreateTemporaryPeer,     //
                 CreateServiceUser, CheckNewUser, AddUser, UpdateUser, DeleteUser, ApproveUser,
-                RejectUser, RecordUserEvent,                     //
+                RejectUser,                                      //
                 CreateToken, DeleteToken, ListTokens, GetToken,  //
                 CreateInvite, RegenerateInvite, DeleteInvite, ListInvites, FindInvite,
                 AcceptInvite,  //

@@ -333,10 +333,21 @@ class OpenLoginsTest : public PeopleTest {
                        .role = "user",
                        .closes_login = true});
   }
-  std::vector<UserId> taken(std::chrono::milliseconds age = 0ms) {
+  std::vector<OpenLogin> open_now(std::chrono::milliseconds age = 0ms) {
     auto out = get(identities->take_open_logins(soon(), age, 10));
     EXPECT_TRUE(out) << out.error().text;
     return *std::move(out);
+  }
+  std::vector<UserId> taken(std::chrono::milliseconds age = 0ms) {
+    std::vector<UserId> out;
+    for (OpenLogin& login : open_now(age)) {
+      EXPECT_FALSE(login.sessions_only);
+      out.push_back(std::move(login.user));
+    }
+    return out;
+  }
+  void forget(const UserId& id, bool sessions_only = false) {
+    ASSERT_TRUE(get(identities->forget_login(soon(), {id, sessions_only})));
   }
   void open(const char* id) {
     const auto done = get(identities->open_login(soon(), UserId(id)));
@@ -371,7 +382,7 @@ TEST_P(OpenLoginsTest, BecomeNobodyOnceTheyAreTakenBack) {
   EXPECT_REFUSED(enrol(UserId("ann"), true), Code::kFailedPrecondition, "undone");
   EXPECT_TRUE(taken(1h).empty()) << "whoever took it is at work";
   EXPECT_EQ(taken(), std::vector<UserId>{UserId("ann")}) << "he died: the next one gets it";
-  ASSERT_TRUE(get(identities->forget_login(soon(), UserId("ann"))));
+  forget(UserId("ann"));
   EXPECT_TRUE(taken().empty());
 }
 
@@ -381,14 +392,52 @@ TEST_P(OpenLoginsTest, AreLeftByDeletedUsersWhoDoNotComeBackMeanwhile) {
   must(DeleteUser{ann.id, true});
   EXPECT_REFUSED(enrol(ann.id), Code::kUnauthenticated, "being made or ended");
   EXPECT_EQ(taken(), std::vector<UserId>{ann.id});
-  ASSERT_TRUE(get(identities->forget_login(soon(), ann.id)));
+  forget(ann.id);
   EXPECT_TRUE(enrol(ann.id)) << "with a new login of another provider";
   instance.sql("UPDATE users SET pending_approval = TRUE WHERE id = 'bob'");
   must(RejectUser{bob.id, true});
   EXPECT_EQ(taken(), std::vector<UserId>{bob.id});
-  ASSERT_TRUE(get(identities->forget_login(soon(), bob.id)));
+  forget(bob.id);
   must(DeleteAccount{account.id, true});
   EXPECT_THAT(taken(), testing::UnorderedElementsAre(ann.id, account.created_by));
+}
+
+TEST_P(OpenLoginsTest, OfBlockedUsersLoseTheirSessionsOnly) {
+  const User ann = human("ann");
+  const auto block = [&](bool blocked, bool ends_sessions) {
+    UpdateUser command;
+    command.id = ann.id;
+    command.role = "user";
+    command.blocked = blocked;
+    command.ends_sessions = ends_sessions;
+    must(std::move(command));
+  };
+  block(false, true);
+  block(true, false);  // a login of somebody else's provider
+  EXPECT_TRUE(open_now().empty());
+  block(false, true);
+  block(true, true);
+  EXPECT_TRUE(open_now(1h).empty()) << "whoever blocked is at work";
+  const std::vector<OpenLogin> left = {{ann.id, true}};
+  EXPECT_EQ(open_now(), left);
+  EXPECT_EQ(open_now(), left) << "he died: the next one gets it";
+  EXPECT_TRUE(enrol(ann.id)) << "the user is there as before";
+  forget(ann.id);
+  EXPECT_EQ(open_now(), left) << "that was of a login";
+  forget(ann.id, true);
+  EXPECT_TRUE(open_now().empty());
+  EXPECT_EQ(value("SELECT COUNT(*) FROM users WHERE id = 'ann'"), "1");
+}
+
+TEST_P(OpenLoginsTest, WhatIsToldTwiceIsKeptOnce) {
+  events();
+  Event event;
+  event.account_id = account.id;
+  event.activity = Activity::kIdentityProviderCreated;
+  event.target_id = "corp";
+  for (const char* key : {"key-1", "key-1", "key-2"})
+    ASSERT_TRUE(get(identities->tell(soon(), key, event)));
+  EXPECT_EQ(events(), (Strings{"identityprovider.create", "identityprovider.create"}));
 }
 
 TEST_P(OpenLoginsTest, OfUsersThatAreThereAreForgotten) {

@@ -57,7 +57,6 @@ Result<User> perform(AccountEdit& edit, const UpdateUser& command);
 Result<User> perform(AccountEdit& edit, const DeleteUser& command);
 Result<User> perform(AccountEdit& edit, const ApproveUser& command);
 Result<User> perform(AccountEdit& edit, const RejectUser& command);
-Result<Nothing> perform(AccountEdit& edit, const RecordUserEvent& command);
 Result<NewToken> perform(AccountEdit& edit, const CreateToken& command);
 Result<Nothing> perform(AccountEdit& edit, const DeleteToken& command);
 Result<std::vector<PersonalToken>> perform(AccountEdit& edit, const ListTokens& command);

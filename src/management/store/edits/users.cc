@@ -227,6 +227,8 @@ Result<User> perform(AccountEdit& edit, const UpdateUser& command) {
   if (!role) return fail(Code::kInvalidArgument, "invalid user role");
   auto changed =
       change_user(edit, target, {*role, without_repetitions(command.auto_groups), command.blocked});
+  if (changed && changed->blocked && command.ends_sessions)
+    NB_TRY(open_logins::open_sessions(edit.session(), changed->id));
   if (changed || edit.session().reported(changed.error())) return changed;
   return fail(changed.error().code, "failed to process update for user {}: {}", command.id.value(),
               changed.error().text);
@@ -257,14 +259,6 @@ Result<User> perform(AccountEdit& edit, const RejectUser& command) {
   if (command.opens_login) NB_TRY(open_logins::open(edit.session(), user.id));
   edit.event(Activity::kUserRejected, user.id.value());
   return user;
-}
-
-Result<Nothing> perform(AccountEdit& edit, const RecordUserEvent& command) {
-  NB_LET(const User user, edit.get<User>(command.user));
-  edit.event(command.what == RecordUserEvent::What::kInvited ? Activity::kUserInvited
-                                                             : Activity::kUserPasswordChanged,
-             user.id.value());
-  return Nothing{};
 }
 
 }  // namespace nb::management::work

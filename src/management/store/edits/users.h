@@ -54,6 +54,8 @@ struct UpdateUser {
   std::string role{};
   std::vector<GroupId> auto_groups{};
   bool blocked = false;
+  /// If that blocks the user: note that his sessions at the identity provider are to end.
+  bool ends_sessions = false;
 };
 
 /// With the user's peers and tokens. The answer is the user as it was, for the identity provider.
@@ -75,14 +77,6 @@ struct RejectUser {
   using Answer = User;
   UserId id{};
   bool opens_login = false;
-};
-
-/// Something happened to a user at the identity provider.
-struct RecordUserEvent {
-  using Answer = Nothing;
-  enum class What : std::uint8_t { kPasswordChanged, kInvited };
-  UserId user{};
-  What what = What::kPasswordChanged;
 };
 
 struct NewToken {
