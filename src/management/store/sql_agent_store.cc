@@ -1,6 +1,6 @@
 #include "management/store/agent_work.h"
-#include "management/store/guarded.h"
 #include "management/store/migrations.h"
+#include "management/store/units.h"
 
 #include <utility>
 
@@ -9,7 +9,6 @@ namespace {
 
 using sql::RunOptions;
 using sql::Session;
-using work::Context;
 
 constexpr RunOptions kRead{.read_only = true, .single_statement = true};
 constexpr RunOptions kWrite{};
@@ -37,128 +36,60 @@ Result<> one_pending_job(Session& session, sql::MigrationReport& report) {
       "CREATE UNIQUE INDEX nb_jobs_pending ON jobs (peer_id) WHERE status = 'pending'");
 }
 
-class SqlAgentStore final : public AgentStore {
+class SqlAgentStore final : public AgentStore, private SqlUnits {
  public:
-  SqlAgentStore(SqlStoreParts parts, SqlStoreOptions options)
-      : database_(parts.database), context_(std::make_shared<Context>(parts, std::move(options))) {}
+  SqlAgentStore(const SqlStoreParts& parts, SqlStoreOptions options)
+      : SqlUnits(parts, std::move(options)) {}
 
   Task<> claim_token(Instant deadline, TokenUse use) override {
-    return run<void>(deadline, kWrite,
-                     [use = std::move(use)](Session& session, const Context& /*context*/) {
-                       return work::claim_token(session, use);
-                     });
+    return call(deadline, kWrite, work::claim_token, std::move(use));
   }
-
   Task<std::size_t> forget_tokens(Instant deadline) override {
-    return run<std::size_t>(deadline, kWrite, [](Session& session, const Context& /*context*/) {
-      return work::forget_tokens(session);
-    });
+    return call(deadline, kWrite, work::forget_tokens);
   }
-
   Task<ExtendedSession> extend_session(Instant deadline, PeerKey key, UserId user) override {
-    return run<ExtendedSession>(
-        deadline, kWrite,
-        [key = std::move(key), user = std::move(user)](Session& session, const Context& context) {
-          return work::extend_session(session, context, key, user);
-        });
+    return call(deadline, kWrite, work::extend_session, std::move(key), std::move(user));
   }
 
   Task<CreatedJob> create_job(Instant deadline, Job job) override {
-    return run<CreatedJob>(deadline, kWrite,
-                           [job = std::move(job)](Session& session, const Context& context) {
-                             return work::create_job(session, context, job);
-                           });
+    return call(deadline, kWrite, work::create_job, std::move(job));
   }
-
   Task<std::vector<Job>> jobs(Instant deadline, AccountId account, PeerId peer) override {
-    return run<std::vector<Job>>(deadline, kRead,
-                                 [account = std::move(account), peer = std::move(peer)](
-                                     Session& session, const Context& /*context*/) {
-                                   return work::jobs(session, account, peer);
-                                 });
+    return call(deadline, kRead, work::jobs, std::move(account), std::move(peer));
   }
-
   Task<Job> job(Instant deadline, AccountId account, PeerId peer, std::string id) override {
-    return run<Job>(deadline, kRead,
-                    [account = std::move(account), peer = std::move(peer), id = std::move(id)](
-                        Session& session, const Context& /*context*/) {
-                      return work::job(session, account, peer, id);
-                    });
+    return call(deadline, kRead, work::job, std::move(account), std::move(peer), std::move(id));
   }
-
   Task<JobStreamOpened> open_job_stream(Instant deadline, PeerKey key, InstanceId instance,
                                         std::int64_t incarnation) override {
-    return run<JobStreamOpened>(deadline, kWrite,
-                                [key = std::move(key), instance = std::move(instance), incarnation](
-                                    Session& session, const Context& context) {
-                                  return work::open_job_stream(session, context, key, instance,
-                                                               incarnation);
-                                });
+    return call(deadline, kWrite, work::open_job_stream, std::move(key), std::move(instance),
+                incarnation);
   }
-
   Task<std::optional<Job>> claim_job(Instant deadline, PeerId peer, std::int64_t epoch) override {
-    return run<std::optional<Job>>(
-        deadline, kWrite,
-        [peer = std::move(peer), epoch](Session& session, const Context& /*context*/) {
-          return work::claim_job(session, peer, epoch);
-        });
+    return call(deadline, kWrite, work::claim_job, std::move(peer), epoch);
   }
-
   Task<std::vector<WaitingPeer>> waiting_jobs(Instant deadline, InstanceId instance,
                                               std::int64_t incarnation) override {
-    return run<std::vector<WaitingPeer>>(deadline, kRead,
-                                         [instance = std::move(instance), incarnation](
-                                             Session& session, const Context& /*context*/) {
-                                           return work::waiting_jobs(session, instance,
-                                                                     incarnation);
-                                         });
+    return call(deadline, kRead, work::waiting_jobs, std::move(instance), incarnation);
   }
-
   Task<bool> complete_job(Instant deadline, JobResult result) override {
-    return run<bool>(deadline, kWrite,
-                     [result = std::move(result)](Session& session, const Context& context) {
-                       return work::complete_job(session, context, result);
-                     });
+    return call(deadline, kWrite, work::complete_job, std::move(result));
   }
-
   Task<> close_job_stream(Instant deadline, PeerId peer, std::int64_t epoch) override {
-    return run<void>(deadline, kWrite,
-                     [peer = std::move(peer), epoch](Session& session, const Context& context) {
-                       return work::close_job_stream(session, context, peer, epoch);
-                     });
+    return call(deadline, kWrite, work::close_job_stream, std::move(peer), epoch);
   }
-
   Task<std::vector<PeerId>> lost_job_streams(Instant deadline,
                                              std::vector<OpenSession> open) override {
-    return run<std::vector<PeerId>>(
-        deadline, kRead, [open = std::move(open)](Session& session, const Context& /*context*/) {
-          return work::lost_job_streams(session, open);
-        });
+    return call(deadline, kRead, work::lost_job_streams, std::move(open));
+  }
+  Task<std::size_t> fail_stuck_jobs(Instant deadline, std::chrono::seconds wait) override {
+    return call(deadline, kWrite, work::fail_stuck_jobs, wait);
   }
 
   Task<std::int64_t> next_incarnation(Instant deadline, InstanceId instance,
                                       std::int64_t wanted) override {
-    return run<std::int64_t>(
-        deadline, kRead,
-        [instance = std::move(instance), wanted](Session& session, const Context& /*context*/) {
-          return work::next_incarnation(session, instance, wanted);
-        });
+    return call(deadline, kRead, work::next_incarnation, std::move(instance), wanted);
   }
-
-  Task<std::size_t> fail_stuck_jobs(Instant deadline, std::chrono::seconds wait) override {
-    return run<std::size_t>(deadline, kWrite, [wait](Session& session, const Context& context) {
-      return work::fail_stuck_jobs(session, context, wait);
-    });
-  }
-
- private:
-  template <class T, class Fn>
-  Task<T> run(Instant deadline, RunOptions options, Fn fn) {
-    return database_.run<T>(deadline, options, work::guarded<T>(context_, std::move(fn)));
-  }
-
-  sql::Database& database_;
-  std::shared_ptr<const Context> context_;
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "management/store/guarded.h"
+#include "management/store/units.h"
 #include "management/store/work_exposures.h"
 #include "management/store/work_proxies.h"
 
@@ -9,155 +9,80 @@ namespace {
 
 using sql::RunOptions;
 using sql::Session;
-using work::Context;
 
 constexpr RunOptions kRead{.read_only = true};
+constexpr RunOptions kReadBulk{
+    .isolation = sql::Isolation::kRepeatableRead, .read_only = true, .bulk = true};
 constexpr RunOptions kWrite{};
 
-class SqlProxyStore final : public ProxyStore {
+class SqlProxyStore final : public ProxyStore, private SqlUnits {
  public:
-  SqlProxyStore(SqlStoreParts parts, SqlStoreOptions options)
-      : database_(parts.database), context_(std::make_shared<Context>(parts, std::move(options))) {}
+  SqlProxyStore(const SqlStoreParts& parts, SqlStoreOptions options)
+      : SqlUnits(parts, std::move(options)) {}
 
   Task<ProxyGrant> grant(Instant deadline, std::string token_hash) override {
-    return run<ProxyGrant>(
-        deadline, kWrite, [hash = std::move(token_hash)](Session& session, const Context& context) {
-          return work::proxy_grant(session, context, hash);
-        });
+    return call(deadline, kWrite, work::proxy_grant, std::move(token_hash));
   }
-
   Task<> connect(Instant deadline, ProxyHello hello) override {
-    return run<void>(deadline, kWrite,
-                     [hello = std::move(hello)](Session& session, const Context& context) {
-                       return work::connect_proxy(session, context, hello);
-                     });
+    return call(deadline, kWrite, work::connect_proxy, std::move(hello));
   }
-
   Task<ProxyPulse> pulse(Instant deadline, ProxyHello hello, ProxyTokenId token,
                          bool heartbeat) override {
-    return run<ProxyPulse>(deadline, heartbeat ? kWrite : kRead,
-                           [hello = std::move(hello), token = std::move(token), heartbeat](
-                               Session& session, const Context& context) {
-                             return work::proxy_pulse(session, context, hello, token, heartbeat);
-                           });
+    return call(deadline, heartbeat ? kWrite : kRead, work::proxy_pulse, std::move(hello),
+                std::move(token), heartbeat);
   }
-
   Task<> disconnect(Instant deadline, std::string id, std::string own) override {
-    return run<void>(
-        deadline, kWrite,
-        [id = std::move(id), own = std::move(own)](Session& session, const Context& context) {
-          return work::disconnect_proxy(session, context, id, own);
-        });
+    return call(deadline, kWrite, work::disconnect_proxy, std::move(id), std::move(own));
   }
 
   Task<std::vector<Service>> services(Instant deadline, std::string address,
                                       std::vector<AccountId> accounts) override {
-    const RunOptions options{
-        .isolation = sql::Isolation::kRepeatableRead, .read_only = true, .bulk = true};
-    return run<std::vector<Service>>(deadline, options,
-                                     [address = std::move(address), accounts = std::move(accounts)](
-                                         Session& session, const Context& context) {
-                                       return work::mapped_services(session, context, address,
-                                                                    accounts);
-                                     });
+    return call(deadline, kReadBulk, work::mapped_services, std::move(address),
+                std::move(accounts));
   }
-
   Task<SignedService> service(Instant deadline, AccountId account, ServiceId id) override {
-    return run<SignedService>(deadline, kRead,
-                              [account = std::move(account), id = std::move(id)](
-                                  Session& session, const Context& context) {
-                                return work::signed_service(session, context, account, id);
-                              });
+    return call(deadline, kRead, work::signed_service, std::move(account), std::move(id));
   }
-
   Task<SignedService> service_of_domain(Instant deadline, std::string domain) override {
-    return run<SignedService>(
-        deadline, kRead, [domain = std::move(domain)](Session& session, const Context& context) {
-          return work::service_of_domain(session, context, domain);
-        });
+    return call(deadline, kRead, work::service_of_domain, std::move(domain));
+  }
+  Task<> set_status(Instant deadline, AccountId account, ServiceId id, std::string status,
+                    bool certificate_issued) override {
+    return call(deadline, kWrite, work::set_service_status, std::move(account), std::move(id),
+                std::move(status), certificate_issued);
   }
 
   Task<ProxyVisitor> visitor(Instant deadline, UserId user) override {
-    return run<ProxyVisitor>(deadline, kRead,
-                             [user = std::move(user)](Session& session, const Context& context) {
-                               return work::proxy_visitor(session, context, user);
-                             });
+    return call(deadline, kRead, work::proxy_visitor, std::move(user));
   }
-
   Task<TunnelVisitor> tunnel_visitor(Instant deadline, AccountId account, IpAddress ip) override {
-    return run<TunnelVisitor>(
-        deadline, kRead,
-        [account = std::move(account), ip](Session& session, const Context& context) {
-          return work::tunnel_visitor(session, context, account, ip);
-        });
+    return call(deadline, kRead, work::tunnel_visitor, std::move(account), ip);
   }
-
-  Task<> set_status(Instant deadline, AccountId account, ServiceId id, std::string status,
-                    bool certificate_issued) override {
-    return run<void>(deadline, kWrite,
-                     [account = std::move(account), id = std::move(id), status = std::move(status),
-                      certificate_issued](Session& session, const Context& context) {
-                       return work::set_service_status(session, context, account, id, status,
-                                                       certificate_issued);
-                     });
-  }
-
   Task<> add_access(Instant deadline, AccountId account, ProxyAccess access,
                     std::uint64_t geo_name_id) override {
-    return run<void>(deadline, kWrite,
-                     [account = std::move(account), access = std::move(access), geo_name_id](
-                         Session& session, const Context& /*context*/) {
-                       return work::add_access(session, account, access, geo_name_id);
-                     });
+    return call(deadline, kWrite, work::add_access, std::move(account), std::move(access),
+                geo_name_id);
+  }
+  Task<> take_once(Instant deadline, std::string hash, WallTime ends) override {
+    return call(deadline, kWrite, work::take_once, std::move(hash), ends);
   }
 
   Task<> renew_exposure(Instant deadline, AccountId account, PeerId peer,
                         std::string domain) override {
-    return run<void>(deadline, kWrite,
-                     [account = std::move(account), peer = std::move(peer),
-                      domain = std::move(domain)](Session& session, const Context& context) {
-                       return work::renew_exposure(session, context, account, peer, domain);
-                     });
+    return call(deadline, kWrite, work::renew_exposure, std::move(account), std::move(peer),
+                std::move(domain));
   }
-
   Task<EndedExposures> end_exposures(Instant deadline, std::chrono::seconds silence,
                                      std::size_t limit) override {
-    return run<EndedExposures>(deadline, kWrite,
-                               [silence, limit](Session& session, const Context& context) {
-                                 return work::end_exposures(session, context, silence, limit);
-                               });
+    return call(deadline, kWrite, work::end_exposures, silence, limit);
   }
-
   Task<std::optional<Peer>> create_peer(Instant deadline, ProxyPeer peer) override {
-    return run<std::optional<Peer>>(
-        deadline, kWrite, [peer = std::move(peer)](Session& session, const Context& context) {
-          return work::create_proxy_peer(session, context, peer);
-        });
+    return call(deadline, kWrite, work::create_proxy_peer, std::move(peer));
   }
-
-  Task<> take_once(Instant deadline, std::string hash, WallTime ends) override {
-    return run<void>(deadline, kWrite,
-                     [hash = std::move(hash), ends](Session& session, const Context& /*context*/) {
-                       return work::take_once(session, hash, ends);
-                     });
-  }
-
   Task<std::size_t> prune(Instant deadline, std::chrono::seconds silence,
                           std::chrono::hours keep) override {
-    return run<std::size_t>(deadline, kWrite,
-                            [silence, keep](Session& session, const Context& context) {
-                              return work::prune_proxies(session, context, silence, keep);
-                            });
+    return call(deadline, kWrite, work::prune_proxies, silence, keep);
   }
-
- private:
-  template <class T, class Fn>
-  Task<T> run(Instant deadline, RunOptions options, Fn fn) {
-    return database_.run<T>(deadline, options, work::guarded<T>(context_, std::move(fn)));
-  }
-
-  sql::Database& database_;
-  std::shared_ptr<const Context> context_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "management/store/constraints.h"
 #include "management/store/migrations.h"
 #include "management/store/store_work.h"
+#include "management/store/units.h"
 
 namespace nb::management {
 namespace {
@@ -19,10 +20,10 @@ constexpr RunOptions kReadBulk{
     .isolation = sql::Isolation::kRepeatableRead, .read_only = true, .bulk = true};
 constexpr RunOptions kWrite{};
 
-class SqlStore final : public Store {
+class SqlStore final : public Store, private SqlUnits {
  public:
-  SqlStore(SqlStoreParts parts, SqlStoreOptions options)
-      : database_(parts.database), context_(std::make_shared<Context>(parts, std::move(options))) {}
+  SqlStore(const SqlStoreParts& parts, SqlStoreOptions options)
+      : SqlUnits(parts, std::move(options)) {}
 
   Task<> ping(Instant deadline) override { return database_.ping(deadline); }
 
@@ -172,53 +173,7 @@ class SqlStore final : public Store {
   Task<> add_event(Instant deadline, Event event) override {
     return call(deadline, kWrite, work::add_event, std::move(event));
   }
-
- private:
-  /// A function of store_work.h as a unit of work that owns its arguments.
-  template <class T, class... Params, class... Args>
-  Task<T> call(Instant deadline, RunOptions options,
-               Result<T> (*fn)(Session&, const Context&, Params...), Args... args) {
-    return run<T>(deadline, options,
-                  [fn, ... args = std::move(args)](Session& session, const Context& context) {
-                    return fn(session, context, args...);
-                  });
-  }
-  /// The same for one that needs nothing of the store.
-  template <class T, class... Params, class... Args>
-  Task<T> call(Instant deadline, RunOptions options, Result<T> (*fn)(Session&, Params...),
-               Args... args) {
-    return run<T>(deadline, options,
-                  [fn, ... args = std::move(args)](Session& session, const Context&) {
-                    return fn(session, args...);
-                  });
-  }
-
-  template <class T, class Fn>
-  Task<T> run(Instant deadline, RunOptions options, Fn fn) {
-    return database_.run<T>(deadline, options, guarded<T>(std::move(fn)));
-  }
-
-  /// A constraint that a statement did not expect to break is our mistake; its text, which names
-  /// tables, must not pass for an answer to an agent.
-  template <class T, class Fn>
-  std::function<Result<T>(Session&)> guarded(Fn fn) {
-    return [context = context_, fn = std::move(fn)](Session& session) -> Result<T> {
-      Result<T> result = fn(session, *context);
-      if (result || !session.reported(result.error())) return result;
-      const Code code = result.error().code;
-      if (code == Code::kAlreadyExists || code == Code::kFailedPrecondition)
-        return Result<T>(fail(Code::kInternal, "{}", result.error().text));
-      return result;
-    };
-  }
-
-  sql::Database& database_;
-  std::shared_ptr<const Context> context_;
 };
-
-}  // namespace
-
-namespace {
 
 /// Unique indexes that an earlier start had to leave out, because rows stood in their way.
 Result<> make_missing_indexes(const SqlStoreParts& parts, Instant deadline,
