@@ -18,24 +18,6 @@ TEST(Docs, ConfigurationPageIsUpToDate) {
   test::expect_golden("docs/configuration.md", configuration_page());
 }
 
-TEST(Docs, HelpOfSignalIsUpToDate) {
-  SignalConfig config;
-  config::Table table;
-  add_signal_rows(table, config);
-  config::Cli cli("netbird-signal", "NetBird signal server", "test");
-  cli.command(signal_command(table, config, nullptr));
-  test::expect_golden("tests/data/help-signal.txt", cli.help_text(&cli.commands()[0]));
-}
-
-TEST(Docs, HelpOfRelayIsUpToDate) {
-  RelayServerConfig config;
-  config::Table table;
-  add_relay_rows(table, config);
-  config::Cli cli("netbird-relay", "NetBird relay", "test");
-  cli.command(relay_command(table, config, nullptr));
-  test::expect_golden("tests/data/help-relay.txt", cli.help_text(&cli.commands()[0]));
-}
-
 TEST(Docs, HelpOfManagementIsUpToDate) {
   MgmtConfig config;
   config::Table table;
@@ -60,13 +42,24 @@ TEST(Docs, HelpOfServerIsUpToDate) {
   test::expect_golden("tests/data/help-server.txt", cli.help_text(&cli.commands()[0]));
 }
 
-TEST(Docs, HelpOfUploadIsUpToDate) {
-  UploadServerConfig config;
+/// --help of the one command of a program against its page.
+template <class Config>
+void expect_help(const std::string& program, const std::string& purpose,
+                 void (*add_rows)(config::Table&, Config&),
+                 config::Command (*command)(config::Table&, Config&,
+                                            std::function<int(const config::Invocation&)>)) {
+  Config config;
   config::Table table;
-  add_upload_rows(table, config);
-  config::Cli cli("netbird-upload", "keeps debug bundles of NetBird agents", "test");
-  cli.command(upload_command(table, config, nullptr));
-  test::expect_golden("tests/data/help-upload.txt", cli.help_text(&cli.commands()[0]));
+  add_rows(table, config);
+  config::Cli cli("netbird-" + program, purpose, "test");
+  cli.command(command(table, config, nullptr));
+  test::expect_golden("tests/data/help-" + program + ".txt", cli.help_text(&cli.commands()[0]));
+}
+
+TEST(Docs, HelpOfProgramsWithOneCommandIsUpToDate) {
+  expect_help("signal", "NetBird signal server", add_signal_rows, signal_command);
+  expect_help("relay", "NetBird relay", add_relay_rows, relay_command);
+  expect_help("upload", "keeps debug bundles of NetBird agents", add_upload_rows, upload_command);
 }
 
 /// contract/signal-relay-ops.md §5.2.

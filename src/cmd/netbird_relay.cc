@@ -1,9 +1,8 @@
 // netbird-relay: reads its configuration, wires the parts, runs until SIGTERM.
-#include "base/build_info.h"
-#include "base/config/cli.h"
 #include "cmd/host.h"
 #include "cmd/relay_config.h"
 #include "cmd/relay_part.h"
+#include "cmd/sole_command.h"
 
 namespace nb::cmd {
 namespace {
@@ -35,26 +34,22 @@ Result<std::unique_ptr<Assembly>> assemble(const RelayServerConfig& config, Host
   return out;
 }
 
-int serve(const RelayServerConfig& config, const config::Invocation& invocation) {
-  return run_host({.program = "netbird-relay",
-                   .component = "relay",
-                   .log = config.log,
-                   .limits = config.program},
-                  invocation.warnings, [&config](Host& host) { return assemble(config, host); });
+HostOptions host_options(const RelayServerConfig& config) {
+  return {.program = "netbird-relay",
+          .component = "relay",
+          .log = config.log,
+          .limits = config.program};
 }
 
 }  // namespace
 }  // namespace nb::cmd
 
 int main(int argc, char** argv) {
-  nb::cmd::RelayServerConfig config;
-  nb::config::Table table;
-  nb::cmd::add_relay_rows(table, config);
-  nb::config::Cli cli("netbird-relay", "carries packets between NetBird peers",
-                      std::string(nb::build_version()));
-  cli.command(nb::cmd::relay_command(table, config, [&](const nb::config::Invocation& invocation) {
-    return nb::cmd::serve(config, invocation);
-  }));
-  cli.fallback("run");
-  return cli.main(argc, argv);
+  using namespace nb::cmd;
+  return run_sole_command<RelayServerConfig>(argc, argv,
+                                             {.purpose = "carries packets between NetBird peers",
+                                              .add_rows = add_relay_rows,
+                                              .command = relay_command,
+                                              .options = host_options,
+                                              .assemble = assemble});
 }

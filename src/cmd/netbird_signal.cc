@@ -1,10 +1,9 @@
 // netbird-signal: reads its configuration, wires the parts, runs until SIGTERM.
-#include "base/build_info.h"
-#include "base/config/cli.h"
 #include "base/log_keys.h"
 #include "cmd/host.h"
 #include "cmd/signal_config.h"
 #include "cmd/signal_part.h"
+#include "cmd/sole_command.h"
 
 namespace nb::cmd {
 namespace {
@@ -32,25 +31,24 @@ Result<std::unique_ptr<Assembly>> assemble(const SignalConfig& config, Host& hos
   return out;
 }
 
-int serve(const SignalConfig& config, const config::Invocation& invocation) {
-  return run_host({.program = "netbird-signal",
-                   .component = "signal",
-                   .log = config.service.log,
-                   .limits = config.service.program},
-                  invocation.warnings, [&config](Host& host) { return assemble(config, host); });
+HostOptions host_options(const SignalConfig& config) {
+  return {.program = "netbird-signal",
+          .component = "signal",
+          .log = config.service.log,
+          .limits = config.service.program};
 }
 
 }  // namespace
 }  // namespace nb::cmd
 
 int main(int argc, char** argv) {
-  nb::cmd::SignalConfig config;
-  nb::config::Table table;
-  nb::cmd::add_signal_rows(table, config);
-  nb::config::Cli cli("netbird-signal", "passes connection offers between NetBird peers",
-                      std::string(nb::build_version()));
-  cli.command(nb::cmd::signal_command(table, config, [&](const nb::config::Invocation& invocation) {
-    return nb::cmd::serve(config, invocation);
-  }));
-  return cli.main(argc, argv);
+  using namespace nb::cmd;
+  return run_sole_command<SignalConfig>(
+      argc, argv,
+      {.purpose = "passes connection offers between NetBird peers",
+       .add_rows = add_signal_rows,
+       .command = signal_command,
+       .options = host_options,
+       .assemble = assemble,
+       .named = true});
 }

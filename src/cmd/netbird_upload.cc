@@ -1,7 +1,6 @@
 // netbird-upload: reads its configuration, wires the part, runs until SIGTERM.
-#include "base/build_info.h"
-#include "base/config/cli.h"
 #include "cmd/host.h"
+#include "cmd/sole_command.h"
 #include "cmd/upload_config.h"
 #include "crypto/encoding.h"
 #include "crypto/random.h"
@@ -81,26 +80,22 @@ Result<std::unique_ptr<Assembly>> assemble(const UploadServerConfig& config, Hos
   return out;
 }
 
-int serve(const UploadServerConfig& config, const config::Invocation& invocation) {
-  return run_host({.program = "netbird-upload",
-                   .component = "upload",
-                   .log = config.log,
-                   .limits = config.program},
-                  invocation.warnings, [&config](Host& host) { return assemble(config, host); });
+HostOptions host_options(const UploadServerConfig& config) {
+  return {.program = "netbird-upload",
+          .component = "upload",
+          .log = config.log,
+          .limits = config.program};
 }
 
 }  // namespace
 }  // namespace nb::cmd
 
 int main(int argc, char** argv) {
-  nb::cmd::UploadServerConfig config;
-  nb::config::Table table;
-  nb::cmd::add_upload_rows(table, config);
-  nb::config::Cli cli("netbird-upload", "keeps debug bundles of NetBird agents",
-                      std::string(nb::build_version()));
-  cli.command(nb::cmd::upload_command(table, config, [&](const nb::config::Invocation& invocation) {
-    return nb::cmd::serve(config, invocation);
-  }));
-  cli.fallback("run");
-  return cli.main(argc, argv);
+  using namespace nb::cmd;
+  return run_sole_command<UploadServerConfig>(argc, argv,
+                                              {.purpose = "keeps debug bundles of NetBird agents",
+                                               .add_rows = add_upload_rows,
+                                               .command = upload_command,
+                                               .options = host_options,
+                                               .assemble = assemble});
 }
