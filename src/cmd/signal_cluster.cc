@@ -77,7 +77,7 @@ class LocalStreams final : public signal::ExchangeHost {
 
 /// Everything on loop 0, built in order, stopped in reverse.
 struct SignalCluster::Impl {
-  Impl(const SignalConfig& config, redis::Options options, net::LoopPool& loops,
+  Impl(const SignalConfig& config, const redis::Options& options, net::LoopPool& loops,
        signal::Service& service_in, signal::SignalMetrics& signal_metrics, Host& host_in,
        const std::string& prefix)
       : loop(loops.at(0)),
@@ -222,9 +222,9 @@ Result<std::unique_ptr<SignalCluster>> SignalCluster::make(
     signal::SignalMetrics& metrics, Host& host, const std::string& health_prefix) {
   const HaConfig& ha = config.service.ha;
   if (!ha.enabled) return std::unique_ptr<SignalCluster>();
-  NB_LET(redis::Options options, redis_options(ha.redis, "netbird-signal " + ha.instance_id));
-  return std::unique_ptr<SignalCluster>(new SignalCluster(std::make_unique<Impl>(
-      config, std::move(options), loops, service, metrics, host, health_prefix)));
+  NB_LET(const redis::Options options, redis_options(ha.redis, "netbird-signal " + ha.instance_id));
+  return std::unique_ptr<SignalCluster>(new SignalCluster(
+      std::make_unique<Impl>(config, options, loops, service, metrics, host, health_prefix)));
 }
 
 SignalCluster::SignalCluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
