@@ -203,6 +203,8 @@ Result<> MgmtPart::open_databases() {
   // Before anybody can ask for it; the same on every instance.
   NB_LET(auto secrets, core->server_keys());
   NB_TRY(keys.set(std::move(secrets)));
+  // Nothing is ever sent anywhere with it; the row is what upstream's servers and tools expect.
+  NB_TRY(MgmtCore::wait(core->store().installation_id(core->clock().now() + kQuestion)));
   open_geo_database();
   if (!config.embedded_idp.enabled) return {};
   NB_LET(idp, MgmtIdp::open(config, *core,

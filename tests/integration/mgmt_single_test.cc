@@ -1,5 +1,7 @@
 // One netbird-mgmt on SQLite: what agents are told, in upstream's words.
 #include "integration/mgmt_harness.h"
+#include "integration/sqlite_file.h"
+#include "support/netbird.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -57,6 +59,13 @@ TEST_F(MgmtSingle, OperatorsLookAfterTheDatabaseWhileItServes) {
   EXPECT_EQ(raised.status, 0) << raised.output;
   EXPECT_THAT(raised.output, testing::ContainsRegex("\t50000[0-9][0-9]"));
   EXPECT_TRUE(Agent("after-raise").login(at, key_).ok());
+}
+
+/// contract/signal-relay-ops.md §6.9.
+TEST_F(MgmtSingle, TheInstallationHasItsIdFromTheFirstStartOn) {
+  const std::string ids =
+      sqlite(server_->folder() / "store.db", "SELECT installation_id_value FROM installations");
+  EXPECT_THAT(ids, testing::MatchesRegex("[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\n"));
 }
 
 TEST_F(MgmtSingle, WrongSetupKeyIsNotFound) {
