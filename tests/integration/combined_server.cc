@@ -25,10 +25,11 @@ CombinedServer::CombinedServer(CombinedOptions options)
 void CombinedServer::configure(const std::string& yaml) const {
   const auto text = [](std::uint16_t port) { return std::to_string(port); };
   std::ofstream(config()) << "server:\n"
-                          << "  listenAddress: \"127.0.0.1:" << text(port_) << "\"\n"
+                          << "  listenAddress: \"" << target() << "\"\n"
                           << "  exposedAddress: \"" << url() << "\"\n"
                           << "  metricsPort: " << text(metrics_port_) << "\n"
-                          << "  healthcheckAddress: \"127.0.0.1:" << text(health_port_) << "\"\n"
+                          << "  healthcheckAddress: \"" << options_.listen << ":"
+                          << text(health_port_) << "\"\n"
                           << "  stunPorts: [" << text(stun_port_) << "]\n"
                           << "  authSecret: \"combined-secret\"\n"
                           << "  logLevel: debug\n"
@@ -42,7 +43,7 @@ void CombinedServer::configure(const std::string& yaml) const {
 std::map<std::string, std::string> CombinedServer::environment() const {
   std::map<std::string, std::string> env = options_.env;
   env.emplace("NB_DRAIN_DELAY", "0s");
-  env.emplace("NB_DISABLE_LEGACY_PORT", "true");  // 33073 is one for the whole machine
+  if (!options_.legacy_port) env.emplace("NB_DISABLE_LEGACY_PORT", "true");
   return env;
 }
 

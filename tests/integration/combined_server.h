@@ -17,16 +17,20 @@ struct CombinedOptions {
   std::string yaml{};
   std::map<std::string, std::string> env{};
   bool tls = false;  // with a certificate of its own, for localhost and 127.0.0.1
+  std::string listen = "127.0.0.1";
+  bool legacy_port = false;  // also 33073, of which `listen` has one
 };
 
-/// Everything on 127.0.0.1, SQLite in a directory of its own.
+/// Everything on one address, SQLite in a directory of its own.
 class CombinedServer {
  public:
   explicit CombinedServer(CombinedOptions options = {});
   /// Starts it (again) and waits until it is ready; throws with its log if it does not become so.
   void start();
-  [[nodiscard]] bool ready() const { return http_get(metrics_port_, "/readyz").status == 200; }
-  [[nodiscard]] std::string target() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] bool ready() const {
+    return http_get(metrics_port_, "/readyz", options_.listen).status == 200;
+  }
+  [[nodiscard]] std::string target() const { return options_.listen + ":" + std::to_string(port_); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::uint16_t metrics_port() const { return metrics_port_; }
   [[nodiscard]] std::uint16_t health_port() const { return health_port_; }

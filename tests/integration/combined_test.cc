@@ -5,6 +5,8 @@
 #include "integration/signal_peer.h"
 #include "integration/sqlite_file.h"
 #include "integration/tcp_balancer.h"
+#include "support/netbird.h"
+#include "support/paths.h"
 #include "support/servers.h"
 #include "support/ws_bridge.h"
 
@@ -23,6 +25,7 @@ namespace nb::test {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -206,6 +209,10 @@ TEST_F(Combined, VerbsOfUpstreamDoTheirWork) {
   EXPECT_NE(server_->verb({"admin", "token", "revoke", "nobody"}).status, 0);
   EXPECT_THAT(server_->verb({"admin", "proxy", "disconnect-all", "--dry-run"}).output,
               HasSubstr("0 proxies are connected"));
+  const Finished unsure = server_->verb({"admin", "proxy", "disconnect-all"});  // nobody types
+  EXPECT_NE(unsure.status, 0);
+  EXPECT_THAT(unsure.output,
+              AllOf(HasSubstr("\"disconnect all proxies\""), HasSubstr("nothing was changed")));
 }
 
 TEST_F(Combined, CheckConfigTellsValuesWithTheirSourcesAndNoSecrets) {
@@ -239,6 +246,15 @@ TEST(CombinedUsers, OperatorsSetPasswordsAndSecondFactors) {
                        "--password-file", server.dir() / "password"})
                 .status,
             0);
+  const auto typed = [&](const std::string& password) {
+    return run({.argv = {"sh", "-c", "printf '" + password + "\\r\\n' | \"$@\"", "sh",
+                         program_dir() + "/netbird-server", "--config", server.config(), "admin",
+                         "user", "change-password", "--email", "owner@example.org",
+                         "--password-file", "-"}})
+        .status;
+  };
+  EXPECT_NE(typed("Sh0rt-y"), 0) << "the end of the line is no part of it";
+  EXPECT_EQ(typed("Sh0rt-ye"), 0);
   const Finished reset =
       server.verb({"admin", "user", "reset-mfa", "--email", "owner@example.org"});
   EXPECT_EQ(reset.status, 0) << reset.output;
@@ -250,6 +266,13 @@ TEST(CombinedUsers, OperatorsSetPasswordsAndSecondFactors) {
   EXPECT_THAT(server.verb({"admin", "mfa", "status"}).output, HasSubstr(": enabled"));
   EXPECT_EQ(server.verb({"admin", "mfa", "disable"}).status, 0);
   EXPECT_THAT(server.verb({"admin", "mfa", "status"}).output, HasSubstr(": disabled"));
+  // In the audit log, which the running server keeps: account.setting.local.mfa.enable, .disable.
+  const auto logged = [&] {
+    return sqlite(server.dir() / "events.db",
+                  "SELECT activity, initiator_id FROM events WHERE activity IN (123, 124) "
+                  "ORDER BY id");
+  };
+  EXPECT_TRUE(eventually([&] { return logged() == "123|cli\n124|cli\n"; })) << logged();
 }
 
 TEST(CombinedKey, IsMadeOnceAndNeverReplaced) {
@@ -310,6 +333,19 @@ TEST(CombinedParts, ThoseThatOthersServeAreOff) {
   const auto end = peer.ended(10s);
   ASSERT_TRUE(end);
   EXPECT_EQ(end->error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+/// contract/signal-relay-ops.md §5.4: 33073 is always open, management and signal together.
+TEST(CombinedLegacyPort, OldAgentsFindEverythingWhereItAlwaysWas) {
+  CombinedServer server({.listen = own_address(), .legacy_port = true});
+  server.start();
+  const std::string old_port = own_address() + ":33073";
+  ASSERT_TRUE(Agent("old").login(old_port, server.setup_key()).ok());
+  SignalPeer old_agent(old_port, "old");
+  SignalPeer agent(server.target(), "new");
+  ASSERT_TRUE(old_agent.registered() && agent.registered());
+  ASSERT_TRUE(send(agent.channel(), message("new", "old", "offer")).ok());
+  EXPECT_TRUE(old_agent.got("offer"));
 }
 
 TEST(CombinedSite, DashboardIsServedBesideTheApi) {

@@ -50,12 +50,12 @@ MgmtServer::MgmtServer(MgmtOptions options)
                                    "--metrics-port",
                                    std::to_string(metrics_port_),
                                    "--listen-address",
-                                   "127.0.0.1",
-                                   "--disable-legacy-port",
+                                   options_.listen,
                                    "--log-file",
                                    "console",
                                    "--log-level",
                                    "debug"};
+  if (!options_.legacy_port) argv.emplace_back("--disable-legacy-port");
   argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
   command_ = {.argv = std::move(argv), .env = environment()};
 }
@@ -86,7 +86,7 @@ void MgmtServer::start() {
 }
 
 double MgmtServer::metric(std::string_view name) const {
-  std::istringstream page(http_get(metrics_port_, "/metrics").body);
+  std::istringstream page(http_get(metrics_port_, "/metrics", options_.listen).body);
   double sum = -1;
   for (std::string line; std::getline(page, line);) {
     if (!line.starts_with(name) || line.size() <= name.size()) continue;

@@ -34,6 +34,8 @@ struct MgmtOptions {
   std::string signal = "127.0.0.1:10000";  // where agents are sent
   std::string signal_proto = "http";
   std::uint16_t port = 0;  // 0: a free one
+  std::string listen = "127.0.0.1";
+  bool legacy_port = false;  // also 33073, of which `listen` has one
 };
 
 /// The data-store key of all servers under test.
@@ -45,8 +47,10 @@ class MgmtServer {
   /// Starts it (again) and waits until it is ready.
   void start();
   void start_without_waiting();
-  [[nodiscard]] bool ready() const { return http_get(metrics_port_, "/readyz").status == 200; }
-  [[nodiscard]] std::string target() const { return "127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] bool ready() const {
+    return http_get(metrics_port_, "/readyz", options_.listen).status == 200;
+  }
+  [[nodiscard]] std::string target() const { return options_.listen + ":" + std::to_string(port_); }
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] std::uint16_t metrics_port() const { return metrics_port_; }
   Process& process() { return *process_; }

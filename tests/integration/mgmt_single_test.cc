@@ -289,6 +289,19 @@ TEST_F(MgmtSingle, HealthIsServedOnBothPorts) {
   EXPECT_GE(server_->metric("management_grpc_key_request_counter_total"), 0);
 }
 
+TEST(MgmtLegacyPort, OldAgentsFindManagementWhereItAlwaysWas) {
+  MgmtServer server({.listen = own_address(), .legacy_port = true});
+  server.start();
+  const std::string old_port = own_address() + ":33073";
+  const Agent old_agent("old");
+  ASSERT_TRUE(old_agent.login(old_port, server.setup_key()).ok());
+  SyncStream stream(old_agent, old_port);
+  ASSERT_TRUE(stream.wait_first());
+  const Agent agent("new");
+  ASSERT_TRUE(agent.login(server.target(), server.setup_key()).ok());
+  EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, agent.key()); }));
+}
+
 // Leaves the server stopped: keep it last.
 TEST_F(MgmtSingle, TerminationEndsStreamsUnavailableAndFast) {
   const Agent agent("drained");

@@ -2,6 +2,7 @@
 // browser's WebSocket (contract/signal-relay-ops.md §1.4, §1.5, §6.7).
 #include "signal_server.h"
 #include "support/certificate.h"
+#include "support/netbird.h"
 #include "support/ws_bridge.h"
 
 #include <gtest/gtest.h>
@@ -19,12 +20,6 @@ std::string text_of(const std::string& file) {
   std::stringstream text;
   text << std::ifstream(file).rdbuf();
   return text.str();
-}
-
-/// A loopback address of this process alone: the legacy port has a fixed number.
-std::string own_address() {
-  const auto pid = static_cast<unsigned>(::getpid());
-  return "127.77." + std::to_string(pid / 250 % 250) + "." + std::to_string(pid % 250 + 1);
 }
 
 std::shared_ptr<grpc::ChannelCredentials> trusting(const std::string& cert_file) {

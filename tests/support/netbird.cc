@@ -1,5 +1,7 @@
 #include "support/netbird.h"
 
+#include <unistd.h>
+
 #include <stdexcept>
 
 namespace nb::test {
@@ -16,6 +18,11 @@ double metric_line(std::uint16_t metrics_port, const std::string& line, const st
   const auto at = page.find("\n" + line + " ");
   if (at == std::string::npos) return -1;
   return std::stod(page.substr(at + line.size() + 2));
+}
+
+std::string own_address() {
+  const auto pid = static_cast<unsigned>(::getpid());
+  return "127.77." + std::to_string(pid / 250 % 250) + "." + std::to_string(pid % 250 + 1);
 }
 
 std::string printed_setup_key(const Finished& done) {

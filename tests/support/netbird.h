@@ -17,6 +17,8 @@ namespace nb::test {
 /// `x_total{queue="peer"}`; -1: not there.
 [[nodiscard]] double metric_line(std::uint16_t metrics_port, const std::string& line,
                                  const std::string& host = "127.0.0.1");
+/// A loopback address of this process alone: old agents' ports have fixed numbers.
+[[nodiscard]] std::string own_address();
 /// What `setup-key create` printed; throws with its output where that failed.
 [[nodiscard]] std::string printed_setup_key(const Finished& done);
 
