@@ -4,6 +4,7 @@
 // meet through relays only exchange packets.
 #include "crypto/relay_token.h"
 #include "integration/stack.h"
+#include "support/ws_bridge.h"
 #include "turn_client.h"
 
 #include <gmock/gmock.h>
@@ -389,6 +390,23 @@ TEST_F(StackScenario, RelaysBehindTheBalancerAreReplacedWhenTheyDie) {
   EXPECT_TRUE(
       eventually([&] { return !a_->relay_of(*b_).empty() && a_->relay_of(*b_) != used; }, 30s));
   EXPECT_TRUE(talk());
+}
+
+/// contract/signal-relay-ops.md §1.5: whole HTTP/2 connections in WebSockets, by the same balancer.
+TEST_F(StackScenario, AgentsInBrowsersComeThroughTheBalancer) {
+  const std::string web = stack().web();
+  const auto port = static_cast<std::uint16_t>(std::stoi(web.substr(web.find(':') + 1)));
+  const WsBridge management(port, "/ws-proxy/management");
+  const Agent agent("in-a-browser");
+  ASSERT_TRUE(agent.login(management.address(), stack().setup_key).ok());
+  SyncStream stream(agent, management.address());
+  ASSERT_TRUE(stream.wait_first());
+  const WsBridge signal(port, "/ws-proxy/signal");
+  SignalPeer browser(signal.address(), "in-a-browser");
+  SignalPeer elsewhere(web, "elsewhere");
+  ASSERT_TRUE(browser.registered() && elsewhere.registered());
+  ASSERT_TRUE(send(elsewhere.channel(), message("elsewhere", "in-a-browser", "offer")).ok());
+  EXPECT_TRUE(browser.got("offer"));
 }
 
 /// nginx 1.22 keeps the header of a silent stream in its TLS buffer until something else goes over
