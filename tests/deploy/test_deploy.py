@@ -189,8 +189,12 @@ class Files(unittest.TestCase):
         dynamic = {"http": {
             "routers": {"*": dict.fromkeys(("entryPoints", "rule", "service", "priority", "tls",
                                             "middlewares"))},
+            "serversTransports": {"*": {"forwardingTimeouts": dict.fromkeys((
+                "dialTimeout", "responseHeaderTimeout", "idleConnTimeout", "readIdleTimeout",
+                "pingTimeout"))}},
             "services": {"*": {"loadBalancer": {"servers": [{"url": None, "weight": None}],
-                                                "healthCheck": health, "passHostHeader": None}}}}}
+                                                "healthCheck": health, "passHostHeader": None,
+                                                "serversTransport": None}}}}}
 
         def check(found, known, path):
             if isinstance(known, dict):
