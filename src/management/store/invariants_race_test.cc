@@ -66,7 +66,7 @@ TEST_F(InvariantsRaceTest, RangesChangeWhileMachinesRegister) {
   const SetupKey key = make_key();
   for (int i = 0; i < 25; ++i)
     ASSERT_TRUE(get(store(i).register_peer(soon(), registration(key, "first"))));
-  for (int round = 0; round < 24; ++round) {
+  for (int round = 0; round < 200; ++round) {
     const std::string& net = nets[static_cast<std::size_t>(round) % nets.size()];
     const auto before = get(a_.store->account(soon(), account_.id))->serial;
     together(3, [&](int i) {
@@ -118,12 +118,12 @@ TEST_F(InvariantsRaceTest, ASmallIpv6NetGivesEachAddressOnce) {
       R"(UPDATE accounts SET network_net_v6 = '{"IP":"fd00::","Mask":"////////////////////AA=="}')");
   const SetupKey key = make_key();
   together(10, [&](int i) {
-    for (int n = 0; n < 10; ++n) {
+    for (int n = 0; n < 20; ++n) {
       const auto done = get(store(i + n).register_peer(soon(), registration(key, "six")));
       EXPECT_TRUE(done) << done.error().text;
     }
   });
-  EXPECT_EQ(a_.value("SELECT COUNT(DISTINCT ipv6) FROM peers"), "100");
+  EXPECT_EQ(a_.value("SELECT COUNT(DISTINCT ipv6) FROM peers"), "200");
 }
 
 TEST_F(InvariantsRaceTest, AFreshLoginWinsOverExpiry) {
@@ -201,7 +201,7 @@ TEST_F(InvariantsRaceTest, TheDatabaseKeepsWhatThereMayBeOneOf) {
        "SELECT COUNT(*) FROM personal_access_tokens"},
   };
   for (const Case& item : cases) {
-    for (int round = 0; round < 20; ++round)
+    for (int round = 0; round < 200; ++round)
       together(2, [&](int i) {
         std::string statement = item.insert;
         statement.replace(statement.find('$'), 1, std::to_string(round * 2 + i));
@@ -220,7 +220,7 @@ TEST_F(InvariantsRaceTest, AMemberThatIsAddedWhileItsPeerGoesLeavesNothing) {
   const SetupKey key = make_key();
   a_.sql("INSERT INTO groups (id, account_id, public_id, name, issued) VALUES ('g', '" +
          account_.id.value() + "', '', 'g', 'api')");
-  for (int round = 0; round < 100; ++round) {
+  for (int round = 0; round < 200; ++round) {
     const auto peer = get(a_.store->register_peer(soon(), registration(key)));
     ASSERT_TRUE(peer);
     together(2, [&](int i) {
@@ -244,7 +244,7 @@ TEST_F(InvariantsRaceTest, EphemeralPeersAreRemovedOnceOrStayConnected) {
   SetupKeyRequest wish;
   wish.ephemeral = true;
   const SetupKey key = make_key(wish);
-  for (int round = 0; round < 100; ++round) {
+  for (int round = 0; round < 200; ++round) {
     const auto peer = get(a_.store->register_peer(soon(), registration(key)));
     ASSERT_TRUE(peer);
     a_.sql("UPDATE peers SET peer_status_last_seen = now() - interval '11 minutes'");

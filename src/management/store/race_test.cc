@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 class StoreRaceTest : public RaceTest {};
 
 TEST_F(StoreRaceTest, TheFirstAccountIsMadeByOneInstanceOnly) {
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 200; ++round) {
     a_.sql(
         "DELETE FROM policy_rules; DELETE FROM policies; DELETE FROM group_peers; DELETE FROM "
         "groups; "
@@ -157,12 +157,12 @@ TEST_F(StoreRaceTest, ASnapshotHoldsEverythingUpToItsSerial) {
     }
   });
   together(4, [&](int i) {
-    for (int n = 0; n < 25; ++n)
+    for (int n = 0; n < 75; ++n)
       EXPECT_TRUE(get(store(i).register_peer(soon(), registration(key, "box"))));
   });
   stop = true;
   reader.join();
-  EXPECT_EQ(get(a_.store->account(soon(), account_.id))->serial, 100U);
+  EXPECT_EQ(get(a_.store->account(soon(), account_.id))->serial, 300U);
 }
 
 TEST_F(StoreRaceTest, ConnectAndDisconnectAreFencedInEveryOrder) {
@@ -287,7 +287,7 @@ TEST_F(StoreRaceTest, DeletingAPeerWhileItConnectsLeavesNothing) {
 }
 
 TEST_F(StoreRaceTest, AGroupDeletedDuringRegistrationLeavesNoMembership) {
-  for (int round = 0; round < 50; ++round) {
+  for (int round = 0; round < 200; ++round) {
     const std::string group = "g" + std::to_string(round);
     a_.sql("INSERT INTO groups (id, account_id, public_id, name, issued) VALUES ('" + group +
            "', '" + account_.id.value() + "', '', '" + group + "', 'api')");
@@ -301,11 +301,11 @@ TEST_F(StoreRaceTest, AGroupDeletedDuringRegistrationLeavesNoMembership) {
     });
   }
   EXPECT_EQ(a_.value("SELECT COUNT(*) FROM group_peers WHERE group_id LIKE 'g%'"), "0");
-  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM peers"), "50");
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM peers"), "200");
 }
 
 TEST_F(StoreRaceTest, AllInstancesGetOneServerKey) {
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < 200; ++round) {
     a_.sql("DELETE FROM nb_server_keys");
     std::set<std::string> keys;
     std::mutex mutex;
