@@ -44,7 +44,8 @@ class WorkerPool {
  private:
   void work();
   void watch();
-  JobPtr take(std::unique_lock<std::mutex>& lock);
+  JobPtr take(std::unique_lock<std::mutex>& lock, std::condition_variable& wake);
+  void wake_one();
   void end_queued(std::unique_lock<std::mutex>& lock, std::vector<JobPtr> jobs, const Error& error);
 
   const std::size_t queue_max_;
@@ -52,7 +53,7 @@ class WorkerPool {
   MakeConnection make_;
   SqlMetrics& metrics_;
   std::mutex mutex_;
-  std::condition_variable wake_;  // workers
+  std::vector<std::condition_variable*> idle_;  // workers that wait, the last one last
   std::condition_variable
       wake_watch_;  // the thread that ends jobs whose deadline passed in the queue
   std::deque<JobPtr> queue_;
