@@ -29,6 +29,10 @@ Error bad_key(std::string_view raw, EnvelopeTexts texts, std::string_view rpc) {
   return fail(Code::kInvalidArgument, "provided wgPubKey {} is invalid", printable(raw));
 }
 
+std::string name_of(const crypto::PublicKey& key) {
+  return {reinterpret_cast<const char*>(key.bytes().data()), key.bytes().size()};
+}
+
 }  // namespace
 
 Result<> ServerKeyRing::set(std::vector<crypto::PrivateKey> secrets) {
@@ -40,12 +44,25 @@ Result<> ServerKeyRing::set(std::vector<crypto::PrivateKey> secrets) {
   }
   const std::lock_guard lock(mutex_);
   keys_ = std::move(keys);
+  shared_.clear();
   return {};
 }
 
-std::shared_ptr<const std::vector<ServerKeyRing::Key>> ServerKeyRing::keys() const {
+ServerKeyRing::Keys ServerKeyRing::keys() const {
   const std::lock_guard lock(mutex_);
   return keys_;
+}
+
+std::optional<ServerKeyRing::Shared> ServerKeyRing::known(const crypto::PublicKey& agent) const {
+  const std::lock_guard lock(mutex_);
+  const Shared* const found = shared_.find(name_of(agent));
+  return found == nullptr ? std::nullopt : std::optional(*found);
+}
+
+void ServerKeyRing::remember(const Keys& keys, const crypto::PublicKey& agent,
+                             Shared shared) const {
+  const std::lock_guard lock(mutex_);
+  if (keys == keys_) shared_.put(name_of(agent), std::move(shared));
 }
 
 std::string Channel::seal(std::string_view plain, crypto::RandomSource& random) const {
@@ -63,14 +80,21 @@ Result<Opened> open_envelope(std::string_view bytes, const ServerKeyRing& ring, 
   if (!peer) return bad_key(message.wgpubkey(), texts, rpc);
   const auto keys = ring.keys();
   if (!keys) return fail(Code::kInternal, "failed processing request");
+  const auto opened = [&](const ServerKeyRing::Shared& with, std::string plain) {
+    return Opened{{PeerKey(peer->base64()), with.box, with.server_key},
+                  std::move(plain),
+                  message.body().substr(0, kNonceBytes)};
+  };
+  if (const auto shared = ring.known(*peer))
+    if (auto plain = shared->box.open(message.body())) return opened(*shared, std::move(*plain));
   for (const ServerKeyRing::Key& key : *keys) {
     auto box = crypto::BoxSession::create(key.secret, *peer);
     if (!box) return bad_key(message.wgpubkey(), texts, rpc);
     auto plain = box->open(message.body());
-    if (plain)
-      return Opened{{PeerKey(peer->base64()), std::move(*box), key.public_text},
-                    std::move(*plain),
-                    message.body().substr(0, kNonceBytes)};
+    if (!plain) continue;
+    const ServerKeyRing::Shared shared{*box, key.public_text};
+    ring.remember(keys, *peer, shared);
+    return opened(shared, std::move(*plain));
   }
   if (texts == EnvelopeTexts::kFlow)
     return fail(Code::kInvalidArgument,

@@ -2,11 +2,14 @@
 // Source   contract/management-grpc.md §2.
 #pragma once
 
+#include "base/lru_cache.h"
 #include "base/result.h"
 #include "crypto/box.h"
 #include "crypto/random.h"
 #include "management/domain/ids.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,13 +27,26 @@ class ServerKeyRing {
     crypto::PrivateKey secret;
     std::string public_text;
   };
+  using Keys = std::shared_ptr<const std::vector<Key>>;
   /// Current first. Errors   kInvalidArgument: none given.
   Result<> set(std::vector<crypto::PrivateKey> keys);
-  [[nodiscard]] std::shared_ptr<const std::vector<Key>> keys() const;
+  [[nodiscard]] Keys keys() const;
+
+  /// What an agent's last request was opened with.
+  struct Shared {
+    crypto::BoxSession box;
+    std::string server_key;  // text
+  };
+  /// An agent makes three calls to arrive, and its shared key costs more than the rest of opening
+  /// them. Nothing if the ring has other keys since, or the agent is one of too many.
+  [[nodiscard]] std::optional<Shared> known(const crypto::PublicKey& agent) const;
+  void remember(const Keys& keys, const crypto::PublicKey& agent, Shared shared) const;
 
  private:
+  static constexpr std::size_t kAgentsMax = 16'384;
   mutable std::mutex mutex_;
-  std::shared_ptr<const std::vector<Key>> keys_;
+  Keys keys_;
+  mutable LruCache<std::string, Shared> shared_{kAgentsMax};
 };
 
 /// One agent and the shared key with it; a stream keeps it for its life, since the agent keeps the

@@ -46,6 +46,27 @@ TEST_F(EnvelopeTest, PreviousKeyStillOpensDuringARotation) {
   EXPECT_EQ(ring.keys()->front().public_text, server.public_key().base64());
 }
 
+TEST_F(EnvelopeTest, SharedKeyIsRememberedAsLongAsTheServersKeysStay) {
+  ASSERT_TRUE(ring.set({server, older}));
+  EXPECT_FALSE(ring.known(agent.public_key()));
+  EXPECT_FALSE(open_envelope(sealed(crypto::PrivateKey::generate(random), "x"), ring));
+  EXPECT_FALSE(ring.known(agent.public_key())) << "who proved nothing is not remembered";
+  for (const auto* key : {&older, &older, &server}) {
+    const auto opened = open_envelope(sealed(*key, "x"), ring);
+    ASSERT_TRUE(opened);
+    EXPECT_EQ(opened->channel.server_key, key->public_key().base64());
+    ASSERT_TRUE(ring.known(agent.public_key()));
+    EXPECT_EQ(ring.known(agent.public_key())->server_key, key->public_key().base64());
+  }
+  const auto before = ring.keys();
+  const auto shared = ring.known(agent.public_key());
+  ASSERT_TRUE(ring.set({older}));
+  EXPECT_FALSE(ring.known(agent.public_key()));
+  ring.remember(before, agent.public_key(), *shared);  // a call that began before
+  EXPECT_FALSE(ring.known(agent.public_key()));
+  EXPECT_FALSE(open_envelope(sealed(server, "x"), ring));
+}
+
 TEST_F(EnvelopeTest, EmptyMessageIsFortyBytes) {
   ::management::EncryptedMessage message;
   ASSERT_TRUE(message.ParseFromString(sealed(server, "")));
