@@ -13,7 +13,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
 
-#include <functional>
+#include <cstring>
 #include <string_view>
 
 namespace nb::management::grpc {
@@ -307,9 +307,36 @@ MapForm MapForms::of(const Peer& peer) const {
   return found == by_account.end() ? best : found->second;
 }
 
+namespace {
+
+/// Of two words, by all bits of both.
+std::uint64_t folded(std::uint64_t a, std::uint64_t b) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+/// Sixteen bytes at a time: std::hash takes a quarter of the time that sealing the same bytes does.
+std::uint64_t hash_bytes(std::string_view bytes, std::uint64_t seed) {
+  constexpr std::uint64_t kFirst = 0x9e3779b97f4a7c15ULL;
+  constexpr std::uint64_t kSecond = 0xd6e8feb86659fd93ULL;
+  std::uint64_t state = seed ^ folded(bytes.size() ^ kSecond, kFirst);
+  std::uint64_t words[2];
+  while (bytes.size() >= sizeof words) {
+    std::memcpy(words, bytes.data(), sizeof words);
+    bytes.remove_prefix(sizeof words);
+    state = folded(state ^ words[0] ^ kFirst, words[1] ^ kSecond) ^ (state << 1 | state >> 63);
+  }
+  words[0] = words[1] = 0;
+  std::memcpy(words, bytes.data(), bytes.size());
+  return folded(state ^ words[0] ^ kFirst, words[1] ^ kSecond) ^ (state << 1 | state >> 63);
+}
+
+}  // namespace
+
 std::uint64_t EncodedMap::digest() const {
-  const std::hash<std::string_view> hash;
-  return hash(map) * 0x9e3779b97f4a7c15ULL + hash(head) + (network ? hash(*network) + 1 : 0);
+  const std::uint64_t parts = hash_bytes(head, hash_bytes(map, 0));
+  return network ? hash_bytes(*network, parts) : parts;
 }
 
 std::string EncodedMap::checks() const {

@@ -6,6 +6,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
 namespace nb::management::grpc {
 namespace {
 
@@ -25,6 +32,46 @@ TEST(DeletionMessage, EmptiesEverythingUnderTheNewestSerial) {  // contract/mana
   EXPECT_FALSE(map.has_peerconfig());
   EXPECT_EQ(map.dnsconfig().forwarderport(), 22054);
   EXPECT_FALSE(map.dnsconfig().serviceenable());
+}
+
+// Two maps of one stream with one digest would be an update that never arrives.
+TEST(MapDigest, TellsMapsApartByEveryBitAndByWhereItIs) {
+  const auto digest = [](std::string head, std::string map, std::optional<std::string> network) {
+    EncodedMap out;
+    out.head = std::move(head);
+    out.map = std::move(map);
+    out.network = std::move(network);
+    return out.digest();
+  };
+  std::set<std::uint64_t> seen;
+  const auto fresh = [&](std::uint64_t value) { return seen.insert(value).second; };
+  std::string map;
+  for (int i = 0; i < 67; ++i) map.push_back(static_cast<char>(i % 5));  // repeats itself
+  EXPECT_TRUE(fresh(digest("head", map, {})));
+  EXPECT_FALSE(fresh(digest("head", map, {})));
+  for (std::size_t i = 0; i < map.size(); ++i)
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string changed = map;
+      changed[i] = static_cast<char>(changed[i] ^ (1 << bit));
+      EXPECT_TRUE(fresh(digest("head", changed, {}))) << i << " " << bit;
+    }
+  for (std::size_t size = 0; size < map.size(); ++size)
+    EXPECT_TRUE(fresh(digest("head", map.substr(0, size), {}))) << size;
+  for (std::size_t i = 0; i + 32 <= map.size(); i += 16) {  // blocks that changed places
+    std::string changed = map;
+    std::swap_ranges(changed.begin() + static_cast<std::ptrdiff_t>(i),
+                     changed.begin() + static_cast<std::ptrdiff_t>(i) + 16,
+                     changed.begin() + static_cast<std::ptrdiff_t>(i) + 16);
+    ASSERT_NE(changed, map);
+    EXPECT_TRUE(fresh(digest("head", changed, {}))) << i;
+  }
+  for (int zeros = 1; zeros < 40; ++zeros)
+    EXPECT_TRUE(
+        fresh(digest("head", map + std::string(static_cast<std::size_t>(zeros), '\0'), {})));
+  EXPECT_TRUE(fresh(digest("heae", map, {})));
+  EXPECT_TRUE(fresh(digest("", "head" + map, {})));
+  EXPECT_TRUE(fresh(digest("head", map, std::string())));
+  EXPECT_TRUE(fresh(digest("head", map, std::string("net"))));
 }
 
 TEST(SessionDeadline, IsZeroWhereNothingExpiresAndNeverAbsent) {  // contract §3.2, §6.3
