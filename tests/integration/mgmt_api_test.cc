@@ -3,6 +3,7 @@
 #include "integration/api_owner.h"
 #include "integration/mgmt_job_stream.h"
 
+#include <boost/json.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -134,6 +135,67 @@ TEST_P(MgmtApi, AConnectedPeerIsGivenOneJobAtATime) {
   EXPECT_TRUE(shown("/api/peers/" + peer, R"("connected":false)"));
   EXPECT_EQ(make_job().status, 400);
   EXPECT_EQ(ask("GET", jobs + "/unknown").status, 404);
+}
+
+// contract/network-map.md §3.2 (4), management-grpc.md §5.4: a map that says what the last one said
+// costs an agent a pass over everything, and is not sent.
+TEST_P(MgmtApi, WhatAltersNoMapIsSentToNobody) {
+  const auto made = [&](const std::string& path, const std::string& body) {
+    const auto answer = ask("POST", path, body);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    return boost::json::parse(answer.body).as_object();
+  };
+  const auto id_of = [](const boost::json::object& object) {
+    return std::string(object.at("id").as_string());
+  };
+  const Agent desk("desk");
+  ASSERT_TRUE(desk.login(site.other().target(), site.one->setup_key()).ok());
+  const std::string all = after(ask("GET", "/api/groups?name=All").body, R"("id":")");
+  const std::string empty = id_of(made("/api/groups", R"({"name":"empty","peers":[]})"));
+  const std::string spare = id_of(made("/api/groups", R"({"name":"spare","peers":[]})"));
+  const auto policy_text = [](const std::string& rule, const std::string& sources,
+                              const std::string& destinations) {
+    return R"({"name":"mine","enabled":true,"rules":[{)" + rule +
+           R"("name":"r","enabled":true,"action":"accept","protocol":"tcp","ports":["22"],)"
+           R"("bidirectional":true,"sources":[)" +
+           sources + R"(],"destinations":[)" + destinations + "]}]}";
+  };
+  const std::string everybody = '"' + all + '"';
+  const auto policy = made("/api/policies", policy_text("", everybody, everybody));
+  const SyncStream here(machine, site.one->target());
+  const SyncStream there(desk, site.other().target());
+  ASSERT_TRUE(here.wait_first() && there.wait_first());
+  const auto unchanged = [&] {
+    const char* const name = "netbird_management_maps_unchanged_total";
+    return site.one->metric(name) + (site.two ? site.two->metric(name) : 0);
+  };
+  const double before = unchanged();
+
+  // Of nobody's map, or not shown in any.
+  EXPECT_EQ(ask("PUT", "/api/groups/" + spare, R"({"name":"renamed","peers":[]})").status, 200);
+  const std::string nobody = '"' + spare + '"';
+  made("/api/policies", policy_text("", nobody, nobody));
+  // In everybody's rule, which says the same with one more group of nobody: both maps are made
+  // again, and dropped for their digests.
+  const std::string rule =
+      R"("id":")" + id_of(policy.at("rules").as_array().at(0).as_object()) + R"(",)";
+  EXPECT_EQ(ask("PUT", "/api/policies/" + id_of(policy),
+                policy_text(rule, everybody + ",\"" + empty + '"', everybody))
+                .status,
+            200);
+  EXPECT_TRUE(eventually([&] { return unchanged() == before + 2; }, 10s)) << unchanged() - before;
+  EXPECT_EQ(here.received().size(), 1U);
+  EXPECT_EQ(there.received().size(), 1U);
+
+  // And what does alter them arrives, once.
+  const Agent late("late");
+  ASSERT_TRUE(late.login(site.one->target(), site.one->setup_key()).ok());
+  for (const SyncStream* const stream : {&here, &there}) {
+    EXPECT_TRUE(stream->wait_for([&](const auto& m) { return shows_peer(m, late.key()); }));
+    EXPECT_EQ(stream->received().size(), 2U);
+    EXPECT_GT(stream->last()->networkmap().serial(),
+              stream->received().front().networkmap().serial());
+  }
 }
 
 /// Nothing but the bus ends a stream here within the hour: rows are compared every ten minutes.
