@@ -138,6 +138,42 @@ TEST_F(MgmtChecklist, Row3NothingIsMissedBetweenFirstMapAndSubscriptionAndSerial
     }
 }
 
+/// Changes are let go at once, and nothing but what was announced is looked for.
+class MgmtStreamRace : public MgmtCluster {
+ protected:
+  MgmtStreamRace()
+      : MgmtCluster({{"NB_PEER_UPDATE_INTERVAL_MS", "1"},
+                     {"NB_PEER_UPDATE_STARTUP_PERIOD_S", "0"},
+                     {"NB_MGMT_ANTI_ENTROPY_INTERVAL", "10m"}}) {}
+};
+
+// contract/network-map.md §3.5 (a), §7: the race of a stream's registration with an update.
+TEST_F(MgmtStreamRace, AChangeBesideTheOpeningOfAStreamIsNeverMissed) {
+  const auto watcher = agent("watcher", one);
+  const auto changing = agent("changing", two);
+  for (int round = 0; round < 200; ++round) {
+    const std::string version = "0.70." + std::to_string(round);
+    auto meta = changing->meta();
+    meta.set_netbirdversion(version);
+    std::atomic<bool> go{false};
+    std::thread change([&] {
+      while (!go) std::this_thread::yield();
+      // A little later each time: the stream's own call is one of the key as well.
+      for (int i = 0; i < round % 4; ++i) EXPECT_TRUE(changing->server_key(two.target()).ok());
+      EXPECT_TRUE(changing->sync_meta(two.target(), meta).ok());
+    });
+    go = true;
+    const SyncStream stream(*watcher, one.target());
+    change.join();
+    ASSERT_TRUE(stream.wait_for([&](const auto& m) {
+      const auto& peers = m.networkmap().remotepeers();
+      return !peers.empty() && peers[0].agentversion() == version;
+    })) << "round "
+        << round;
+    expect_rising(stream);
+  }
+}
+
 TEST_F(MgmtChecklist, Row4OfManyStreamsOfOnePeerTheNewestLives) {
   const auto a = std::make_unique<Agent>("a");
   ASSERT_TRUE(a->login(target, key).ok());

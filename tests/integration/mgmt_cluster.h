@@ -5,14 +5,22 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace nb::test {
 
 class MgmtCluster : public testing::Test {
  protected:
-  MgmtCluster() : one(options("mgmt-1")), two(options("mgmt-2")) {
+  using Environment = std::map<std::string, std::string>;
+  /// Tests of leases wait for them; other programs have thirty and ten seconds.
+  static Environment short_leases() {
+    return {{"NB_MGMT_PEER_TTL", "3s"}, {"NB_MGMT_HEARTBEAT_INTERVAL", "1s"}};
+  }
+  explicit MgmtCluster(Environment given = short_leases())
+      : environment(std::move(given)), one(options("mgmt-1")), two(options("mgmt-2")) {
     one.start();
     two.start();
     key = one.setup_key();
@@ -21,7 +29,7 @@ class MgmtCluster : public testing::Test {
     return {.instance = instance,
             .postgres_dsn = postgres.dsn(),
             .redis = redis.address(),
-            .env = {{"NB_MGMT_PEER_TTL", "3s"}, {"NB_MGMT_HEARTBEAT_INTERVAL", "1s"}}};
+            .env = environment};
   }
   /// A registered agent.
   std::unique_ptr<Agent> agent(const std::string& name, MgmtServer& at) {
@@ -45,6 +53,7 @@ class MgmtCluster : public testing::Test {
     }
   }
 
+  const Environment environment;
   PostgresServer postgres;
   RedisServer redis;
   MgmtServer one;

@@ -266,7 +266,7 @@ TEST(DirectorySim, NoStaleOwnerStealsAndEverythingHeals) {
 }
 
 TEST(DirectorySim, FlushIsHealedWithinTwoSeconds) {
-  for_seeds(50, [](World& world) {
+  for_seeds(200, [](World& world) {
     add_cluster(world);
     Peers peers(world, 12);
     peers.settle();
@@ -288,7 +288,7 @@ TEST(DirectorySim, FlushIsHealedWithinTwoSeconds) {
 }
 
 TEST(DirectorySim, StoreOutageIsHealedWithinTwoSecondsOfItsReturn) {
-  for_seeds(50, [](World& world) {
+  for_seeds(200, [](World& world) {
     add_cluster(world);
     Peers peers(world, 12);
     world.run_for(10s);
@@ -303,7 +303,7 @@ TEST(DirectorySim, StoreOutageIsHealedWithinTwoSecondsOfItsReturn) {
 }
 
 TEST(DirectorySim, CrashedInstanceIsKnownDeadWithinTheTtlAndReplacedAtOnce) {
-  for_seeds(50, [](World& world) {
+  for_seeds(200, [](World& world) {
     add_cluster(world);
     world.run_for(10s);
     Node& victim = *world.nodes()[world.pick(3)];

@@ -418,14 +418,14 @@ std::string run(World& world, const Flaws& flaws, Duration storm) {
 }
 
 TEST(MgmtFanOutSim, SerialNeverFallsAndEveryPeerEndsOnTheNewestState) {
-  for_seeds(1000, [](World& world) {
+  for_seeds(2000, [](World& world) {
     const std::string wrong = run(world, {}, 20s);
     EXPECT_EQ(wrong, "") << world.replay();
   });
 }
 
 TEST(MgmtFanOutSim, WhatNoSerialTellsGoesOutInTheEnd) {  // edits by hand, upstream servers
-  for_seeds(20, [](World& world) {
+  for_seeds(100, [](World& world) {
     const auto shared = std::make_shared<Cluster>();
     Cluster& cluster = *shared;
     boot(world, shared, 2);

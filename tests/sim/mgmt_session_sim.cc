@@ -482,7 +482,7 @@ std::string run(World& world, const Flaws& flaws, Duration storm,
 
 TEST(MgmtSessionSim, LapsedLeasesEndNoStreamAndLeaveNobodyWronglyMarked) {
   std::uint64_t restored = 0;
-  for_seeds(500, [&](World& world) {
+  for_seeds(3000, [&](World& world) {
     const std::string what = run(world, {}, 60s, &restored);
     EXPECT_EQ(what, "") << world.replay();
   });
