@@ -430,6 +430,12 @@ void MgmtPart::build_service() {
   watches.push_back(metrics->watch_gauge(
       "netbird_management_syncs_waiting", "Sync calls that wait for their turn",
       [this] { return static_cast<double>(service->waiting()); }));
+  watches.push_back(metrics->watch_gauge(
+      "netbird_management_job_streams_waiting", "Job calls that wait for their turn",
+      [this] { return static_cast<double>(service->jobs_waiting()); }));
+  watches.push_back(metrics->watch_gauge(
+      "netbird_management_recent_map_bytes", "maps kept for peers that come back",
+      [this] { return static_cast<double>(service->recent_map_bytes()); }));
 }
 
 grpc::PresenceHandlers MgmtPart::presence_handlers() {

@@ -1,10 +1,12 @@
-// Many Sync calls at once: they take turns, nobody is turned away for good, and the rest of the
-// service goes on (contract/management-grpc.md §8.4).
+// Many Sync or Job calls at once: they take turns, nobody is turned away for good, and the rest of
+// the service goes on (contract/management-grpc.md §8.4).
 #include "integration/mgmt_cluster.h"
+#include "integration/mgmt_job_stream.h"
 
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <map>
 #include <thread>
 
 namespace nb::test {
@@ -23,6 +25,7 @@ class MgmtStorm : public MgmtCluster {
     narrow.env["NB_MAX_CONCURRENT_SYNCS"] = "2";
     narrow.env["NB_SYNC_QUEUE_MAX"] = "30";
     narrow.env["NB_SYNC_QUEUE_WAIT"] = wait;
+    narrow.env.merge(more);
     small = std::make_unique<MgmtServer>(narrow);
     small->start();
     for (int i = 0; i < kAgents; ++i)
@@ -42,6 +45,7 @@ class MgmtStorm : public MgmtCluster {
     return out;
   }
   std::string wait = "60s";
+  std::map<std::string, std::string> more;
   std::unique_ptr<MgmtServer> small;
   std::vector<std::unique_ptr<Agent>> agents;
 };
@@ -64,6 +68,61 @@ TEST_F(MgmtStorm, EverybodyIsServedInTurn) {
   const auto late = agent("late", two);
   for (const auto& stream : streams)
     EXPECT_TRUE(stream->wait_for([&](const auto& m) { return shows_peer(m, late->key()); }, 10s));
+}
+
+// Old agents report "management disconnected" when their Job stream ends, whatever its status
+// (contract/management-grpc.md §5.10).
+TEST_F(MgmtStorm, JobStreamsTakeTurnsAtASlowDatabase) {
+  // One by one, whatever the number of connections: forty take longer than the eight seconds that
+  // one of them may ask.
+  postgres.psql(
+      "create function slowly() returns trigger language plpgsql as $$ begin perform "
+      "pg_advisory_xact_lock(4711); perform pg_sleep(0.3); return new; end $$; "
+      "create trigger slowly before insert on nb_job_streams for each row execute function "
+      "slowly()");
+  std::vector<std::unique_ptr<JobStream>> jobs;
+  for (const auto& agent : agents)
+    jobs.push_back(std::make_unique<JobStream>(*agent, small->target()));
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    EXPECT_TRUE(jobs[i]->wait_open(30s)) << i;
+    EXPECT_FALSE(jobs[i]->wait_end(0ms)) << i;
+  }
+  EXPECT_GT(small->metric("netbird_management_job_streams_queued_total"), 0);
+  EXPECT_EQ(small->metric("netbird_management_job_streams_refused_total"), 0);
+  EXPECT_EQ(small->metric("netbird_management_job_streams_waiting"), 0);
+}
+
+/// All its work is done over one connection, as SQLite's writing is.
+class MgmtStormOverOneConnection : public MgmtStorm {
+ protected:
+  MgmtStormOverOneConnection() { more["NB_SQL_MAX_OPEN_CONNS"] = "1"; }
+};
+
+// A balancer that restarts cuts thousands of streams at once. That their peers are marked
+// disconnected is nothing anybody waits for.
+TEST_F(MgmtStormOverOneConnection, WhoComesDoesNotWaitForThoseWhoWent) {
+  auto streams = all_at_once(30);
+  for (const auto& stream : streams) ASSERT_TRUE(stream->wait_first(30s));
+  postgres.psql(
+      "create function slowly() returns trigger language plpgsql as $$ begin perform "
+      "pg_sleep(0.5); return new; end $$; create trigger slowly before update on peers for each "
+      "row when (old.peer_status_connected and not new.peer_status_connected) execute function "
+      "slowly()");
+  const auto gone = [&] {
+    return std::stoi(postgres.psql("select count(*) from peers where not peer_status_connected"));
+  };
+  const int before = gone();
+  streams.clear();
+  ASSERT_TRUE(eventually([&] { return gone() > before; }));
+  // Fifteen seconds of it lie ahead, and a call has eight or ten.
+  JobStream job(*agents[0], small->target());
+  SyncStream sync(*agents[0], small->target());
+  EXPECT_TRUE(job.wait_open(6s));
+  EXPECT_TRUE(sync.wait_first(6s));
+  EXPECT_LT(gone(), before + 20);
+  // Every fourth turn is theirs.
+  EXPECT_TRUE(eventually([&] { return gone() == before + 29; }, 30s)) << gone() - before;
+  EXPECT_EQ(connected(*agents[0]), "t");
 }
 
 TEST_F(MgmtStormOfTheImpatient, WhoCannotBeServedInTimeComesAgain) {

@@ -18,15 +18,43 @@ JobSession::JobSession(std::shared_ptr<ServiceState> service, LoopState& loop,
                        net::GrpcCallHandle call)
     : service_(std::move(service)), loop_(loop), call_(std::move(call)) {}
 
-void JobSession::on_message(std::string_view message) {
+void JobSession::on_message(net::GrpcCall& call, std::string_view message) {
   if (std::exchange(greeted_, true)) return on_result(message);
   if (service_->draining.load(std::memory_order_relaxed))
     return finish({Code::kUnavailable, "server is shutting down"});
   loop_.jobs.insert(this);
+  hello_ = message;
+  const auto place =
+      service_->job_openings.enter(call.client().ip, hello_.size(), service_->ports.clock.now(),
+                                   [weak = weak_from_this(), &loop = loop_.loop](bool go) {
+                                     loop.post([weak, go] {
+                                       if (const auto self = weak.lock()) self->on_turn(go);
+                                     });
+                                   });
+  place_ = place.ticket;
+  if (place.entry == app::SyncAdmission::Entry::kGo) return begin();
+  if (place.entry == app::SyncAdmission::Entry::kRefused) return on_turn(false);
+  service_->ports.metrics.jobs_queued.add();
+}
+
+void JobSession::on_turn(bool go) {
+  if (finishing_ || ended_) return;  // it has left, or leaves, its place itself
+  if (go) return begin();
+  place_ = 0;
+  service_->ports.metrics.jobs_refused.add();
+  finish({Code::kResourceExhausted, "too many concurrent job streams, please try again later"});
+}
+
+void JobSession::release_place() {
+  if (place_ != 0) service_->job_openings.leave(std::exchange(place_, 0));
+}
+
+void JobSession::begin() {
   loop_.tasks.spawn(
       [](std::shared_ptr<JobSession> self, std::string hello) -> asio::awaitable<void> {
         co_await self->open(std::move(hello));
-      }(shared_from_this(), std::string(message)));
+        self->release_place();
+      }(shared_from_this(), std::exchange(hello_, {})));
 }
 
 asio::awaitable<void> JobSession::open(std::string hello) {
@@ -98,6 +126,7 @@ void JobSession::on_half_close() {
 }
 
 void JobSession::on_end() {
+  release_place();
   loop_.jobs.erase(this);
   if (std::exchange(ended_, true) || epoch_ == 0) return;
   loop_.tasks.spawn(service_->ports.jobs.closed(peer_, epoch_, !in_flight_.empty()));
@@ -105,6 +134,7 @@ void JobSession::on_end() {
 
 void JobSession::finish(net::GrpcStatus status) {
   if (std::exchange(finishing_, true)) return;
+  release_place();
   if (net::GrpcCall* const call = call_.get()) call->finish(std::move(status));
 }
 
@@ -114,8 +144,8 @@ class JobHandler final : public net::GrpcStreamHandler {
  public:
   explicit JobHandler(std::shared_ptr<JobSession> session) : session_(std::move(session)) {}
   void on_start(net::GrpcCall& /*call*/) override {}
-  void on_message(net::GrpcCall& /*call*/, std::string_view message) override {
-    session_->on_message(message);
+  void on_message(net::GrpcCall& call, std::string_view message) override {
+    session_->on_message(call, message);
   }
   void on_half_close(net::GrpcCall& /*call*/) override { session_->on_half_close(); }
   void on_end(net::GrpcCall& /*call*/) override { session_->on_end(); }

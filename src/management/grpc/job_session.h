@@ -1,6 +1,7 @@
 // One Job stream: hello, then jobs down and results up; silent most of its life.
 // Source   contract/management-grpc.md §5.10: any other end of it makes old agents report
-//          "management disconnected", PERMISSION_DENIED restarts an agent's whole engine.
+//          "management disconnected", PERMISSION_DENIED restarts an agent's whole engine. So when
+//          thousands open at once they take turns at the database, as Syncs do (decision 0119).
 #pragma once
 
 #include "management/app/jobs.h"
@@ -20,7 +21,7 @@ namespace nb::management::grpc {
 class JobSession final : public app::JobSink, public std::enable_shared_from_this<JobSession> {
  public:
   JobSession(std::shared_ptr<ServiceState> service, LoopState& loop, net::GrpcCallHandle call);
-  void on_message(std::string_view message);
+  void on_message(net::GrpcCall& call, std::string_view message);
   void on_half_close();
   void on_end();
   void finish(net::GrpcStatus status);
@@ -30,6 +31,10 @@ class JobSession final : public app::JobSink, public std::enable_shared_from_thi
   void end() override;
 
  private:
+  void begin();
+  /// The wait for a place is over, one way or the other.
+  void on_turn(bool go);
+  void release_place();
   boost::asio::awaitable<void> open(std::string hello);
   void deliver(const Job& job);
   void on_result(std::string_view message);
@@ -37,6 +42,8 @@ class JobSession final : public app::JobSink, public std::enable_shared_from_thi
   const std::shared_ptr<ServiceState> service_;
   LoopState& loop_;
   const net::GrpcCallHandle call_;
+  std::string hello_;                     // while it waits for its turn
+  app::SyncAdmission::Ticket place_ = 0;  // until the database knows the stream
   std::optional<Channel> channel_;
   PeerId peer_;
   std::int64_t epoch_ = 0;  // 0: not open

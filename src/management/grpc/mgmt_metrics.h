@@ -50,10 +50,13 @@ struct MgmtMetrics {
   FastCounter& maps_sent;           // netbird_management_maps_sent_total
   FastCounter& maps_in_components;  // netbird_management_maps_in_components_total
   FastCounter& maps_unchanged;      // netbird_management_maps_unchanged_total
+  FastCounter& maps_recent;         // netbird_management_maps_recent_total
   FastCounter& map_bytes;           // netbird_management_map_bytes_total
   FastCounter& maps_oversize;       // netbird_management_maps_oversize_total  above 3.5 MiB
   FastCounter& syncs_queued;        // netbird_management_syncs_queued_total
   FastCounter& syncs_refused;       // netbird_management_syncs_refused_total  no place, or too late
+  FastCounter& jobs_queued;         // netbird_management_job_streams_queued_total
+  FastCounter& jobs_refused;        // netbird_management_job_streams_refused_total
   FastHistogram& sync_wait_s;       // netbird_management_sync_wait_seconds  of those that waited
   FastCounter& addresses_limited;   // netbird_management_address_limited_total  calls refused
 };

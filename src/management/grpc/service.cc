@@ -32,6 +32,7 @@ asio::awaitable<void> tick(std::shared_ptr<ServiceState> service, LoopState* loo
     // A session that ends leaves the set later, by on_end().
     for (SyncSession* const session : loop->syncs) session->on_tick();
     service->admission.expire(service->ports.clock.now());
+    service->job_openings.expire(service->ports.clock.now());
   }
 }
 
@@ -100,18 +101,27 @@ void Service::drain(std::chrono::milliseconds limit) {
       loop->loop.post([&] { idle.set_value(loop->syncs.empty() && loop->tasks.size() <= 1); });
       if (!idle.get_future().get()) return false;
     }
-    return true;
+    return state_->departures.in_setup() == 0 && state_->departures.waiting() == 0;
   };
   while (!settled() && state_->ports.clock.now() < until) std::this_thread::sleep_for(20ms);
 }
 
 void Service::stop() {
+  state_->departures.expire(Instant::max());  // they hold what holds them; others will mark them
   for (const auto& loop : state_->loops)
     asio::co_spawn(loop->loop.executor(), loop->tasks.stop(), asio::use_future).get();
 }
 
 std::size_t Service::waiting() const {
   return state_->admission.waiting();
+}
+
+std::size_t Service::jobs_waiting() const {
+  return state_->job_openings.waiting();
+}
+
+std::size_t Service::recent_map_bytes() const {
+  return state_->recent_maps.bytes();
 }
 
 std::size_t Service::streams() const {

@@ -117,6 +117,10 @@ class Service {
   [[nodiscard]] std::size_t streams() const;
   /// Sync calls that wait for their turn.
   [[nodiscard]] std::size_t waiting() const;
+  /// The same of Job calls.
+  [[nodiscard]] std::size_t jobs_waiting() const;
+  /// Of maps that are kept for peers that come back.
+  [[nodiscard]] std::size_t recent_map_bytes() const;
 
  private:
   std::shared_ptr<ServiceState> state_;

@@ -3,6 +3,7 @@
 
 #include "base/task_group.h"
 #include "management/app/sync_admission.h"
+#include "management/grpc/recent_maps.h"
 #include "management/grpc/service.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -10,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <unordered_set>
@@ -30,6 +32,15 @@ struct LoopState {
   std::unordered_set<JobSession*> jobs;
 };
 
+/// Job streams that ask the database at one time: few enough that each is answered within its
+/// deadline by a database that takes half a second for one.
+constexpr std::int64_t kJobOpeningsMax = 16;
+
+/// Peers that are marked disconnected at one time. Nobody waits for that, and when a balancer
+/// restarts thousands of streams end at once: in the database's queue, where SQLite does one thing
+/// after the other, they would stand in front of everybody who comes back.
+constexpr std::int64_t kDeparturesMax = 4;
+
 /// Outlives every call: calls hold it.
 struct ServiceState {
   ServiceState(ServicePorts ports_in, ServiceOptions options_in, Logger log_in)
@@ -38,6 +49,14 @@ struct ServiceState {
         log(std::move(log_in)),
         addresses(options.address_limits),
         admission(options.admission),
+        job_openings({.first_maps_max = kJobOpeningsMax,
+                      .starts_max = kJobOpeningsMax,
+                      .waiting_max = options.admission.waiting_max,
+                      .waiting_bytes_max = options.admission.waiting_bytes_max,
+                      .wait_max = options.admission.wait_max}),
+        departures({.first_maps_max = kDeparturesMax,
+                    .starts_max = kDeparturesMax,
+                    .waiting_max = std::numeric_limits<std::size_t>::max()}),
         login_(std::make_shared<const LoginSettings>(options.login)) {}
 
   ServicePorts ports;
@@ -45,6 +64,9 @@ struct ServiceState {
   Logger log;
   AddressLimiter addresses;
   app::SyncAdmission admission;
+  app::SyncAdmission job_openings;
+  app::SyncAdmission departures;  // as many as there are streams
+  RecentMaps recent_maps;
   std::vector<std::unique_ptr<LoopState>> loops;
   std::atomic<bool> draining{false};
   std::atomic<std::size_t> streams{0};

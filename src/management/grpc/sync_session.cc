@@ -22,36 +22,6 @@ constexpr auto kStartDeadline = 10s;
 constexpr auto kAwaitedProviderLook = 30s;   // LoginSettings::awaited
 constexpr unsigned kNetbirdConfigField = 1;  // of SyncResponse
 
-/// Messages at the top of an encoded message: peers, routes and rules of a network map.
-std::size_t count_messages(std::string_view bytes) {
-  std::size_t count = 0;
-  const auto varint = [&bytes] {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; !bytes.empty() && shift < 64; shift += 7) {
-      const auto byte = static_cast<unsigned char>(bytes.front());
-      bytes.remove_prefix(1);
-      value |= std::uint64_t{byte & 0x7FU} << shift;
-      if (byte < 0x80) break;
-    }
-    return value;
-  };
-  constexpr std::uint64_t kVarint = 0;
-  constexpr std::uint64_t kBytes = 2;
-  while (!bytes.empty()) {
-    const std::uint64_t type = varint() & 7U;
-    if (type == kVarint) {
-      varint();
-    } else if (type == kBytes) {
-      const std::uint64_t size = varint();
-      bytes.remove_prefix(std::min<std::uint64_t>(size, bytes.size()));
-      ++count;
-    } else {
-      break;  // we write no others
-    }
-  }
-  return count;
-}
-
 double ms(Instant from, Instant to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -136,8 +106,7 @@ asio::awaitable<void> SyncSession::start(std::string request, std::string client
   epoch_ = started->epoch;
   if (ended_ || finishing_) {  // the agent left meanwhile
     service_->ports.hub.superseded(peer_.account, peer_.id, epoch_);
-    co_await service_->ports.sessions.stopped(peer_, epoch_);
-    co_return;
+    co_return depart();
   }
   open(std::move(*started));
 }
@@ -163,38 +132,59 @@ void SyncSession::open(app::SyncStarted started) {
   if (ports.presence.opened) ports.presence.opened(peer_.key.value(), epoch_);
 }
 
+std::shared_ptr<PreparedMap> SyncSession::prepare(const RecentMaps::Source& source,
+                                                  netmap::PeerIndex slot, WallTime now) const {
+  auto& ports = service_->ports;
+  auto out = std::make_shared<PreparedMap>(
+      make_map(*source.view, slot, now, source.login->encoder, source.form));
+  const Instant asked = ports.clock.now();
+  out->checks = out->map.checks();
+  ports.metrics.posture_checks_us.observe(ms(asked, ports.clock.now()) * 1'000);
+  return out;
+}
+
 void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) {
   auto& ports = service_->ports;
   const Instant begin = ports.clock.now();
-  const MapForm form = service_->options.map_forms.of(*view->peer(slot)->peer);
+  const WallTime now = ports.clock.wall();
   const std::shared_ptr<const LoginSettings> login = service_->login();
-  MadeMap made = make_map(*view, slot, ports.clock.wall(), login->encoder, form);
+  const RecentMaps::Source source{.peer = peer_.id,
+                                  .view = view,
+                                  .login = login,
+                                  .form = service_->options.map_forms.of(*view->peer(slot)->peer)};
+  // Only a new stream asks for what an older one of the peer has got.
+  std::shared_ptr<const PreparedMap> map =
+      sent_ ? nullptr : service_->recent_maps.find(source, now);
+  const bool recent = map != nullptr;
+  std::shared_ptr<PreparedMap> own;  // nobody else has it
+  if (!recent) {
+    auto made = prepare(source, slot, now);
+    if (sent_ || !service_->recent_maps.made(source, now, made)) own = made;
+    map = std::move(made);
+  }
+  std::optional<WallTime> changes_at = map->changes_at;
   if (login->awaited) {
-    const WallTime again = ports.clock.wall() + kAwaitedProviderLook;
-    made.changes_at = std::min(made.changes_at.value_or(again), again);
+    const WallTime again = now + kAwaitedProviderLook;
+    changes_at = std::min(changes_at.value_or(again), again);
   }
   const Instant done = ports.clock.now();
   // Calculation and encoding are one: what upstream counts apart is counted together.
   ports.metrics.calc_map_ms.observe(ms(begin, done));
   ports.metrics.peer_map_ms.observe(ms(begin, done));
-  const std::uint64_t digest = made.map.digest();
-  if (sent_ && digest == digest_) {
+  if (sent_ && map->digest == digest_) {
     ports.metrics.maps_unchanged.add();
-    ports.hub.ready(number_, made.changes_at);
+    ports.hub.ready(number_, changes_at);
     return;
   }
-  digest_ = digest;
+  digest_ = map->digest;
   const bool metrics_push = view->snapshot().account.settings.metrics_push_enabled;
-  const std::string config = std::exchange(sent_, true)
-                                 ? std::string{}
-                                 : ports.configs.initial(ports.clock.wall(), metrics_push);
-  const Instant asked = ports.clock.now();
-  std::string checks = made.map.checks();
-  ports.metrics.posture_checks_us.observe(ms(asked, ports.clock.now()) * 1'000);
-  const bool in_components = made.map.network.has_value();
-  if (!in_components)
-    ports.metrics.map_objects.observe(static_cast<double>(count_messages(made.map.map)));
-  const std::string plain = std::move(made.map).message(view->serial(), config);
+  const std::string config =
+      std::exchange(sent_, true) ? std::string{} : ports.configs.initial(now, metrics_push);
+  if (recent) ports.metrics.maps_recent.add();
+  const bool in_components = map->map.network.has_value();
+  if (!in_components) ports.metrics.map_objects.observe(static_cast<double>(map->objects));
+  const std::string plain = own ? std::move(own->map).message(view->serial(), config)
+                                : map->map.message(view->serial(), config);
   if (plain.size() > kOversizeBytes) {
     ports.metrics.maps_oversize.add();
     service_->log.limited().warn(
@@ -206,8 +196,8 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
   if (in_components) ports.metrics.maps_in_components.add();
   ports.metrics.map_bytes.add(sealed.size());
   ports.metrics.to_sync_response_us.observe(ms(done, ports.clock.now()) * 1'000);
-  loop_.loop.post([self = shared_from_this(), sealed = std::move(sealed), done,
-                   changes_at = made.changes_at, checks = std::move(checks)]() mutable {
+  loop_.loop.post([self = shared_from_this(), sealed = std::move(sealed), done, changes_at,
+                   checks = map->checks]() mutable {
     self->checks_ = std::move(checks);
     self->service_->ports.metrics.send_us.observe(ms(done, self->service_->ports.clock.now()) *
                                                   1000);
@@ -309,7 +299,24 @@ void SyncSession::on_end() {
   ports.hub.close(number_);
   ports.metrics.close_one_us.observe(ms(closing, ports.clock.now()) * 1'000);
   if (ports.presence.closed) ports.presence.closed(peer_.key.value(), epoch_);
-  loop_.tasks.spawn(ports.sessions.stopped(peer_, epoch_));
+  depart();
+}
+
+void SyncSession::depart() {
+  const auto place = service_->departures.enter(
+      {}, 0, service_->ports.clock.now(), [self = shared_from_this()](bool go) {
+        if (go) self->loop_.loop.post([self] { self->mark_disconnected(); });
+      });
+  departure_ = place.ticket;
+  if (place.entry == app::SyncAdmission::Entry::kGo) mark_disconnected();
+}
+
+void SyncSession::mark_disconnected() {
+  loop_.tasks.spawn([](std::shared_ptr<SyncSession> self) -> asio::awaitable<void> {
+    auto told = self->service_->ports.sessions.stopped(self->peer_, self->epoch_);
+    co_await std::move(told);
+    self->service_->departures.leave(self->departure_);
+  }(shared_from_this()));
 }
 
 namespace {

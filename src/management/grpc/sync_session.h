@@ -39,8 +39,13 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   void release_place();
   boost::asio::awaitable<void> start(std::string request, std::string client_ip);
   void open(app::SyncStarted started);
+  [[nodiscard]] std::shared_ptr<PreparedMap> prepare(const RecentMaps::Source& source,
+                                                     netmap::PeerIndex slot, WallTime now) const;
   void deliver(const std::string& sealed, std::optional<WallTime> changes_at);
   void check_flushed();
+  /// The session is over: its peer is marked disconnected when its turn comes.
+  void depart();
+  void mark_disconnected();
   void refresh(std::string config, std::optional<std::chrono::seconds> after,
                std::optional<Instant>& due);
   [[nodiscard]] std::optional<Instant> next_refresh(std::optional<std::chrono::seconds> after);
@@ -53,7 +58,8 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   std::string request_;                   // while it waits for its turn
   std::string client_ip_;                 // the same
   app::SyncAdmission::Ticket place_ = 0;  // until the first map
-  bool opened_ = false;                   // known to the hub
+  app::SyncAdmission::Ticket departure_ = 0;
+  bool opened_ = false;  // known to the hub
   bool ended_ = false;
   bool finishing_ = false;
   bool awaiting_flush_ = false;
