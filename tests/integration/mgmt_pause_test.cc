@@ -68,7 +68,7 @@ TEST_F(MgmtPause, OfAMinuteLosesDoublesAndMismarksNothing) {
     out.agent = agent(name, at);
     out.sync = std::make_unique<SyncStream>(*out.agent, at.target());
     out.job = std::make_unique<JobStream>(*out.agent, at.target());
-    EXPECT_TRUE(out.sync->wait_first() && out.job->wait_open());
+    EXPECT_TRUE(out.sync->wait_first() && out.job->wait_open(patient(10s)));
     return out;
   };
   std::vector<Client> staying;
@@ -110,7 +110,7 @@ TEST_F(MgmtPause, OfAMinuteLosesDoublesAndMismarksNothing) {
   EXPECT_TRUE(eventually([&] { return connected_peers() == "1"; }, 55s)) << connected_peers();
   SyncStream moved(*moving.agent, two.target());
   JobStream moved_job(*moving.agent, two.target());
-  ASSERT_TRUE(moved.wait_first() && moved_job.wait_open());
+  ASSERT_TRUE(moved.wait_first() && moved_job.wait_open(patient(10s)));
   leaving.sync.reset();
   leaving.job.reset();
   const auto late = agent("late", two);
@@ -135,7 +135,7 @@ TEST_F(MgmtPause, OfAMinuteLosesDoublesAndMismarksNothing) {
     const auto end = over->sync->wait_end(20s);
     ASSERT_TRUE(end) << over->agent->hostname();
     EXPECT_TRUE(end->ok()) << over->agent->hostname() << ": " << end->error_message();
-    EXPECT_TRUE(over->job->wait_end(40s)) << over->agent->hostname();
+    EXPECT_TRUE(over->job->wait_end(patient(60s))) << over->agent->hostname();
   }
   EXPECT_TRUE(deleted.sync->last()->remotepeersisempty());
   EXPECT_FALSE(moved.wait_end(0ms));
@@ -168,7 +168,7 @@ TEST_F(MgmtPause, OfAMinuteLosesDoublesAndMismarksNothing) {
       "'u', id, account_id, 'pending', '', 'bundle', "
       "'{\"bundle_for\":true,\"bundle_for_time\":1}', '{}' from peers where key='" +
       staying[0].agent->key() + "'");
-  EXPECT_TRUE(staying[0].job->wait_job(15s));
+  EXPECT_TRUE(staying[0].job->wait_job(patient(15s)));
 
   // Nothing registered twice: what waited in the socket of the one that slept came too late.
   EXPECT_EQ(query("select count(*), count(distinct key), count(distinct ip), count(distinct "

@@ -84,7 +84,7 @@ TEST_F(MgmtStorm, JobStreamsTakeTurnsAtASlowDatabase) {
   for (const auto& agent : agents)
     jobs.push_back(std::make_unique<JobStream>(*agent, small->target()));
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    EXPECT_TRUE(jobs[i]->wait_open(30s)) << i;
+    EXPECT_TRUE(jobs[i]->wait_open(patient(30s))) << i;
     EXPECT_FALSE(jobs[i]->wait_end(0ms)) << i;
   }
   EXPECT_GT(small->metric("netbird_management_job_streams_queued_total"), 0);
@@ -117,7 +117,7 @@ TEST_F(MgmtStormOverOneConnection, WhoComesDoesNotWaitForThoseWhoWent) {
   // Fifteen seconds of it lie ahead, and a call has eight or ten.
   JobStream job(*agents[0], small->target());
   SyncStream sync(*agents[0], small->target());
-  EXPECT_TRUE(job.wait_open(6s));
+  EXPECT_TRUE(job.wait_open(patient(6s)));
   EXPECT_TRUE(sync.wait_first(6s));
   EXPECT_LT(gone(), before + 20);
   // Every fourth turn is theirs.
