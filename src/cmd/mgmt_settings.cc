@@ -100,6 +100,7 @@ sql::DatabaseOptions database_options(const MgmtConfig& config) {
   options.connect_timeout = config.store.connect_timeout;
   options.transaction_max = config.store.transaction_timeout;
   options.connection_age_max = config.store.conn_max_lifetime;
+  options.connection_idle_max = config.store.conn_max_idle;
   options.application_name = "netbird-mgmt";
   return options;
 }

@@ -25,6 +25,8 @@ namespace asio = boost::asio;
 
 namespace {
 
+/// A file that is open costs nobody anything, and one in memory would be gone.
+constexpr std::chrono::milliseconds kNeverIdle{0};
 constexpr std::chrono::seconds kMarkTime{1};
 
 /// PRAGMA data_version tells a connection of the commits of all others, so this one only looks.
@@ -61,15 +63,15 @@ struct Database::Impl {
       : dsn(std::move(dsn_in)), options(std::move(options_in)), metrics(registry, dsn.engine) {
     if (dsn.engine == Engine::kPostgres) {
       main = std::make_shared<WorkerPool>(
-          options.workers, options.queue_max, [this] { return make_pg_connection(dsn, options); },
-          metrics);
+          options.workers, options.queue_max, options.connection_idle_max,
+          [this] { return make_pg_connection(dsn, options); }, metrics);
       return;
     }
     main = std::make_shared<WorkerPool>(
-        1, options.queue_max, [this] { return make_sqlite_connection(dsn, options, true); },
-        metrics);
+        1, options.queue_max, kNeverIdle,
+        [this] { return make_sqlite_connection(dsn, options, true); }, metrics);
     readers = std::make_shared<WorkerPool>(
-        options.workers, options.queue_max,
+        options.workers, options.queue_max, kNeverIdle,
         [this] { return make_sqlite_connection(dsn, options, false); }, metrics);
     observer = std::make_unique<ChangeObserver>(dsn, options);
   }

@@ -58,6 +58,8 @@ struct DatabaseOptions {
   /// A paused instance must not keep row locks longer than this (PostgreSQL).
   std::chrono::milliseconds idle_in_transaction_max{10'000};
   std::chrono::milliseconds connection_age_max{std::chrono::hours(1)};
+  /// A connection without work is closed then; the next work opens it again (PostgreSQL).
+  std::chrono::milliseconds connection_idle_max{std::chrono::minutes(3)};
   std::string application_name = "netbird";
 };
 

@@ -66,6 +66,37 @@ TEST(PostgresTest, CutConnectionsAreReplacedWithoutTheCallerNoticing) {
   }
 }
 
+TEST(PostgresTest, ConnectionsWithoutWorkAreGivenBackAndOpenedAgain) {
+  const test::TestDatabase fixture(Engine::kPostgres);
+  DatabaseOptions options;
+  options.workers = 4;
+  options.connection_idle_max = 100ms;
+  const auto database = fixture.open(options);
+  const auto open_now = [&] {
+    return test::postgres().psql("SELECT count(*) FROM pg_stat_activity WHERE datname = '" +
+                                 fixture.name() + "' AND pid <> pg_backend_pid()");
+  };
+  ASSERT_TRUE(select_one(*database));
+  EXPECT_TRUE(eventually([&] { return open_now() == "0"; })) << open_now();
+  const auto again = select_one(*database);
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_TRUE(eventually([&] { return open_now() == "0"; })) << open_now();
+}
+
+TEST(PostgresTest, AConnectionAtWorkIsNotIdleHoweverLongThatTakes) {
+  const test::TestDatabase fixture(Engine::kPostgres);
+  DatabaseOptions options;
+  options.workers = 4;
+  options.connection_idle_max = 10ms;
+  const auto database = fixture.open(options);
+  const auto slow = database->run_blocking<void>(soon(), {}, [](Session& session) -> Result<> {
+    NB_TRY(session.query("SELECT pg_sleep(0.3)"));
+    NB_TRY(session.query("SELECT 1"));
+    return {};
+  });
+  EXPECT_TRUE(slow) << slow.error().text;
+}
+
 TEST(PostgresTest, ARestartIsUnavailableForAWhileAndThenHeals) {
   nb::test::PostgresServer server;
   auto dsn = Dsn::postgres(server.dsn());

@@ -85,10 +85,11 @@ Result<> run_or_refuse(Connection& connection, Job& job, SqlMetrics& metrics) {
 
 }  // namespace
 
-WorkerPool::WorkerPool(std::size_t workers, std::size_t queue_max, MakeConnection make,
-                       SqlMetrics& metrics)
+WorkerPool::WorkerPool(std::size_t workers, std::size_t queue_max,
+                       std::chrono::milliseconds idle_max, MakeConnection make, SqlMetrics& metrics)
     : queue_max_(queue_max),
       bulk_max_(workers > 3 ? workers / 2 : 1),
+      idle_max_(idle_max),
       make_(std::move(make)),
       metrics_(metrics) {
   threads_.reserve(workers + 1);
@@ -157,22 +158,41 @@ void WorkerPool::wake_one() {
   idle_.pop_back();
 }
 
-JobPtr WorkerPool::take(std::unique_lock<std::mutex>& lock, std::condition_variable& wake) {
+/// Null: nothing that may run now.
+JobPtr WorkerPool::next_job() {
+  const auto it = std::find_if(queue_.begin(), queue_.end(), [this](const JobPtr& job) {
+    return !job->options.bulk || running_bulk_ < bulk_max_;
+  });
+  if (it == queue_.end()) return nullptr;
+  JobPtr job = std::move(*it);
+  queue_.erase(it);
+  metrics_.queue_depth.Decrement();
+  if (job->options.bulk) ++running_bulk_;
+  return job;
+}
+
+JobPtr WorkerPool::take(std::unique_lock<std::mutex>& lock, Connection& connection,
+                        std::condition_variable& wake) {
+  // Counts from the last job, not from the last time that another worker was faster.
+  const Instant idle_until = std::chrono::steady_clock::now() + idle_max_;
+  bool may_close = idle_max_ > std::chrono::milliseconds(0);
   for (;;) {
-    const auto it = std::find_if(queue_.begin(), queue_.end(), [this](const JobPtr& job) {
-      return !job->options.bulk || running_bulk_ < bulk_max_;
-    });
-    if (it != queue_.end()) {
-      JobPtr job = std::move(*it);
-      queue_.erase(it);
-      metrics_.queue_depth.Decrement();
-      if (job->options.bulk) ++running_bulk_;
-      return job;
-    }
+    if (JobPtr job = next_job()) return job;
     if (stopping_) return nullptr;
     idle_.push_back(&wake);
-    wake.wait(lock);
+    bool idle_for_long = false;
+    if (may_close)
+      idle_for_long = wake.wait_until(lock, idle_until) == std::cv_status::timeout;
+    else
+      wake.wait(lock);
     std::erase(idle_, &wake);  // if nobody woke it
+    if (!idle_for_long) continue;
+    // Woken for a job at this very moment: nobody else is.
+    if (JobPtr job = next_job()) return job;
+    may_close = false;
+    lock.unlock();  // saying goodbye to the database may take a while
+    connection.close();
+    lock.lock();
   }
 }
 
@@ -180,7 +200,7 @@ void WorkerPool::work() {
   const auto connection = make_();
   std::condition_variable wake;
   std::unique_lock lock(mutex_);
-  while (JobPtr job = take(lock, wake)) {
+  while (JobPtr job = take(lock, *connection, wake)) {
     lock.unlock();
     Result<> result = run_or_refuse(*connection, *job, metrics_);
     const bool bulk = job->options.bulk;

@@ -30,7 +30,9 @@ using JobPtr = std::shared_ptr<Job>;
 class WorkerPool {
  public:
   using MakeConnection = std::function<std::unique_ptr<Connection>()>;
-  WorkerPool(std::size_t workers, std::size_t queue_max, MakeConnection make, SqlMetrics& metrics);
+  /// `idle_max`: a worker without a job for so long closes its connection; zero: it never does.
+  WorkerPool(std::size_t workers, std::size_t queue_max, std::chrono::milliseconds idle_max,
+             MakeConnection make, SqlMetrics& metrics);
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -44,12 +46,15 @@ class WorkerPool {
  private:
   void work();
   void watch();
-  JobPtr take(std::unique_lock<std::mutex>& lock, std::condition_variable& wake);
+  JobPtr take(std::unique_lock<std::mutex>& lock, Connection& connection,
+              std::condition_variable& wake);
+  JobPtr next_job();
   void wake_one();
   void end_queued(std::unique_lock<std::mutex>& lock, std::vector<JobPtr> jobs, const Error& error);
 
   const std::size_t queue_max_;
   const std::size_t bulk_max_;
+  const std::chrono::milliseconds idle_max_;
   MakeConnection make_;
   SqlMetrics& metrics_;
   std::mutex mutex_;
