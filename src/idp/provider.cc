@@ -75,7 +75,10 @@ Task<void> seed_connectors(Core& core) {
               co_await core.store.connector(core.deadline(), row.id));
     const bool same =
         there && there->type == row.type && there->name == row.name && there->config == row.config;
-    if (!same) NB_CO_TRY(co_await core.store.insert_connector_row(core.deadline(), row, true));
+    if (same) continue;
+    IdpNote nobody;  // to be told of
+    NB_CO_TRY(
+        co_await core.store.insert_connector_row(core.deadline(), row, true, std::move(nobody)));
   }
   co_return Result<>();
 }

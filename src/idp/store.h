@@ -158,7 +158,7 @@ class Store {
   Task<std::vector<Connector>> connectors(Instant deadline);
   Task<std::optional<Connector>> connector(Instant deadline, std::string id);
   Task<void> insert_connector_row(Instant deadline, Connector connector, bool is_static,
-                                  IdpNote note = {});
+                                  IdpNote note);
   /// False: gone, or not of the version any more that `connector` was read at.
   Task<bool> update_connector(Instant deadline, Connector connector, IdpNote note);
   Task<bool> delete_connector(Instant deadline, std::string id, IdpNote note);
