@@ -121,7 +121,11 @@ asio::awaitable<void> People::finish_logins(Instant deadline) {
     log_.info(login.sessions_only ? "sessions that were left to a blocked user are ended"
                                   : "a login that was left without a user is ended",
               {log::f(log::kUser, login.user.value())});
-    co_await (login.sessions_only ? end_logins(login.user) : forget(login.user));
+    UserId user = login.user;
+    if (login.sessions_only)
+      co_await end_logins(std::move(user));
+    else
+      co_await forget(std::move(user));
   }
 }
 
