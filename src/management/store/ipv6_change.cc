@@ -87,6 +87,13 @@ Result<> set_ipv6(Session& session, Changes& changes, const PeerId& peer, const 
 
 }  // namespace
 
+Result<IpAddress> free_ipv6(Session& session, const Context& context, const AccountId& account,
+                            const Prefix& net) {
+  Ipv6Pool pool(net, context.random_fn());
+  NB_TRY(pool.load(session, account));
+  return pool.take();
+}
+
 Result<> reconcile_ipv6(Session& session, const Context& context, const std::vector<PeerId>* peers,
                         const Ipv6Rules& rules, Changes& changes) {
   const AccountId& account = changes.account();

@@ -14,6 +14,10 @@ struct Ipv6Rules {
   const std::vector<GroupId>& enabled_groups;
 };
 
+/// An address of the net that nobody of the account has; unset: it is used up.
+Result<IpAddress> free_ipv6(Session& session, const Context& context, const AccountId& account,
+                            const Prefix& net);
+
 /// Gives an address to those of `peers` that belong to a group with IPv6 and have none in the net,
 /// and takes it from those that do not; names them in `changes`. Null: all peers of the account.
 Result<> reconcile_ipv6(Session& session, const Context& context, const std::vector<PeerId>* peers,

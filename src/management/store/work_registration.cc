@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "management/store/change_log.h"
 #include "management/store/idna.h"
+#include "management/store/ipv6_change.h"
 #include "management/store/range_change.h"
 #include "management/store/store_work.h"
 
@@ -176,7 +177,11 @@ Result<> place_peer(Session& session, const Context& context, const Account& own
     } else {
       NB_TRY(take_lowest_free(session, owner, label, peer));
     }
-    if (ipv6) peer.ipv6 = random_address_v6(owner.network.net_v6, random);
+    if (ipv6 && attempt < kRandomAttempts) {
+      peer.ipv6 = random_address_v6(owner.network.net_v6, random);
+    } else if (ipv6) {
+      NB_LET(peer.ipv6, free_ipv6(session, context, owner.id, owner.network.net_v6));
+    }
     NB_LET(const Insertion done, try_insert(session, peer));
     if (done == Insertion::kDone) return {};
   }
