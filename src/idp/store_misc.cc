@@ -60,9 +60,11 @@ Result<> insert_key(sql::Session& session, const Vault& vault, const KeyRow& key
 
 Result<> insert_note(sql::Session& session, const IdpNote& note, Millis now) {
   if (note.account.value().empty()) return {};
+  // After those that wait: two changes of one millisecond are told in their order, too.
   NB_TRY(session.exec(
       "INSERT INTO nb_idp_note (key, at, activity, actor, account, target, name) VALUES "
-      "($1,$2,$3,$4,$5,$6,$7)",
+      "($1, (SELECT CASE WHEN CAST($2 AS bigint) > COALESCE(MAX(at), 0) THEN CAST($2 AS bigint) "
+      "ELSE MAX(at) + 1 END FROM nb_idp_note), $3, $4, $5, $6, $7)",
       {note.key, now, static_cast<std::int64_t>(note.activity), note.actor.value(),
        note.account.value(), note.target, note.name}));
   return {};
