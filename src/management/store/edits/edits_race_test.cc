@@ -221,7 +221,8 @@ TEST_F(EditRace, AnExposedServiceEndsOnceAndARenewedOneStays) {
   ASSERT_TRUE(get(proxies->connect(soon(), hello)));
   const Actor actor{account.id, UserId(machine.id.value()), "", false};
   int renewed = 0;
-  for (int round = 0; round < kRounds; ++round) {
+  // Fewer than of the others: most rounds wait a second for PostgreSQL to find a deadlock.
+  for (int round = 0; round < kRounds / 4; ++round) {
     instance.sql("UPDATE proxies SET last_seen = now()");  // a cluster that is silent is offline
     std::vector<std::string> domains;
     for (int i = 0; i < 3; ++i) {
