@@ -1,13 +1,11 @@
 // Server side of one HTTP/2 connection, on nghttp2. No sockets: bytes in, bytes out.
 //
 // Source   RFC 9113, RFC 9110; nghttp2 does framing, HPACK, flow control and message validation,
-//          this class limits, time-outs, and the way between frames and streams. Its parts:
-//          http2_session.cc (bytes in and out), http2_frames.cc, http2_life.cc, http2_callbacks.h.
+//          this file limits, time-outs, and the way between frames and streams.
 #pragma once
 
 #include "net/context.h"
 #include "net/control_frames.h"
-#include "net/flood_count.h"
 #include "net/header_table_limit.h"
 #include "net/http2_stream.h"
 #include "net/session.h"
@@ -101,16 +99,13 @@ class Http2Session final : public Session {
   void unlink(Http2Stream& stream);
   void end_of_request(Http2Stream& stream);
   [[nodiscard]] std::chrono::milliseconds age_limit() const;
-  [[nodiscard]] bool count_control() {
-    return flood_.control_frame(context_.loop.now(), context_.limits().control_frames_max);
-  }
+  bool count_control();
+  void justify_control();
   void flooded(std::string_view what);
   void fail(std::uint32_t error);
   void fail_on(std::uint32_t error);  // unless it is NO_ERROR
   void end_all_streams();
-  [[nodiscard]] Http2Stream* find(std::int32_t id) const {
-    return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_, id));
-  }
+  Http2Stream* find(std::int32_t id) const;
 
   Carrier& carrier_;
   ServerContext& context_;
@@ -128,10 +123,12 @@ class Http2Session final : public Session {
   Instant headers_began_;
   Instant ping_sent_{};  // epoch: none outstanding
   Instant draining_since_{};
-  FloodCount flood_;
+  Instant window_began_;  // of the two counters below
   StreamHistory history_;
   HeaderTableLimit table_limit_;
   ControlFrames control_frames_;
+  std::uint32_t resets_ = 0;
+  std::int32_t control_ = 0;  // control frames received less frames that justify them
   std::uint32_t stream_count_ = 0;
   std::uint32_t turn_ = 0;
   float age_jitter_;
