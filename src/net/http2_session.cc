@@ -20,9 +20,6 @@ constexpr std::size_t kResponseTableBytes = 256;
 /// A header block this many times over the limit is not read to its end.
 constexpr std::size_t kHeaderAbuse = 4;
 constexpr std::size_t kHeldMessages = 4;
-/// Of the window that the peer gives, nghttp2 learns of this much later, as long as it has some: a
-/// quarter of the window that a connection begins with.
-constexpr std::uint32_t kWindowKeptMax = 16 * 1024;
 
 /// Control frames that one DATA frame of either side justifies: Go clients answer each with a PING,
 /// and with a WINDOW_UPDATE or two (contract/signal-relay-ops.md §1.4).
@@ -163,7 +160,7 @@ Http2Session::Http2Session(Carrier& carrier, ServerContext& context)
   if (limits.keepalive_time.count() > 0) first_look = std::min(first_look, limits.keepalive_time);
   if (limits.age_max.count() > 0) first_look = std::min(first_look, age_limit());
   carrier_.wake_at(started_ + first_look);
-  flush_soon();
+  carrier_.want_flush();
 }
 
 Http2Session::~Http2Session() {
@@ -197,7 +194,7 @@ bool Http2Session::upgrade(std::string_view settings_payload, HeaderBlock reques
       reading_ = nullptr;
     }
   }
-  flush_soon();
+  carrier_.want_flush();
   return true;
 }
 
@@ -208,42 +205,9 @@ void Http2Session::prefetch() const {
 
 void Http2Session::receive(std::span<const std::uint8_t> bytes) {
   if (dead_) return;
+  fail_on(history_.walk(bytes, session_, table_limit_));
   received_ = context_.loop.now();
   ping_sent_ = Instant{};
-  const auto rest = take_control(bytes);
-  if (!rest.empty()) {
-    fail_on(history_.walk(rest, session_, table_limit_));
-    feed(rest);
-    if (headers_) carrier_.wake_at(headers_began_ + context_.limits().header_timeout);
-  }
-  if (control_frames_.ping_waits()) carrier_.want_flush();
-}
-
-/// What is left for nghttp2 after the frames at the beginning that are no matter of its.
-std::span<const std::uint8_t> Http2Session::take_control(std::span<const std::uint8_t> bytes) {
-  if (!settled_ || !greeted_ || state_ == State::kGone || !history_.between_frames()) return bytes;
-  while (const std::size_t size = control_frames_.take(bytes)) {
-    bytes = bytes.subspan(size);
-    if (!count_control()) {
-      flooded("control frames");
-      return {};
-    }
-  }
-  const std::uint32_t window = control_frames_.window();
-  if (window >= kWindowKeptMax ||
-      (window > 0 && nghttp2_session_get_remote_window_size(session_) <= 0)) {
-    give_window();
-  }
-  return bytes;
-}
-
-void Http2Session::give_window() {
-  giving_window_ = true;
-  feed(control_frames_.window_update());
-  giving_window_ = false;
-}
-
-void Http2Session::feed(std::span<const std::uint8_t> bytes) {
   const ssize_t used = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
   if (reading_ != nullptr) std::exchange(reading_, nullptr)->on_input_end();
   if (used < 0) {
@@ -254,55 +218,39 @@ void Http2Session::feed(std::span<const std::uint8_t> bytes) {
       fail(used == NGHTTP2_ERR_NOMEM ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR);
     }
   }
+  if (headers_) carrier_.wake_at(headers_began_ + context_.limits().header_timeout);
   if (nghttp2_session_want_write(session_) != 0 || nghttp2_session_want_read(session_) == 0) {
-    flush_soon();
+    carrier_.want_flush();
   }
-}
-
-void Http2Session::flush_soon() {
-  due_ = true;
-  carrier_.want_flush();
 }
 
 void Http2Session::produce(OutputBuffer& out) {
   if (dead_) return;
-  ++turn_;
-  if (control_frames_.ping_waits()) control_frames_.acknowledge(out);
-  if (!due_) return;
   {
-    // Other sessions share the packing buffer: pack() must end with an empty one.
+    // Other sessions share the packing buffer: this loop must end with an empty one.
     const Http2Memory::Exclusive exclusive(*context_.http2_memory);
     out_ = &out;
     output_full_ = false;
+    ++turn_;
     resume_waiting();
-    pack(out);
-    if (control_frames_.window() > 0 && nghttp2_session_get_remote_window_size(session_) <= 0) {
-      give_window();  // the bytes that wait for it may leave at once
-      pack(out);
+    for (;;) {
+      const std::uint8_t* data = nullptr;
+      const ssize_t size = nghttp2_session_mem_send(session_, &data);
+      if (size < 0) dead_ = true;
+      if (size <= 0) break;
+      const std::span frame(data, static_cast<std::size_t>(size));
+      if (greeted_) {
+        out.append(frame.data(), frame.size());
+      } else {
+        greet(out, frame);
+      }
     }
     out_ = nullptr;
-    due_ = output_full_;
-    over_ = nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
   }
   for (const std::int32_t id : std::exchange(writable_, {})) {
     if (Http2Stream* stream = find(id)) {
       release_window(*stream);
       stream->on_writable();
-    }
-  }
-}
-
-void Http2Session::pack(OutputBuffer& out) {
-  for (;;) {
-    const std::uint8_t* data = nullptr;
-    const ssize_t size = nghttp2_session_mem_send(session_, &data);
-    if (size < 0) dead_ = true;
-    if (size <= 0) return;
-    const std::span frame(data, static_cast<std::size_t>(size));
-    if (greeted_) {
-      out.append(frame.data(), frame.size());
-    } else {
-      greet(out, frame);
     }
   }
 }
@@ -321,6 +269,11 @@ void Http2Session::greet(OutputBuffer& out, std::span<const std::uint8_t> settin
   const auto known = settings.subspan(head.size());
   out.append(known.data(), known.size());
   out.append(limit.data(), limit.size());
+}
+
+bool Http2Session::finished() const {
+  return dead_ ||
+         (nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0);
 }
 
 // --- streams -----------------------------------------------------------------------------------
@@ -380,7 +333,7 @@ void Http2Session::respond(Http2Stream& stream, std::span<const nghttp2_nv> head
   const int code = nghttp2_submit_response(session_, stream.id_, headers.data(), headers.size(),
                                            body ? &provider : nullptr);
   if (code != 0) reset(stream, NGHTTP2_INTERNAL_ERROR);
-  flush_soon();
+  carrier_.want_flush();
 }
 
 void Http2Session::trailers(Http2Stream& stream, std::span<const nghttp2_nv> headers) {
@@ -393,7 +346,7 @@ void Http2Session::trailers(Http2Stream& stream, std::span<const nghttp2_nv> hea
 /// which the loop fetches ahead of produce().
 void Http2Session::resume(Http2Stream& stream) {
   if (stream.deferred_) wait_for_produce(stream);
-  flush_soon();
+  carrier_.want_flush();
 }
 
 void Http2Session::wait_for_produce(Http2Stream& stream) {
@@ -413,7 +366,7 @@ void Http2Session::resume_waiting() {
 
 void Http2Session::reset(Http2Stream& stream, std::uint32_t error) {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id_, error);
-  flush_soon();
+  carrier_.want_flush();
 }
 
 bool Http2Session::over_held_limit() const {
@@ -423,7 +376,7 @@ bool Http2Session::over_held_limit() const {
 void Http2Session::release_window(Http2Stream& stream) {
   if (stream.unconsumed_ == 0 || stream.congested()) return;
   nghttp2_session_consume_stream(session_, stream.id_, std::exchange(stream.unconsumed_, 0));
-  flush_soon();
+  carrier_.want_flush();
 }
 
 void Http2Session::end_of_request(Http2Stream& stream) {
@@ -487,7 +440,7 @@ int Http2Session::on_frame(const nghttp2_frame& frame) {
       settled_ = true;
       [[fallthrough]];
     default:
-      if (!giving_window_ && !count_control()) flooded("control frames");
+      if (!count_control()) flooded("control frames");
       return 0;
   }
 }
@@ -580,7 +533,7 @@ void Http2Session::flooded(std::string_view what) {
 void Http2Session::fail(std::uint32_t error) {
   if (nghttp2_session_terminate_session(session_, error) != 0) dead_ = true;
   state_ = State::kGone;
-  flush_soon();
+  carrier_.want_flush();
 }
 
 void Http2Session::fail_on(std::uint32_t error) {
@@ -595,7 +548,7 @@ void Http2Session::drain() {
   // the one that counts.
   nghttp2_submit_shutdown_notice(session_);
   carrier_.wake_at(draining_since_ + std::chrono::milliseconds(200));
-  flush_soon();
+  carrier_.want_flush();
 }
 
 void Http2Session::shut() {
@@ -609,7 +562,7 @@ void Http2Session::shut() {
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
                         nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
                         nullptr, 0);
-  flush_soon();
+  carrier_.want_flush();
 }
 
 std::chrono::milliseconds Http2Session::age_limit() const {
@@ -645,13 +598,13 @@ Instant Http2Session::on_timer(Instant now) {
       if (expired(ping_sent_, limits.keepalive_timeout)) {
         context_.metrics.closed_dead.Increment();
         dead_ = true;
-        flush_soon();
+        carrier_.want_flush();
         return next;
       }
     } else if (expired(received_, limits.keepalive_time)) {
       nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
       ping_sent_ = now;
-      flush_soon();
+      carrier_.want_flush();
       ask_again(now + limits.keepalive_timeout);
     }
   }
@@ -667,7 +620,7 @@ Instant Http2Session::on_timer(Instant now) {
       nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
                             nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
                             nullptr, 0);
-      flush_soon();
+      carrier_.want_flush();
     }
     if (final_goaway_ && stream_count_ == 0) fail(NGHTTP2_NO_ERROR);
     if (!context_.draining && expired(draining_since_, limits.age_grace)) shut();

@@ -5,7 +5,6 @@
 #pragma once
 
 #include "net/context.h"
-#include "net/control_frames.h"
 #include "net/header_table_limit.h"
 #include "net/http2_stream.h"
 #include "net/session.h"
@@ -35,7 +34,7 @@ class Http2Session final : public Session {
   void prefetch() const override;
   void receive(std::span<const std::uint8_t> bytes) override;
   void produce(OutputBuffer& out) override;
-  [[nodiscard]] bool finished() const override { return dead_ || over_; }
+  [[nodiscard]] bool finished() const override;
   [[nodiscard]] bool abandoned() const override { return dead_; }
   [[nodiscard]] bool has_more() const override { return output_full_; }
   void on_end_of_input() override { dead_ = true; }
@@ -86,12 +85,7 @@ class Http2Session final : public Session {
   ssize_t on_read(Http2Stream& stream, std::size_t length, std::uint32_t* flags);
   void on_send_data(Http2Stream& stream, const std::uint8_t* frame_header, std::size_t length);
 
-  [[nodiscard]] std::span<const std::uint8_t> take_control(std::span<const std::uint8_t> bytes);
-  void give_window();
-  void feed(std::span<const std::uint8_t> bytes);
-  void pack(OutputBuffer& out);
   void greet(OutputBuffer& out, std::span<const std::uint8_t> settings);
-  void flush_soon();
   void dispatch(std::int32_t id, const HeaderBlock& headers, bool ended);
   void wait_for_produce(Http2Stream& stream);
   void resume_waiting();
@@ -126,7 +120,6 @@ class Http2Session final : public Session {
   Instant window_began_;  // of the two counters below
   StreamHistory history_;
   HeaderTableLimit table_limit_;
-  ControlFrames control_frames_;
   std::uint32_t resets_ = 0;
   std::int32_t control_ = 0;  // control frames received less frames that justify them
   std::uint32_t stream_count_ = 0;
@@ -134,9 +127,6 @@ class Http2Session final : public Session {
   float age_jitter_;
   bool greeted_ = false;  // our first SETTINGS frame is written
   bool settled_ = false;  // the peer's first SETTINGS frame has come
-  bool due_ = false;      // nghttp2 may have something to send
-  bool over_ = false;     // nghttp2 wants neither to read nor to send
-  bool giving_window_ = false;
   bool output_full_ = false;
   bool dead_ = false;  // nothing can be read or written any more
   bool final_goaway_ = false;
