@@ -165,10 +165,10 @@ Task<void> Provider::set_password(Instant deadline, UserId id, Secret password) 
   if (!local) co_return not_local();
   NB_CO_TRY(management::check_password(password, management::PasswordRule::kComplex));
   NB_CO_LET(const std::string fresh, co_await core_->hasher.hash(password));
-  std::string whatever;
+  std::string any_hash;
   IdpNote nobody;  // to be told of
   NB_CO_LET(const bool replaced,
-            co_await core_->store.change_hash(deadline, *local, std::move(whatever), fresh,
+            co_await core_->store.change_hash(deadline, *local, std::move(any_hash), fresh,
                                               std::move(nobody)));
   if (!replaced) co_return not_local();
   co_return Result<>();

@@ -58,14 +58,7 @@ void write_resource(JsonWriter& json, const Resource& resource) {
 }
 
 MemberTexts::MemberTexts(const AccountSnapshot& account) {
-  struct Place {
-    const Peer* peer;
-    std::size_t begin;
-    std::size_t end;
-  };
-  std::vector<Place> places;
-  places.reserve(account.peers.size());
-  text_.reserve(account.peers.size() * 64);
+  texts_.reserve(account.peers.size());
   for (const Peer& peer : account.peers) {
     if (peer.proxy_embedded) continue;
     JsonWriter json;
@@ -73,19 +66,13 @@ MemberTexts::MemberTexts(const AccountSnapshot& account) {
       json.field("id", peer.id);
       json.field("name", peer.name);
     });
-    const std::size_t begin = text_.size();
-    text_ += std::move(json).take();
-    places.push_back({&peer, begin, text_.size()});
+    texts_.emplace(peer.id.value(), std::move(json).take());
   }
-  by_id_.reserve(places.size());
-  for (const Place& place : places)
-    by_id_.emplace(place.peer->id.value(),
-                   std::string_view(text_).substr(place.begin, place.end - place.begin));
 }
 
 std::string_view MemberTexts::find(const PeerId& id) const {
-  const auto it = by_id_.find(id.value());
-  return it == by_id_.end() ? std::string_view{} : it->second;
+  const auto it = texts_.find(id.value());
+  return it == texts_.end() ? std::string_view{} : std::string_view(it->second);
 }
 
 void write_group(JsonWriter& json, const Group& group, const MemberTexts& texts) {

@@ -34,14 +34,11 @@ class GroupTexts {
 class MemberTexts {
  public:
   explicit MemberTexts(const AccountSnapshot& account);
-  MemberTexts(const MemberTexts&) = delete;
-  MemberTexts& operator=(const MemberTexts&) = delete;
   /// Empty for a peer that is not shown.
   [[nodiscard]] std::string_view find(const PeerId& id) const;
 
  private:
-  std::string text_;
-  std::unordered_map<std::string_view, std::string_view> by_id_;
+  std::unordered_map<std::string_view, std::string> texts_;  // by id
 };
 
 /// The whole form; members are those peers that the API shows.

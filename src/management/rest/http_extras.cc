@@ -17,6 +17,16 @@ constexpr std::size_t kCompressFrom = 1'400;  // less fits into one packet anywa
 constexpr int kGzipLevel = 4;                 // most of the gain at a third of the usual cost
 constexpr int kGzipWindow = 15 + 16;          // zlib: with a gzip header
 
+/// Whether an If-None-Match names `etag`, which has its quotes.
+bool names_tag(std::string_view if_none_match, std::string_view etag) {
+  for (const std::string_view item : split(if_none_match, ',')) {
+    if (item == "*") return true;
+    const std::string_view strong = item.starts_with("W/") ? item.substr(2) : item;
+    if (strong == etag) return true;
+  }
+  return false;
+}
+
 std::string gzip(std::string_view body) {
   z_stream stream{};
   if (deflateInit2(&stream, kGzipLevel, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK)
@@ -62,15 +72,6 @@ void add_cors(const net::HttpRequest& request, net::HttpResponse& response) {
 std::string short_digest(std::string_view data) {
   const auto digest = crypto::sha256(data);
   return crypto::to_base64(crypto::as_text(digest).substr(0, 15), crypto::Base64::kUrlRaw);
-}
-
-bool names_tag(std::string_view if_none_match, std::string_view etag) {
-  for (const std::string_view item : split(if_none_match, ',')) {
-    if (item == "*") return true;
-    const std::string_view strong = item.starts_with("W/") ? item.substr(2) : item;
-    if (strong == etag) return true;
-  }
-  return false;
 }
 
 void add_etag(const net::HttpRequest& request, net::HttpResponse& response, std::string etag) {

@@ -14,8 +14,6 @@ namespace nb::management::rest {
 void add_cors(const net::HttpRequest& request, net::HttpResponse& response);
 /// 20 characters that fit into an ETag.
 [[nodiscard]] std::string short_digest(std::string_view data);
-/// Whether an If-None-Match names `etag`, which has its quotes.
-[[nodiscard]] bool names_tag(std::string_view if_none_match, std::string_view etag);
 /// Weak validator, of the body where `etag` is empty, and 304 if the client has it already.
 void add_etag(const net::HttpRequest& request, net::HttpResponse& response, std::string etag = {});
 /// gzip, when the client takes it and the body is worth it.

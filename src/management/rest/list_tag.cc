@@ -61,7 +61,7 @@ std::string ListTag::known(std::string_view stamp, WallTime now) const {
   if (if_none_match_.empty() || stamp.empty()) return {};
   const std::string wanted = digest(stamp);
   for (const std::string& item : split(if_none_match_, ',')) {
-    const auto end = end_of(trim(item), wanted);
+    const auto end = end_of(item, wanted);
     if (end && (*end == kForEver || seconds(now) < *end)) return tag(*end, wanted);
   }
   return {};

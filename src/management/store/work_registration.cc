@@ -174,13 +174,12 @@ Result<> place_peer(Session& session, const Context& context, const Account& own
                     owner.network.net.to_string());
       peer.ip = *ip;
       peer.dns_label = attempt == 0 && !peer.ephemeral ? label : suffixed_label(label, *ip);
+      if (ipv6) peer.ipv6 = random_address_v6(owner.network.net_v6, random);
     } else {
       NB_TRY(take_lowest_free(session, owner, label, peer));
-    }
-    if (ipv6 && attempt < kRandomAttempts) {
-      peer.ipv6 = random_address_v6(owner.network.net_v6, random);
-    } else if (ipv6) {
-      NB_LET(peer.ipv6, free_ipv6(session, context, owner.id, owner.network.net_v6));
+      if (ipv6) {
+        NB_LET(peer.ipv6, free_ipv6(session, context, owner.id, owner.network.net_v6));
+      }
     }
     NB_LET(const Insertion done, try_insert(session, peer));
     if (done == Insertion::kDone) return {};
