@@ -1,10 +1,12 @@
 // Server side of one HTTP/2 connection, on nghttp2. No sockets: bytes in, bytes out.
 //
 // Source   RFC 9113, RFC 9110; nghttp2 does framing, HPACK, flow control and message validation,
-//          this file limits, time-outs, and the way between frames and streams.
+//          this class limits, time-outs, and the way between frames and streams. Its parts:
+//          http2_session.cc (bytes in and out), http2_frames.cc, http2_life.cc, http2_callbacks.h.
 #pragma once
 
 #include "net/context.h"
+#include "net/flood_count.h"
 #include "net/header_table_limit.h"
 #include "net/http2_stream.h"
 #include "net/session.h"
@@ -93,13 +95,16 @@ class Http2Session final : public Session {
   void unlink(Http2Stream& stream);
   void end_of_request(Http2Stream& stream);
   [[nodiscard]] std::chrono::milliseconds age_limit() const;
-  bool count_control();
-  void justify_control();
+  [[nodiscard]] bool count_control() {
+    return flood_.control_frame(context_.loop.now(), context_.limits().control_frames_max);
+  }
   void flooded(std::string_view what);
   void fail(std::uint32_t error);
   void fail_on(std::uint32_t error);  // unless it is NO_ERROR
   void end_all_streams();
-  Http2Stream* find(std::int32_t id) const;
+  [[nodiscard]] Http2Stream* find(std::int32_t id) const {
+    return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_, id));
+  }
 
   Carrier& carrier_;
   ServerContext& context_;
@@ -117,11 +122,9 @@ class Http2Session final : public Session {
   Instant headers_began_;
   Instant ping_sent_{};  // epoch: none outstanding
   Instant draining_since_{};
-  Instant window_began_;  // of the two counters below
+  FloodCount flood_;
   StreamHistory history_;
   HeaderTableLimit table_limit_;
-  std::uint32_t resets_ = 0;
-  std::int32_t control_ = 0;  // control frames received less frames that justify them
   std::uint32_t stream_count_ = 0;
   std::uint32_t turn_ = 0;
   float age_jitter_;

@@ -143,6 +143,7 @@ const std::vector<Exception> kExceptions = {
     {"management/store/json_read.h", "boost/json", "forward declarations"},
     {"net/http2_session.h", "nghttp2/", "one C header, seen by net's own files only"},
     {"net/http2_memory.h", "nghttp2/", "the allocator hooks are the library's struct"},
+    {"net/http2_callbacks.h", "nghttp2/", "they take the library's types"},
     {"net/tls.h", "openssl/", "one C header, seen by net's own files only"},
     {"management/domain/address.cc", "arpa/inet.h", "parses text; no I/O"},
 };
