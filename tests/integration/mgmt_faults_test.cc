@@ -1,6 +1,7 @@
 // Two netbird-mgmt with everything broken that can break between them: after each fault no update
 // is lost, no serial falls, nobody is wrongly marked and nothing is registered twice.
 #include "integration/mgmt_cluster.h"
+#include "support/commit_proxy.h"
 #include "support/paths.h"
 
 #include <gmock/gmock.h>
@@ -310,6 +311,29 @@ TEST_F(MgmtDeaf, LostMessagesAreADelayAndNoLoss) {
   stream.cancel();
   ASSERT_TRUE(stream.wait_end(5s));
   EXPECT_FALSE(eventually([&] { return connected(*a) != "t"; }, 2s));
+}
+
+TEST(MgmtLostAnswer, LeavesNoPeerConnectedWhoseAgentNeverComesBack) {
+  const PostgresServer postgres;
+  CommitProxy proxy(postgres.port());
+  std::string dsn = postgres.dsn();
+  const std::string port = ":" + std::to_string(postgres.port());
+  dsn.replace(dsn.find(port), port.size(), ":" + std::to_string(proxy.port()));
+  MgmtServer server({.postgres_dsn = dsn});
+  server.start();
+  const Agent peer("peer");
+  ASSERT_TRUE(peer.login(server.target(), server.setup_key()).ok());
+  proxy.lose_answer("INSERT INTO nb_peer_sessions");
+  {
+    const SyncStream stream(peer, server.target());
+    const auto end = stream.wait_end(10s);
+    ASSERT_TRUE(end);
+    EXPECT_EQ(end->error_code(), StatusCode::UNAVAILABLE) << end->error_message();
+  }
+  ASSERT_TRUE(proxy.struck());
+  ASSERT_EQ(postgres.psql("select count(*) from nb_peer_sessions where call_no > 0"), "1");
+  EXPECT_TRUE(eventually(
+      [&] { return postgres.psql("select peer_status_connected from peers") == "f"; }, 10s));
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ struct Flaws {
   bool reopens_all = false;        // ends all streams after a lapse, as it was once
   bool restores_anything = false;  // takes peers back that have newer sessions
   bool forgets_leaving = false;    // a reaped session may come back after its stream has ended
+  bool forgets_doubt = false;      // nobody ends a session whose beginning was not heard of
 };
 
 /// The rows of nb_instances, nb_peer_sessions and peers, with what the statements of
@@ -49,6 +50,7 @@ struct Database {
     std::string instance{};
     std::int64_t incarnation = 0;
     std::int64_t reaped = 0;
+    std::int64_t call = 0;
   };
   struct Lease {
     std::int64_t incarnation = 0;
@@ -83,6 +85,15 @@ struct Database {
     peer.started = open.epoch;
     peer.reaped = 0;
     return SessionFate::kRestored;
+  }
+  bool end(Peer& peer, std::int64_t epoch) const {
+    if (peer.started == epoch) {
+      peer.connected = false;
+      peer.started = 0;
+      return true;
+    }
+    if (peer.reaped == epoch && !flaws.forgets_leaving) peer.reaped = 0;
+    return false;
   }
 };
 
@@ -131,32 +142,34 @@ class SessionStore final : public management::StubStore {
     if (!co_await way()) co_return away();
     co_return held;
   }
-  management::Task<management::SessionStarted> connect(Instant, management::PeerId peer,
-                                                       management::InstanceId instance,
-                                                       std::int64_t incarnation) override {
+  management::Task<management::SessionStarted> connect(Instant,
+                                                       management::SessionCall call) override {
     if (!co_await way()) co_return away();
-    Database::Peer& row = database_.peers.at(peer.value());
+    Database::Peer& row = database_.peers.at(call.peer.value());
     management::SessionStarted out;
     out.previous_epoch = row.started != 0 ? row.started : row.reaped == row.epoch ? row.epoch : 0;
     if (out.previous_epoch != 0) out.previous_instance = management::InstanceId(row.instance);
     out.epoch = ++database_.last_epoch;
     row.connected = true;
     row.started = row.epoch = out.epoch;
-    row.instance = instance.value();
-    row.incarnation = incarnation;
+    row.instance = call.instance.value();
+    row.incarnation = call.incarnation;
+    row.call = call.number;
     if (!co_await way()) co_return away();
     co_return out;
   }
   management::Task<bool> disconnect(Instant, management::PeerId peer, std::int64_t epoch) override {
     if (!co_await way()) co_return away();
-    Database::Peer& row = database_.peers.at(peer.value());
-    const bool was = row.started == epoch;
-    if (was) {
-      row.connected = false;
-      row.started = 0;
-    } else if (row.reaped == epoch && !database_.flaws.forgets_leaving) {
-      row.reaped = 0;
-    }
+    const bool was = database_.end(database_.peers.at(peer.value()), epoch);
+    if (!co_await way()) co_return away();
+    co_return was;
+  }
+  management::Task<bool> abandon(Instant, management::SessionCall call) override {
+    if (!co_await way()) co_return away();
+    Database::Peer& row = database_.peers.at(call.peer.value());
+    const bool newest = row.instance == call.instance.value() &&
+                        row.incarnation == call.incarnation && row.call == call.number;
+    const bool was = newest && database_.end(row, row.epoch);
     if (!co_await way()) co_return away();
     co_return was;
   }
@@ -325,9 +338,11 @@ class Instance final : public Process {
     const std::uint64_t lapses = hub_->lapses();
     const management::PeerId peer(cluster_->agents[agent].peer);
     const management::InstanceId self(env_.name);
-    const auto session = co_await store_.connect({}, peer, self, incarnation_);
+    const management::SessionCall call{peer, self, incarnation_, ++last_call_};
+    const auto session = co_await store_.connect({}, call);
     if (!session) {
       if (cluster_->agents[agent].stream_token == token) cluster_->agents[agent].stream_token = 0;
+      if (!cluster_->database.flaws.forgets_doubt) co_await abandon(call);
       co_return;
     }
     if (cluster_->agents[agent].stream_token != token || stopped_) {
@@ -358,6 +373,15 @@ class Instance final : public Process {
       co_await env_.clock.sleep_for(backoff.next());
     }
   }
+  /// As PeerSessions::abandoned().
+  asio::awaitable<void> abandon(management::SessionCall call) {
+    Backoff backoff({.first = 200ms, .most = 5s, .factor = 2.0, .jitter = 0.5},
+                    static_cast<std::uint64_t>(call.number));
+    while (!stopped_) {
+      if (co_await store_.abandon({}, call)) co_return;
+      co_await env_.clock.sleep_for(backoff.next());
+    }
+  }
   asio::awaitable<void> take(std::shared_ptr<Stream> stream) {
     co_await env_.clock.sleep_for(std::chrono::microseconds(env_.random() % 50'000));
     hub_->ready(stream->number);
@@ -366,6 +390,7 @@ class Instance final : public Process {
   const std::shared_ptr<Cluster> cluster_;
   NodeEnv& env_;
   const std::int64_t incarnation_;
+  std::int64_t last_call_ = 0;
   SessionStore store_;
   SimMapWorkers workers_;
   TaskGroup tasks_;
@@ -489,6 +514,19 @@ TEST(MgmtSessionSim, LapsedLeasesEndNoStreamAndLeaveNobodyWronglyMarked) {
   if (std::getenv("NB_SIM_SEED") == nullptr) {
     EXPECT_GT(restored, 0U);
   }
+}
+
+/// The agent asks, the database does it and goes away, and the agent never comes back.
+constexpr std::uint64_t kAnswerLostForGood = 3598;
+
+TEST(MgmtSessionSim, SessionWhoseBeginningNobodyHeardOfEnds) {
+  World world(kAnswerLostForGood);
+  EXPECT_EQ(run(world, {}, 60s), "") << world.replay();
+}
+
+TEST(MgmtSessionSim, HearsASessionWhoseBeginningNobodyHeardOf) {
+  World world(kAnswerLostForGood);
+  EXPECT_NE(run(world, {.forgets_doubt = true}, 60s), "") << world.replay();
 }
 
 TEST(MgmtSessionSim, OneSeedRunsTheSameTwice) {

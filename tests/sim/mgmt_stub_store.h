@@ -66,10 +66,9 @@ class StubStore : public Store {
     return none<std::int64_t>();
   }
   Task<> retire(Instant, InstanceId, std::int64_t) override { return none<>(); }
-  Task<SessionStarted> connect(Instant, PeerId, InstanceId, std::int64_t) override {
-    return none<SessionStarted>();
-  }
+  Task<SessionStarted> connect(Instant, SessionCall) override { return none<SessionStarted>(); }
   Task<bool> disconnect(Instant, PeerId, std::int64_t) override { return none<bool>(); }
+  Task<bool> abandon(Instant, SessionCall) override { return none<bool>(); }
   Task<std::vector<ReapedPeer>> disconnect_dead(Instant, std::size_t) override {
     return none<std::vector<ReapedPeer>>();
   }

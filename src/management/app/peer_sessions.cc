@@ -212,6 +212,7 @@ Task<MetaUpdated> PeerSessions::store_meta(SyncCommand command) {
 Task<SyncStarted> PeerSessions::start(SyncCommand command) {
   const PeerKey key = command.key;
   const Instant deadline = command.deadline;
+  const auto on_doubt = std::exchange(command.on_doubt, {});
   ha::LoginAttempt attempt{key.value(), meta_hash(command.meta.value_or(PeerMeta{}))};
   const auto verdict = co_await filter(std::move(attempt), true);
   auto stored = co_await store_meta(std::move(command));
@@ -224,13 +225,17 @@ Task<SyncStarted> PeerSessions::start(SyncCommand command) {
   NB_CO_TRY(judge(verdict, key, counters_.sync_blocked, !peer.added_with_sso()));
   const Instant asked = clock_.now();
   const std::uint64_t lapses = hub_.lapses();
-  auto session =
-      co_await store_.connect(deadline, peer.id, options_.instance, options_.incarnation);
+  const SessionCall call{.peer = peer.id,
+                         .instance = options_.instance,
+                         .incarnation = options_.incarnation,
+                         .number = ++calls_};
+  auto session = co_await store_.connect(deadline, call);
   if (options_.on_status_time) options_.on_status_time(true, clock_.now() - asked);
   if (!session) {
     counters_.connect_errors.fetch_add(1, std::memory_order_relaxed);
     if (session.error().code == Code::kNotFound)
       co_return fail(Code::kPermissionDenied, std::string(kNotRegistered));
+    if (on_doubt) on_doubt({session_peer(peer), call});
     co_return as_agent_error(std::move(session).error());
   }
   counters_.connects.fetch_add(1, std::memory_order_relaxed);
@@ -279,11 +284,27 @@ Task<> PeerSessions::logout(PeerKey key, std::string nonce, Instant deadline) {
 }
 
 asio::awaitable<void> PeerSessions::stopped(SessionPeer peer, std::int64_t epoch) {
-  Backoff backoff({.first = 200ms, .most = 5s, .factor = 2.0, .jitter = 0.5},
-                  static_cast<std::uint64_t>(epoch));
+  auto end = [this, id = peer.id, epoch](Instant deadline) {
+    return store_.disconnect(deadline, id, epoch);
+  };
+  return end_session(std::move(peer), std::move(end), static_cast<std::uint64_t>(epoch));
+}
+
+asio::awaitable<void> PeerSessions::abandoned(SessionInDoubt session) {
+  const auto number = static_cast<std::uint64_t>(session.call.number);
+  auto end = [this, call = std::move(session.call)](Instant deadline) {
+    return store_.abandon(deadline, call);
+  };
+  return end_session(std::move(session.peer), std::move(end), number);
+}
+
+asio::awaitable<void> PeerSessions::end_session(SessionPeer peer, EndSession end,
+                                                std::uint64_t seed) {
+  Backoff backoff({.first = 200ms, .most = 5s, .factor = 2.0, .jitter = 0.5}, seed);
   for (;;) {
     const Instant asked = clock_.now();
-    const auto was = co_await store_.disconnect(asked + kDisconnectDeadline, peer.id, epoch);
+    auto ending = end(asked + kDisconnectDeadline);
+    const auto was = co_await std::move(ending);
     if (options_.on_status_time) options_.on_status_time(false, clock_.now() - asked);
     if (was) {
       auto& counter = *was ? counters_.disconnects : counters_.disconnects_stale;

@@ -48,11 +48,18 @@ struct ExtendCommand {
   Instant deadline{};
 };
 
+/// A session that may have begun although start() failed: the database's answer was lost.
+struct SessionInDoubt {
+  SessionPeer peer;
+  SessionCall call;
+};
+
 struct SyncCommand {
   PeerKey key;
   std::optional<PeerMeta> meta;
   PeerLocation location;
   Instant deadline{};
+  std::function<void(SessionInDoubt)> on_doubt{};  // see start()
 };
 
 struct SyncStarted {
@@ -110,7 +117,8 @@ class PeerSessions {
   /// Moves the deadline of a user's peer without touching its streams.
   Task<PeerView> extend(ExtendCommand command);
   /// Checks, stores what is new and marks the peer connected. The caller opens its stream at the
-  /// hub next, and calls stopped() with the epoch when it has ended, whatever happened.
+  /// hub next, and calls stopped() with the epoch when it has ended, whatever happened. On failure
+  /// on_doubt may be called before, in the caller's coroutine: then the caller calls abandoned().
   Task<SyncStarted> start(SyncCommand command);
   /// kNotFound "account not found: index lookup failed" for an unknown peer.
   Task<> update_meta(SyncCommand command);
@@ -119,12 +127,17 @@ class PeerSessions {
   Task<> logout(PeerKey key, std::string nonce, Instant deadline);
   /// Kept and repeated until the database has taken it.
   boost::asio::awaitable<void> stopped(SessionPeer peer, std::int64_t epoch);
+  /// The same for a session without a stream: otherwise its peer would be shown as connected as
+  /// long as this process lives.
+  boost::asio::awaitable<void> abandoned(SessionInDoubt session);
   /// Registered at all? kPermissionDenied "peer is not registered".
   Task<PeerView> registered(PeerKey key, Instant deadline);
 
   [[nodiscard]] const PeerSessionCounters& counters() const { return counters_; }
 
  private:
+  using EndSession = std::function<Task<bool>(Instant deadline)>;
+  boost::asio::awaitable<void> end_session(SessionPeer peer, EndSession end, std::uint64_t seed);
   Task<MetaUpdated> store_meta(SyncCommand command);
   Task<LoggedIn> enroll(LoginCommand command, std::optional<TokenUser> user);
   /// Whose token it is; from now on it is this peer's.
@@ -144,6 +157,7 @@ class PeerSessions {
   const PeerSessionsOptions options_;
   const Logger log_;
   PeerSessionCounters counters_;
+  std::atomic<std::int64_t> calls_{0};  // SessionCall::number
 };
 
 /// Failures of database and bus never say anything about a peer: one code for all of them.

@@ -237,6 +237,32 @@ TEST_F(PeerSessionsTest, MetaIsRequiredWhereTheContractSaysSo) {
                    "peer system meta has to be provided on sync. Peer " + who}));
 }
 
+TEST_F(PeerSessionsTest, SessionThatMayHaveBegunIsAbandonedUntilTheDatabaseHasTakenIt) {
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  std::vector<SessionInDoubt> doubts;
+  const auto sync = [&] {
+    SyncCommand out;
+    out.key = key;
+    out.deadline = soon();
+    out.on_doubt = [&](SessionInDoubt doubt) { doubts.push_back(std::move(doubt)); };
+    return get(sessions->start(std::move(out)));
+  };
+  instance.sql("ALTER TABLE nb_peer_sessions RENAME TO away");
+  EXPECT_EQ(sync().error().code, Code::kInternal);
+  EXPECT_EQ(sync().error().code, Code::kInternal);
+  ASSERT_EQ(doubts.size(), 2U);
+  EXPECT_NE(doubts[0].call.number, doubts[1].call.number);
+  EXPECT_EQ(doubts[0].call.instance, InstanceId("one"));
+  EXPECT_EQ(doubts[0].call.incarnation, 1);
+  auto abandoned = loop.start([&] { return sessions->abandoned(doubts[0]); });
+  EXPECT_TRUE(nb::test::eventually([&] { return sessions->counters().disconnect_errors > 0; }));
+  instance.sql("ALTER TABLE away RENAME TO nb_peer_sessions");
+  EXPECT_EQ(abandoned.wait_for(nb::test::patient(20s)), std::future_status::ready);
+  EXPECT_TRUE(sync());
+  EXPECT_EQ(doubts.size(), 2U);
+}
+
 /// Machines that sync in a loop, before a filter that has seen enough after three times.
 class LoginFilterTest : public PeerSessionsTest {
  protected:

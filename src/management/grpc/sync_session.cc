@@ -98,9 +98,13 @@ asio::awaitable<void> SyncSession::start(std::string request, std::string client
   }
   command.location = location_of(client_ip);
   command.deadline = service_->ports.clock.now() + kStartDeadline;
+  command.on_doubt = [this](app::SessionInDoubt doubt) { doubt_ = std::move(doubt); };
   channel_ = std::move(opened->channel);
   auto started = co_await service_->ports.sessions.start(std::move(command));
-  if (!started) co_return finish(net::GrpcStatus::from(started.error()));
+  if (!started) {
+    if (doubt_) depart();
+    co_return finish(net::GrpcStatus::from(started.error()));
+  }
   service_->ports.metrics.sync_requests.add();
   peer_ = app::session_peer(started->view.peer);
   epoch_ = started->epoch;
@@ -313,7 +317,9 @@ void SyncSession::depart() {
 
 void SyncSession::mark_disconnected() {
   loop_.tasks.spawn([](std::shared_ptr<SyncSession> self) -> asio::awaitable<void> {
-    auto told = self->service_->ports.sessions.stopped(self->peer_, self->epoch_);
+    auto& sessions = self->service_->ports.sessions;
+    auto told = self->doubt_ ? sessions.abandoned(*self->doubt_)
+                             : sessions.stopped(self->peer_, self->epoch_);
     co_await std::move(told);
     self->service_->departures.leave(self->departure_);
   }(shared_from_this()));

@@ -43,7 +43,8 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
                                                      netmap::PeerIndex slot, WallTime now) const;
   void deliver(const std::string& sealed, std::optional<WallTime> changes_at);
   void check_flushed();
-  /// The session is over: its peer is marked disconnected when its turn comes.
+  /// The session is over, or may have begun in vain: its peer is marked disconnected when its turn
+  /// comes.
   void depart();
   void mark_disconnected();
   void refresh(std::string config, std::optional<std::chrono::seconds> after,
@@ -72,6 +73,7 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   app::StreamNumber number_ = 0;
   app::SessionPeer peer_;
   std::int64_t epoch_ = 0;
+  std::optional<app::SessionInDoubt> doubt_;  // instead of a session
   std::optional<Channel> channel_;
 
   // Only in build().

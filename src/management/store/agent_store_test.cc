@@ -42,7 +42,7 @@ class AgentStoreTest : public testing::TestWithParam<sql::Engine> {
   Peer connected_peer() {
     Peer peer = users_peer();
     EXPECT_TRUE(get(a_.store->heartbeat(soon(), InstanceId("one"), 1, 60s)));
-    EXPECT_TRUE(get(a_.store->connect(soon(), peer.id, InstanceId("one"), 1)));
+    EXPECT_TRUE(get(a_.store->connect(soon(), {peer.id, InstanceId("one"), 1})));
     return peer;
   }
   Job bundle(const Peer& peer) const {

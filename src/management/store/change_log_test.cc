@@ -154,7 +154,7 @@ class Writer {
     EXPECT_TRUE(get(instance_.store->delete_peer(soon(), peer.key, "")));
   }
   void come_and_go(const Peer& peer) {
-    const auto session = get(instance_.store->connect(soon(), peer.id, InstanceId("i"), 1));
+    const auto session = get(instance_.store->connect(soon(), {peer.id, InstanceId("i"), 1}));
     ASSERT_TRUE(session);
     if (below(2) == 0) {
       EXPECT_TRUE(get(instance_.store->disconnect(soon(), peer.id, session->epoch)));

@@ -252,7 +252,7 @@ TEST_F(InvariantsRaceTest, EphemeralPeersAreRemovedOnceOrStayConnected) {
     Result<SessionStarted> session;
     together(3, [&](int i) {
       if (i == 2) {
-        session = get(b_.store->connect(soon(), peer->peer.id, InstanceId("b"), 1));
+        session = get(b_.store->connect(soon(), {peer->peer.id, InstanceId("b"), 1}));
         return;
       }
       const auto swept = get(store(i).delete_ephemeral(soon(), 10min, 10));

@@ -226,6 +226,7 @@ TEST_P(MaintenanceTest, MigrationsRunWhileAnotherInstanceServes) {
   ASSERT_TRUE(sql::migrate(*instance_.database, old, soon(), {}));
   instance_.sql("ALTER TABLE nb_instances ADD COLUMN held_since bigint NOT NULL DEFAULT 0");
   instance_.sql("ALTER TABLE nb_peer_sessions ADD COLUMN reaped_epoch bigint NOT NULL DEFAULT 0");
+  instance_.sql("ALTER TABLE nb_peer_sessions ADD COLUMN call_no bigint NOT NULL DEFAULT 0");
   const auto made = get(instance_.store->ensure_account(soon(), fresh_account()));
   ASSERT_TRUE(made) << made.error().text;
   account_ = made->first;
@@ -239,7 +240,7 @@ TEST_P(MaintenanceTest, MigrationsRunWhileAnotherInstanceServes) {
       const auto done = get(instance_.store->register_peer(
           soon(), registration(key, "n" + std::to_string(served.load()))));
       ASSERT_TRUE(done) << done.error().text;
-      ASSERT_TRUE(get(instance_.store->connect(soon(), done->peer.id, InstanceId("i"), 1)));
+      ASSERT_TRUE(get(instance_.store->connect(soon(), {done->peer.id, InstanceId("i"), 1})));
       ++served;
     }
   });
@@ -256,6 +257,7 @@ TEST_P(MaintenanceTest, MigrationsRunWhileAnotherInstanceServes) {
   EXPECT_TRUE(report->empty());
   instance_.sql("ALTER TABLE nb_instances DROP COLUMN held_since");
   instance_.sql("ALTER TABLE nb_peer_sessions DROP COLUMN reaped_epoch");
+  instance_.sql("ALTER TABLE nb_peer_sessions DROP COLUMN call_no");
   ASSERT_TRUE(fresh.prepare());
   ASSERT_TRUE(prepare_agent_tables(fresh.parts, soon()));
   EXPECT_TRUE(schema_state(*fresh.database, soon())->complete());

@@ -149,6 +149,13 @@ Result<> session_restore(Session& session, MigrationReport& /*report*/) {
       "ALTER TABLE nb_peer_sessions ADD COLUMN reaped_epoch bigint NOT NULL DEFAULT 0");
 }
 
+/// Which call began the session, should its answer be lost (work_sessions.cc). An older program
+/// beside us leaves the column as it was, under an instance and incarnation that are not ours.
+Result<> session_calls(Session& session, MigrationReport& /*report*/) {
+  return session.script(
+      "ALTER TABLE nb_peer_sessions ADD COLUMN call_no bigint NOT NULL DEFAULT 0");
+}
+
 /// See open_logins.h. No foreign key: these are just the ids that have no user.
 Result<> open_logins(Session& session, MigrationReport& /*report*/) {
   return session.script(
@@ -186,7 +193,8 @@ const sql::MigrationSet& main_migrations() {
        {16, "instance facts", instance_facts},
        {17, "public ids", public_ids},
        {18, "session restore", session_restore},
-       {19, "open logins", open_logins}}};
+       {19, "open logins", open_logins},
+       {20, "session calls", session_calls}}};
   return kSet;
 }
 

@@ -103,7 +103,7 @@ TEST_F(StoreRaceTest, WritersOfOnePeersColumnsDoNotOverwriteEachOther) {
         const auto done = get(store(i).relogin(soon(), {request.key, {}, "ssh " + text, false}));
         EXPECT_TRUE(done) << done.error().text;
       } else {
-        session = get(store(i).connect(soon(), id, InstanceId("b"), 1));
+        session = get(store(i).connect(soon(), {id, InstanceId("b"), 1}));
         EXPECT_TRUE(session) << session.error().text;
       }
     });
@@ -170,7 +170,7 @@ TEST_F(StoreRaceTest, ConnectAndDisconnectAreFencedInEveryOrder) {
   ASSERT_TRUE(peer);
   std::int64_t last = 0;
   for (int round = 0; round < 200; ++round) {
-    const auto old = get(a_.store->connect(soon(), peer->peer.id, InstanceId("a"), 1));
+    const auto old = get(a_.store->connect(soon(), {peer->peer.id, InstanceId("a"), 1}));
     ASSERT_TRUE(old);
     ASSERT_GT(old->epoch, last);
     Result<SessionStarted> fresh;
@@ -179,7 +179,7 @@ TEST_F(StoreRaceTest, ConnectAndDisconnectAreFencedInEveryOrder) {
         EXPECT_TRUE(get(a_.store->disconnect(soon(), peer->peer.id, old->epoch)));
         return;
       }
-      fresh = get(b_.store->connect(soon(), peer->peer.id, InstanceId("b"), 1));
+      fresh = get(b_.store->connect(soon(), {peer->peer.id, InstanceId("b"), 1}));
     });
     ASSERT_TRUE(fresh);
     ASSERT_GT(fresh->epoch, old->epoch);
@@ -195,13 +195,13 @@ TEST_F(StoreRaceTest, TheReaperNeverTakesAPeerThatJustConnected) {
   ASSERT_TRUE(peer);
   ASSERT_TRUE(get(b_.store->heartbeat(soon(), InstanceId("alive"), 1, 1h)));
   for (int round = 0; round < 200; ++round) {
-    ASSERT_TRUE(get(a_.store->connect(soon(), peer->peer.id, InstanceId("dead"), 1)));
+    ASSERT_TRUE(get(a_.store->connect(soon(), {peer->peer.id, InstanceId("dead"), 1})));
     together(2, [&](int i) {
       if (i == 0) {
         EXPECT_TRUE(get(a_.store->disconnect_dead(soon(), 10)));
         return;
       }
-      EXPECT_TRUE(get(b_.store->connect(soon(), peer->peer.id, InstanceId("alive"), 1)));
+      EXPECT_TRUE(get(b_.store->connect(soon(), {peer->peer.id, InstanceId("alive"), 1})));
     });
     ASSERT_TRUE(get(a_.store->peer_by_key(soon(), peer->peer.key))->peer.status.connected)
         << "round " << round;
@@ -223,7 +223,7 @@ TEST_F(StoreRaceTest, ALeaseThatIsHeldAgainLeavesNoPeerWronglyMarked) {
     ASSERT_TRUE(held) << held.error().text;
     std::vector<OpenSession> open;
     for (const PeerId& peer : peers)
-      open.push_back({peer, get(a_.store->connect(soon(), peer, sleeper, 1))->epoch});
+      open.push_back({peer, get(a_.store->connect(soon(), {peer, sleeper, 1}))->epoch});
     a_.sql("UPDATE nb_instances SET lease_until = 0, held_since = 1 WHERE id = 'sleeper'");
     if (round % 2 == 0) {
       ASSERT_TRUE(get(b_.store->disconnect_dead(soon(), 100)));
@@ -241,7 +241,7 @@ TEST_F(StoreRaceTest, ALeaseThatIsHeldAgainLeavesNoPeerWronglyMarked) {
         const auto done = get(b_.store->disconnect_dead(soon(), 100));
         EXPECT_TRUE(done) << done.error().text;
       } else if (i == 2) {  // one agent has gone elsewhere
-        moved = get(b_.store->connect(soon(), peers[0], other, 1));
+        moved = get(b_.store->connect(soon(), {peers[0], other, 1}));
         EXPECT_TRUE(moved) << moved.error().text;
       } else {  // and the sleeper sees another one leave
         const auto left = get(a_.store->disconnect(soon(), peers[1], open[1].epoch));
@@ -276,7 +276,7 @@ TEST_F(StoreRaceTest, DeletingAPeerWhileItConnectsLeavesNothing) {
       if (i == 0) {
         EXPECT_TRUE(get(a_.store->delete_peer(soon(), peer->peer.key, "")));
       } else {
-        const auto session = get(b_.store->connect(soon(), peer->peer.id, InstanceId("b"), 1));
+        const auto session = get(b_.store->connect(soon(), {peer->peer.id, InstanceId("b"), 1}));
         EXPECT_TRUE(session || session.error().code == Code::kNotFound) << session.error().text;
       }
     });

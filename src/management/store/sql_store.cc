@@ -155,12 +155,14 @@ class SqlStore final : public Store, private SqlUnits {
   Task<> retire(Instant deadline, InstanceId instance, std::int64_t incarnation) override {
     return call(deadline, kWrite, work::retire, std::move(instance), incarnation);
   }
-  Task<SessionStarted> connect(Instant deadline, PeerId peer, InstanceId instance,
-                               std::int64_t incarnation) override {
-    return call(deadline, kWrite, work::connect, std::move(peer), std::move(instance), incarnation);
+  Task<SessionStarted> connect(Instant deadline, SessionCall attempt) override {
+    return call(deadline, kWrite, work::connect, std::move(attempt));
   }
   Task<bool> disconnect(Instant deadline, PeerId peer, std::int64_t epoch) override {
     return call(deadline, kWrite, work::disconnect, std::move(peer), epoch);
+  }
+  Task<bool> abandon(Instant deadline, SessionCall attempt) override {
+    return call(deadline, kWrite, work::abandon, std::move(attempt));
   }
   Task<std::vector<ReapedPeer>> disconnect_dead(Instant deadline, std::size_t limit) override {
     return call(deadline, kWrite, work::disconnect_dead, limit);

@@ -106,6 +106,15 @@ struct SessionStarted {
   InstanceId previous_instance;
 };
 
+/// One attempt of an instance to begin a session of a peer; it names the session before there is an
+/// epoch, so that one can be ended whose beginning nobody heard of.
+struct SessionCall {
+  PeerId peer;
+  InstanceId instance;
+  std::int64_t incarnation = 0;
+  std::int64_t number = 0;  // no other call of this process has it; from 1
+};
+
 /// A session whose stream its instance still holds.
 struct OpenSession {
   PeerId peer;
@@ -272,11 +281,15 @@ class Store {
   virtual Task<> retire(Instant deadline, InstanceId instance, std::int64_t incarnation) = 0;
   /// Marks the peer connected with a new epoch from the database's clock. Does not clear
   /// login_expired (only a login does).
-  /// Errors   kNotFound "peer is not registered".
-  virtual Task<SessionStarted> connect(Instant deadline, PeerId peer, InstanceId instance,
-                                       std::int64_t incarnation) = 0;
+  /// Errors   kNotFound "peer is not registered"; after any other the session may have begun:
+  ///          abandon() it.
+  virtual Task<SessionStarted> connect(Instant deadline, SessionCall call) = 0;
   /// Marks it disconnected if `epoch` is still its session; otherwise nothing. True: it was.
   virtual Task<bool> disconnect(Instant deadline, PeerId peer, std::int64_t epoch) = 0;
+  /// As disconnect() for the session that exactly this call of connect() began, if it is the peer's
+  /// newest. Asked after connect() has failed, it is the last word: what the call did is seen, and
+  /// it can do nothing later.
+  virtual Task<bool> abandon(Instant deadline, SessionCall call) = 0;
   /// Marks the peers disconnected whose instance has no living lease, at most `limit` of them.
   virtual Task<std::vector<ReapedPeer>> disconnect_dead(Instant deadline, std::size_t limit) = 0;
   /// For an instance that holds its lease again after a gap: takes back the sessions that were

@@ -325,135 +325,6 @@ TEST_P(StoreTest, TextWithANulByteIsRefused) {
   EXPECT_FAILS(get(store().register_peer(soon(), request)), Code::kInvalidArgument, "NUL");
 }
 
-TEST_P(StoreTest, OnlyTheNewestSessionCanEndIt) {
-  const Registered peer = add_peer(make_key());
-  const auto first = get(store().connect(soon(), peer.peer.id, InstanceId("a"), 1));
-  ASSERT_TRUE(first) << first.error().text;
-  EXPECT_EQ(first->previous_epoch, 0);
-  const auto second = get(store().connect(soon(), peer.peer.id, InstanceId("b"), 1));
-  ASSERT_TRUE(second);
-  EXPECT_GT(second->epoch, first->epoch);
-  EXPECT_EQ(second->previous_epoch, first->epoch);
-  EXPECT_EQ(second->previous_instance, InstanceId("a"));
-  EXPECT_FALSE(*get(store().disconnect(soon(), peer.peer.id, first->epoch)));
-  EXPECT_TRUE(get(store().peer_by_key(soon(), peer.peer.key))->peer.status.connected);
-  EXPECT_TRUE(*get(store().disconnect(soon(), peer.peer.id, second->epoch)));
-  EXPECT_FALSE(*get(store().disconnect(soon(), peer.peer.id, second->epoch)));
-  const auto gone = get(store().peer_by_key(soon(), peer.peer.key));
-  EXPECT_FALSE(gone->peer.status.connected);
-  EXPECT_EQ(gone->peer.status.session_started_at, 0);
-  const auto third = get(store().connect(soon(), peer.peer.id, InstanceId("a"), 1));
-  EXPECT_GT(third->epoch, second->epoch);
-  EXPECT_FAILS(get(store().connect(soon(), PeerId("nobody"), InstanceId("a"), 1)), Code::kNotFound,
-               "");
-  EXPECT_EQ(serial(), 1U);  // no map depends on it
-}
-
-TEST_P(StoreTest, EpochsGrowEvenIfTheStoredOneIsFromTheFuture) {
-  const Registered peer = add_peer(make_key());
-  const std::int64_t future = 4'000'000'000'000'000'000;
-  instance_.sql("UPDATE peers SET peer_status_session_started_at = " + std::to_string(future));
-  const auto session = get(store().connect(soon(), peer.peer.id, InstanceId("a"), 1));
-  ASSERT_TRUE(session);
-  EXPECT_EQ(session->epoch, future + 1);
-  ASSERT_TRUE(*get(store().disconnect(soon(), peer.peer.id, session->epoch)));
-  EXPECT_EQ(get(store().connect(soon(), peer.peer.id, InstanceId("a"), 1))->epoch, future + 2);
-}
-
-TEST_P(StoreTest, PeersOfDeadInstancesAreDisconnectedAndNoOthers) {
-  const SetupKey key = make_key();
-  const Registered on_dead = add_peer(key, "dead");
-  const Registered on_alive = add_peer(key, "alive");
-  const Registered on_restarted = add_peer(key, "restarted");
-  const InstanceId dead("dead");
-  const InstanceId alive("alive");
-  ASSERT_TRUE(get(store().heartbeat(soon(), dead, 1, 1h)));
-  ASSERT_TRUE(get(store().heartbeat(soon(), alive, 1, 1h)));
-  ASSERT_TRUE(get(store().connect(soon(), on_dead.peer.id, dead, 1)));
-  ASSERT_TRUE(get(store().connect(soon(), on_alive.peer.id, alive, 1)));
-  ASSERT_TRUE(get(store().connect(soon(), on_restarted.peer.id, InstanceId("restarted"), 1)));
-  ASSERT_TRUE(get(store().heartbeat(soon(), InstanceId("restarted"), 2, 1h)));
-  auto reaped = get(store().disconnect_dead(soon(), 100));
-  ASSERT_TRUE(reaped) << reaped.error().text;
-  ASSERT_EQ(reaped->size(), 1U);
-  EXPECT_EQ(reaped->front().peer, on_restarted.peer.id);
-  ASSERT_TRUE(get(store().retire(soon(), dead, 1)));
-  reaped = get(store().disconnect_dead(soon(), 100));
-  ASSERT_EQ(reaped->size(), 1U);
-  EXPECT_EQ(reaped->front().peer, on_dead.peer.id);
-  EXPECT_EQ(reaped->front().account, account_.id);
-  EXPECT_TRUE(get(store().peer_by_key(soon(), on_alive.peer.key))->peer.status.connected);
-  EXPECT_EQ(get(store().disconnect_dead(soon(), 100))->size(), 0U);
-}
-
-TEST_P(StoreTest, ALeaseSaysSinceWhenItIsHeldWithoutAGap) {
-  const InstanceId id("mgmt-1");
-  const auto first = get(store().heartbeat(soon(), id, 1, 1h));
-  ASSERT_TRUE(first) << first.error().text;
-  EXPECT_EQ(*get(store().heartbeat(soon(), id, 1, 1h)), *first);
-  instance_.sql("UPDATE nb_instances SET lease_until = 0, held_since = 5");
-  const auto again = get(store().heartbeat(soon(), id, 1, 1h));
-  EXPECT_GE(*again, *first);
-  EXPECT_EQ(*get(store().heartbeat(soon(), id, 1, 1h)), *again);
-  instance_.sql("UPDATE nb_instances SET held_since = 5");
-  EXPECT_GE(*get(store().heartbeat(soon(), id, 2, 1h)), *first);  // a new process
-}
-
-TEST_P(StoreTest, SessionsOfALapsedLeaseAreTakenBackWhereNobodyElseHasThePeer) {
-  const SetupKey key = make_key();
-  const InstanceId ours("ours");
-  const InstanceId other("other");
-  ASSERT_TRUE(get(store().heartbeat(soon(), ours, 1, 1h)));
-  ASSERT_TRUE(get(store().heartbeat(soon(), other, 1, 1h)));
-  std::map<std::string, Registered> peers;
-  std::map<std::string, std::int64_t> epochs;
-  for (const char* name : {"reaped", "moved", "moved-and-left", "left", "expired", "deleted"}) {
-    peers.emplace(name, add_peer(key, name));
-    epochs[name] = get(store().connect(soon(), peers.at(name).peer.id, ours, 1))->epoch;
-  }
-  instance_.sql("UPDATE nb_instances SET lease_until = 0 WHERE id = 'ours'");
-  ASSERT_EQ(get(store().disconnect_dead(soon(), 100))->size(), 6U);
-  const auto id = [&](const char* name) { return peers.at(name).peer.id; };
-  const auto moved = get(store().connect(soon(), id("moved"), other, 1));
-  EXPECT_EQ(moved->previous_epoch, epochs["moved"]);  // its old stream may still be there
-  EXPECT_EQ(moved->previous_instance, ours);
-  const auto left = get(store().connect(soon(), id("moved-and-left"), other, 1));
-  ASSERT_TRUE(*get(store().disconnect(soon(), id("moved-and-left"), left->epoch)));
-  EXPECT_FALSE(*get(store().disconnect(soon(), id("left"), epochs["left"])));  // reaped already
-  instance_.sql("UPDATE peers SET user_id = 'u', peer_status_login_expired = TRUE WHERE id = '" +
-                id("expired").value() + "'");
-  ASSERT_TRUE(get(store().delete_peer(soon(), peers.at("deleted").peer.key, "")));
-  ASSERT_TRUE(get(store().heartbeat(soon(), ours, 1, 1h)));
-  std::vector<OpenSession> open;
-  for (const char* name : {"reaped", "moved", "moved-and-left", "left", "expired", "deleted"})
-    open.push_back({id(name), epochs[name]});
-  const auto fates = get(store().reassert(soon(), open));
-  ASSERT_TRUE(fates) << fates.error().text;
-  EXPECT_THAT(*fates, testing::ElementsAre(SessionFate::kRestored, SessionFate::kSuperseded,
-                                           SessionFate::kSuperseded, SessionFate::kEnded,
-                                           SessionFate::kRefused, SessionFate::kDeleted));
-  const auto status = [&](const char* name) {
-    return get(store().peer_by_key(soon(), peers.at(name).peer.key))->peer.status;
-  };
-  EXPECT_TRUE(status("reaped").connected);
-  EXPECT_EQ(status("reaped").session_started_at, epochs["reaped"]);
-  EXPECT_EQ(status("moved").session_started_at, moved->epoch);
-  for (const char* name : {"moved-and-left", "left", "expired"})
-    EXPECT_FALSE(status(name).connected) << name;
-  EXPECT_EQ(get(store().disconnect_dead(soon(), 100))->size(), 0U);
-  EXPECT_THAT(*get(store().reassert(soon(), {open[0]})), testing::ElementsAre(SessionFate::kHeld));
-  EXPECT_TRUE(*get(store().disconnect(soon(), id("reaped"), epochs["reaped"])));
-  EXPECT_FALSE(status("reaped").connected);
-  EXPECT_THAT(*get(store().reassert(soon(), {open[0]})), testing::ElementsAre(SessionFate::kEnded));
-}
-
-TEST_P(StoreTest, AnOldProcessCannotRenewTheLeaseOfItsSuccessor) {
-  const InstanceId id("mgmt-1");
-  ASSERT_TRUE(get(store().heartbeat(soon(), id, 7, 1h)));
-  EXPECT_FAILS(get(store().heartbeat(soon(), id, 6, 1h)), Code::kAborted, "mgmt-1");
-  EXPECT_TRUE(get(store().heartbeat(soon(), id, 7, 1h)));
-}
-
 TEST_P(StoreTest, ADeletedPeerTakesItsMembershipsPoliciesAndRoutesAlong) {
   const SetupKey key = make_key();
   const Registered peer = add_peer(key, "gone");
@@ -471,7 +342,7 @@ TEST_P(StoreTest, ADeletedPeerTakesItsMembershipsPoliciesAndRoutesAlong) {
       "\",\"Type\":\"peer\"}');"
       "INSERT INTO routes (id, account_id, peer) VALUES ('r1', '" +
       account + "', '" + id + "')");
-  ASSERT_TRUE(get(store().connect(soon(), peer.peer.id, InstanceId("a"), 1)));
+  ASSERT_TRUE(get(store().connect(soon(), {peer.peer.id, InstanceId("a"), 1})));
   const auto deleted = get(store().delete_peer(soon(), peer.peer.key, ""));
   ASSERT_TRUE(deleted) << deleted.error().text;
   EXPECT_EQ(deleted->serial, 3U);

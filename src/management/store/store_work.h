@@ -115,10 +115,10 @@ Result<DeletedPeer> delete_peer(Session& session, const Context& context, const 
 Result<std::int64_t> heartbeat(Session& session, const InstanceId& instance,
                                std::int64_t incarnation, std::chrono::milliseconds ttl);
 Result<> retire(Session& session, const InstanceId& instance, std::int64_t incarnation);
-Result<SessionStarted> connect(Session& session, const Context& context, const PeerId& peer,
-                               const InstanceId& instance, std::int64_t incarnation);
+Result<SessionStarted> connect(Session& session, const Context& context, const SessionCall& call);
 Result<bool> disconnect(Session& session, const Context& context, const PeerId& peer,
                         std::int64_t epoch);
+Result<bool> abandon(Session& session, const Context& context, const SessionCall& call);
 Result<std::vector<ReapedPeer>> disconnect_dead(Session& session, const Context& context,
                                                 std::size_t limit);
 Result<std::vector<SessionFate>> reassert(Session& session, const Context& context,

@@ -65,7 +65,7 @@ TEST_P(SweepsTest, AConnectedPeerWhoseLoginIsTooOldExpires) {
   const Peer away = sso_peer("away");
   const Peer exempt = sso_peer("exempt");
   for (const Peer* peer : {&old_login, &fresh, &by_key, &exempt})
-    ASSERT_TRUE(get(store().connect(soon(), peer->id, InstanceId("i"), 1)));
+    ASSERT_TRUE(get(store().connect(soon(), {peer->id, InstanceId("i"), 1})));
   for (const Peer* peer : {&old_login, &by_key, &away, &exempt})
     set(*peer, "last_login = " + past("25 hours"));
   set(fresh, "last_login = " + past("23 hours"));
@@ -89,7 +89,7 @@ TEST_P(SweepsTest, AConnectedPeerWhoseLoginIsTooOldExpires) {
 
 TEST_P(SweepsTest, NothingExpiresWhileTheSettingIsOff) {
   const Peer peer = sso_peer("old");
-  ASSERT_TRUE(get(store().connect(soon(), peer.id, InstanceId("i"), 1)));
+  ASSERT_TRUE(get(store().connect(soon(), {peer.id, InstanceId("i"), 1})));
   set(peer, "last_login = " + past("25 hours"));
   instance_.sql("UPDATE accounts SET settings_peer_login_expiration_enabled = FALSE");
   EXPECT_TRUE(get(store().expire_logins(soon(), 100))->peers.empty());
@@ -97,7 +97,7 @@ TEST_P(SweepsTest, NothingExpiresWhileTheSettingIsOff) {
 
 TEST_P(SweepsTest, TheStreamOfAnExpiredPeerStillEndsItsOwnSession) {
   const Peer peer = sso_peer("old");
-  const auto session = get(store().connect(soon(), peer.id, InstanceId("i"), 1));
+  const auto session = get(store().connect(soon(), {peer.id, InstanceId("i"), 1}));
   ASSERT_TRUE(session);
   set(peer, "last_login = " + past("25 hours"));
   ASSERT_EQ(get(store().expire_logins(soon(), 100))->peers.size(), 1U);
@@ -108,7 +108,7 @@ TEST_P(SweepsTest, TheStreamOfAnExpiredPeerStillEndsItsOwnSession) {
 TEST_P(SweepsTest, APeerThatWasAwayTooLongHasToLogInAgain) {
   const Peer idle = sso_peer("idle");
   const Peer busy = sso_peer("busy");
-  ASSERT_TRUE(get(store().connect(soon(), busy.id, InstanceId("i"), 1)));
+  ASSERT_TRUE(get(store().connect(soon(), {busy.id, InstanceId("i"), 1})));
   for (const Peer* peer : {&idle, &busy})
     set(*peer, "peer_status_last_seen = " + past("11 minutes"));
   EXPECT_TRUE(get(store().expire_inactive(soon(), 100))->peers.empty());  // off by default
@@ -127,7 +127,7 @@ TEST_P(SweepsTest, AnEphemeralPeerGoesWhenItsTimeIsUp) {
   const Peer recent = ephemeral_peer("recent");
   const Peer routing = ephemeral_peer("routing");
   const Peer kept = sso_peer("kept");
-  ASSERT_TRUE(get(store().connect(soon(), here.id, InstanceId("i"), 1)));
+  ASSERT_TRUE(get(store().connect(soon(), {here.id, InstanceId("i"), 1})));
   for (const Peer* peer : {&gone, &here, &routing, &kept})
     set(*peer, "peer_status_last_seen = " + past("11 minutes"));
   set(recent, "peer_status_last_seen = " + past("9 minutes"));
@@ -150,7 +150,7 @@ TEST_P(SweepsTest, AnyNumberOfSweepersTakesEachPeerOnce) {
   constexpr int kPeers = 40;
   for (int i = 0; i < kPeers; ++i) {
     const Peer peer = sso_peer("p" + std::to_string(i));
-    ASSERT_TRUE(get(store().connect(soon(), peer.id, InstanceId("i"), 1)));
+    ASSERT_TRUE(get(store().connect(soon(), {peer.id, InstanceId("i"), 1})));
   }
   instance_.sql("UPDATE peers SET last_login = " + past("25 hours"));
   const Instance other(fixture_);

@@ -32,14 +32,13 @@ Result<> retire(Session& session, const InstanceId& instance, std::int64_t incar
   return {};
 }
 
-Result<SessionStarted> connect(Session& session, const Context& context, const PeerId& peer,
-                               const InstanceId& instance, std::int64_t incarnation) {
+Result<SessionStarted> connect(Session& session, const Context& context, const SessionCall& call) {
   const std::string select = fmt::format(
       "SELECT p.peer_status_session_started_at, p.peer_status_login_expired, p.account_id, "
       "p.proxy_meta_embedded, s.epoch, s.instance_id, {}, s.reaped_epoch FROM peers p LEFT JOIN "
       "nb_peer_sessions s ON s.peer_id = p.id WHERE p.id = $1{}",
       now_ns(session), locking(session, "FOR UPDATE OF p"));
-  NB_LET(const sql::Rows rows, session.query(select, {peer.value()}));
+  NB_LET(const sql::Rows rows, session.query(select, {call.peer.value()}));
   if (rows.empty()) return fail(Code::kNotFound, "peer is not registered");
   const sql::Row row = rows[0];
   SessionStarted out;
@@ -58,16 +57,17 @@ Result<SessionStarted> connect(Session& session, const Context& context, const P
                                   "peer_status_last_seen = {}, peer_status_session_started_at = $2 "
                                   "WHERE id = $1",
                                   now_time(session)),
-                      {peer.value(), out.epoch}));
+                      {call.peer.value(), out.epoch}));
   NB_TRY(session.exec(
-      "INSERT INTO nb_peer_sessions (peer_id, account_id, instance_id, incarnation, epoch) VALUES "
-      "($1, $2, "
-      "$3, $4, $5) ON CONFLICT (peer_id) DO UPDATE SET account_id = excluded.account_id, "
-      "instance_id = "
-      "excluded.instance_id, incarnation = excluded.incarnation, epoch = excluded.epoch",
-      {peer.value(), account_id.value(), instance.value(), incarnation, out.epoch}));
+      "INSERT INTO nb_peer_sessions (peer_id, account_id, instance_id, incarnation, epoch, "
+      "call_no) "
+      "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (peer_id) DO UPDATE SET account_id = "
+      "excluded.account_id, instance_id = excluded.instance_id, incarnation = "
+      "excluded.incarnation, epoch = excluded.epoch, call_no = excluded.call_no",
+      {call.peer.value(), account_id.value(), call.instance.value(), call.incarnation, out.epoch,
+       call.number}));
   // Maps name embedded proxies only while they are connected.
-  if (row.boolean(3)) NB_TRY(bump_serial(session, context, Changes(account_id).touched(peer)));
+  if (row.boolean(3)) NB_TRY(bump_serial(session, context, Changes(account_id).touched(call.peer)));
   return out;
 }
 
@@ -104,6 +104,20 @@ Result<bool> disconnect(Session& session, const Context& context, const PeerId& 
                       {peer.value(), epoch}));
   if (reaped > 0) return false;
   return end_session(session, context, peer, epoch);
+}
+
+Result<bool> abandon(Session& session, const Context& context, const SessionCall& call) {
+  // The call held the peer's row when it sent its COMMIT, which may still be under way: this waits
+  // for it. The session is read by a statement of its own, which sees what was committed meanwhile.
+  NB_TRY(session.query(
+      fmt::format("SELECT 1 FROM peers WHERE id = $1{}", locking(session, "FOR UPDATE")),
+      {call.peer.value()}));
+  NB_LET(const sql::Rows rows,
+         session.query("SELECT epoch FROM nb_peer_sessions WHERE peer_id = $1 AND instance_id = $2 "
+                       "AND incarnation = $3 AND call_no = $4",
+                       {call.peer.value(), call.instance.value(), call.incarnation, call.number}));
+  if (rows.empty()) return false;
+  return disconnect(session, context, call.peer, rows[0].integer(0));
 }
 
 }  // namespace nb::management::work
