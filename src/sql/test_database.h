@@ -39,8 +39,9 @@ class TestDatabase {
     NB_ASSERT(dsn.has_value());
     return *std::move(dsn);
   }
-  [[nodiscard]] std::unique_ptr<Database> open(DatabaseOptions options = {}) const {
-    auto database = Database::open(dsn(), std::move(options), Logger());
+  [[nodiscard]] std::unique_ptr<Database> open(DatabaseOptions options = {},
+                                               prometheus::Registry* registry = nullptr) const {
+    auto database = Database::open(dsn(), std::move(options), Logger(), registry);
     NB_ASSERT(database.has_value());
     return *std::move(database);
   }

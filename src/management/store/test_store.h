@@ -9,6 +9,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <prometheus/registry.h>
 
 #include <memory>
 #include <string>
@@ -56,10 +57,11 @@ struct Instance {
   explicit Instance(const sql::test::TestDatabase& fixture,
                     const crypto::FieldCipher* cipher = &example_cipher(),
                     SqlStoreOptions options = {})
-      : database(fixture.open()),
+      : database(fixture.open({}, &registry)),
         parts{*database, cipher, random_source(), system_clock(), {}, nullptr},
         store(make_sql_store(parts, std::move(options))) {}
 
+  prometheus::Registry registry;
   std::unique_ptr<sql::Database> database;
   SqlStoreParts parts;
   std::unique_ptr<Store> store;
@@ -71,6 +73,12 @@ struct Instance {
     const auto done = database->run_blocking<void>(
         soon(), {}, [&](sql::Session& session) { return session.script(statements); });
     NB_ASSERT(done.has_value());
+  }
+  /// How often work ran again, after a deadlock above all.
+  [[nodiscard]] double retries() const {
+    for (const auto& family : registry.Collect())
+      if (family.name == "netbird_sql_retries_total") return family.metric.at(0).counter.value;
+    return -1;
   }
   /// First column of the first row; "" for NULL, "(none)" without a row.
   [[nodiscard]] std::string value(const std::string& query) const {

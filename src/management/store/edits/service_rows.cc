@@ -309,13 +309,18 @@ Result<> insert_service(Session& session, const Context& context, const AccountI
 }
 
 Result<> erase_service(Session& session, const AccountId& account, const ServiceId& id) {
-  NB_TRY(session.exec("DELETE FROM targets WHERE account_id = $1 AND service_id = $2",
-                      {account.value(), id.value()}));
-  NB_LET(const std::int64_t erased,
-         session.exec("DELETE FROM services WHERE account_id = $1 AND id = $2",
-                      {account.value(), id.value()}));
+  // The service before its targets, as whoever changes it or finds its time over: in another order
+  // two of them would each wait for what the other one holds.
+  NB_LET(const sql::Rows held,
+         session.query(fmt::format("SELECT 1 FROM services WHERE account_id = $1 AND id = $2{}",
+                                   locking(session, "FOR UPDATE")),
+                       {account.value(), id.value()}));
   // Whoever waited here for another transaction that ended the service has not ended it.
-  if (erased == 0) return fail(Code::kNotFound, "service {} not found", id.value());
+  if (held.empty()) return fail(Code::kNotFound, "service {} not found", id.value());
+  for (const std::string_view statement :
+       {"DELETE FROM targets WHERE account_id = $1 AND service_id = $2",
+        "DELETE FROM services WHERE account_id = $1 AND id = $2"})
+    NB_TRY(session.exec(statement, {account.value(), id.value()}));
   return {};
 }
 
