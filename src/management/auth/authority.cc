@@ -192,7 +192,7 @@ Task<app::TokenUser> Authority::identify(Instant deadline, Secret token) {
     const Error& error = claims.error();
     if (error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded)
       co_return fail(Code::kUnavailable, "{}", error.text);
-    if (error.text == "jwt token has no expiration") co_return error;
+    if (error.text == kNoExpiration || error.text == kNoUserId) co_return error;
     co_return fail(Code::kInvalidArgument, "invalid jwt token, err: {}", error.text);
   }
   auto enrolled = co_await resolved(deadline, *claims);

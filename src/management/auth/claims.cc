@@ -60,7 +60,7 @@ Result<> check_audience(const json::object& claims, const ClaimRules& rules) {
 
 Result<WallTime> check_times(const json::object& claims, const ClaimRules& rules, WallTime now) {
   const auto expires = time_of(claims, "exp");
-  if (!expires) return refused("jwt token has no expiration");
+  if (!expires) return refused(kNoExpiration);
   if (*expires + rules.expiry_leeway <= now) return refused("token is expired");
   for (const std::string_view name : {"nbf", "iat"}) {
     if (!present(claims, name)) continue;
@@ -128,7 +128,12 @@ Result<Claims> read_claims(std::string payload, const ClaimRules& rules, WallTim
   Claims out;
   NB_LET(out.expires_at, check_times(claims, rules, now));
   out.user = UserId(text_of(claims, rules.user_id_claim));
-  if (out.user.empty()) return refused("user id claim is missing");
+  if (out.user.empty()) {
+    const json::value* claim =
+        claims.if_contains({rules.user_id_claim.data(), rules.user_id_claim.size()});
+    if (claim != nullptr && claim->is_string()) return refused(kNoUserId);
+    return refused("user id claim is missing");
+  }
   out.email = text_of(claims, "email");
   out.name = text_of(claims, "name");
   out.preferred_username = text_of(claims, "preferred_username");

@@ -53,8 +53,12 @@ class LateRules {
   std::shared_ptr<const ClaimRules> rules_;
 };
 
+/// Agents are told these two as they are (contract/management-grpc.md §4.1).
+inline constexpr std::string_view kNoExpiration = "jwt token has no expiration";
+inline constexpr std::string_view kNoUserId = "jwt token did not yield a user id";  // an empty one
+
 /// Claims of a payload whose signature was verified.
-/// Errors   kUnauthenticated: "jwt token has no expiration", issuer, audience, times, no user id.
+/// Errors   kUnauthenticated: kNoExpiration, kNoUserId, issuer, audience, times, no user id claim.
 ///          The text holds nothing of the token.
 [[nodiscard]] Result<Claims> read_claims(std::string payload, const ClaimRules& rules,
                                          WallTime now);

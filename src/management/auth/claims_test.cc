@@ -88,6 +88,8 @@ TEST(Claims, WrongTypesAreAbsentAndNeverACrash) {
   EXPECT_FALSE(claims->last_login);
   EXPECT_EQ(refusal(payload(R"("netbird-cli")", R"("exp":1800000600)", R"("sub":5)")),
             "user id claim is missing");
+  EXPECT_EQ(refusal(payload(R"("netbird-cli")", R"("exp":1800000600)", R"("sub":"")")),
+            "jwt token did not yield a user id");
   EXPECT_EQ(refusal("[]"), "claims are malformed");
   EXPECT_EQ(refusal("{\"iss\":\"a\",\"iss\":\"b\"}"), "claims are malformed");
 }
