@@ -1,8 +1,7 @@
 // netbird-mgmt with somebody else's identity provider, of which it knows the discovery document
 // only (HttpConfig.OIDCConfigEndpoint, contract/signal-relay-ops.md §6.1).
-#include "crypto/jose.h"
+#include "integration/oidc_provider.h"
 #include "integration/web.h"
-#include "net/testing.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -12,53 +11,6 @@ namespace nb::test {
 namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
-
-/// A provider on a port of its own, which may be away and come back.
-class OidcProvider {
- public:
-  OidcProvider()
-      : port_(free_port()), key_(*crypto::SigningKey::generate(crypto::JwsAlg::kEs256)) {}
-  void start() {
-    net::ServerConfig config;
-    config.listeners.push_back({.address = "127.0.0.1", .port = port_});
-    server_.emplace(
-        [this](net::GrpcRouter&, net::HttpRouter& http) {
-          http.exact(kDiscovery, page(document()));
-          http.exact("/keys", page(crypto::JwkSet({key_.public_key()}).json()));
-        },
-        config, 1);
-  }
-  void stop() { server_.reset(); }
-  [[nodiscard]] std::string url(const std::string& path) const {
-    return fmt::format("http://127.0.0.1:{}{}", port_, path);
-  }
-  [[nodiscard]] std::string discovery() const { return url(kDiscovery); }
-  [[nodiscard]] std::string token(const std::string& user) const {
-    const auto now = std::chrono::duration_cast<std::chrono::seconds>(
-                         std::chrono::system_clock::now().time_since_epoch())
-                         .count();
-    return key_.sign(fmt::format(R"({{"iss":"{}","aud":"nb","sub":"{}","exp":{},"iat":{}}})",
-                                 url("/realm"), user, now + 600, now - 1),
-                     "JWT");
-  }
-
- private:
-  static constexpr const char* kDiscovery = "/.well-known/openid-configuration";
-  [[nodiscard]] std::string document() const {
-    return fmt::format(
-        R"({{"issuer":"{}","jwks_uri":"{}","token_endpoint":"{}","authorization_endpoint":"{}",)"
-        R"("device_authorization_endpoint":"{}","scopes_supported":["openid"]}})",
-        url("/realm"), url("/keys"), url("/token"), url("/authorize"), url("/device"));
-  }
-  static net::HttpHandler page(std::string body) {
-    return [body = std::move(body)](net::HttpRequest) -> boost::asio::awaitable<net::HttpResponse> {
-      co_return net::HttpResponse::json(200, body);
-    };
-  }
-  const std::uint16_t port_;
-  const crypto::SigningKey key_;
-  std::optional<net::testing::TestServer> server_;
-};
 
 class ExternalIdp : public ::testing::Test {
  protected:
