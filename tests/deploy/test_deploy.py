@@ -3,7 +3,6 @@
     test_deploy.py --bin DIR
 """
 
-import argparse
 import json
 import os
 import re
@@ -19,11 +18,11 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 sys.path.insert(0, os.path.join(ROOT, "tests/integration/rest"))
 sys.path.insert(0, os.path.join(ROOT, "tests/deploy/chart"))
 import checksum
+from binaries import given, main
 
 COMPOSE = os.path.join(ROOT, "deploy/compose")
 SERVERS = {"nb-mgmt-1": ["netbird-mgmt", "management"], "nb-signal-1": ["netbird-signal", "run"],
            "nb-relay": ["netbird-relay"], "nb-relay-2": ["netbird-relay"]}
-given = argparse.Namespace(bin="")
 
 
 def read(path):
@@ -416,8 +415,4 @@ class Seed(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", required=True, help="where the servers are")
-    given, rest = parser.parse_known_args()
-    given.bin = os.path.abspath(given.bin)
-    unittest.main(argv=[sys.argv[0], "-v", *rest])
+    main()

@@ -3,7 +3,6 @@
     test_monitoring.py --bin DIR
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -19,10 +18,10 @@ import yaml
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 sys.path.insert(0, os.path.join(ROOT, "tests/integration/rest"))
+from binaries import given, main
 from servers import Deployment, Process, eventually, free_port
 
 FOLDER = os.path.join(ROOT, "deploy/monitoring")
-given = argparse.Namespace(bin="")
 
 
 class Monitoring(unittest.TestCase):
@@ -147,8 +146,4 @@ class Monitoring(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin", required=True, help="where the servers are")
-    given, rest = parser.parse_known_args()
-    given.bin = os.path.abspath(given.bin)
-    unittest.main(argv=[sys.argv[0], "-v", *rest])
+    main()
