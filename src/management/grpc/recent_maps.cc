@@ -1,5 +1,7 @@
 #include "management/grpc/recent_maps.h"
 
+#include "management/netmap/wire.h"
+
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -9,25 +11,16 @@ namespace {
 
 /// Messages at the top of an encoded message: peers, routes and rules of a network map.
 std::size_t count_messages(std::string_view bytes) {
-  std::size_t count = 0;
-  const auto varint = [&bytes] {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; !bytes.empty() && shift < 64; shift += 7) {
-      const auto byte = static_cast<unsigned char>(bytes.front());
-      bytes.remove_prefix(1);
-      value |= std::uint64_t{byte & 0x7FU} << shift;
-      if (byte < 0x80) break;
-    }
-    return value;
-  };
+  using netmap::wire::take_varint;
   constexpr std::uint64_t kVarint = 0;
   constexpr std::uint64_t kBytes = 2;
+  std::size_t count = 0;
   while (!bytes.empty()) {
-    const std::uint64_t type = varint() & 7U;
+    const std::uint64_t type = take_varint(bytes) & 7U;
     if (type == kVarint) {
-      varint();
+      static_cast<void>(take_varint(bytes));
     } else if (type == kBytes) {
-      const std::uint64_t size = varint();
+      const std::uint64_t size = take_varint(bytes);
       bytes.remove_prefix(std::min<std::uint64_t>(size, bytes.size()));
       ++count;
     } else {

@@ -53,13 +53,7 @@ std::string renumbered(std::string_view elements, unsigned field) {
   std::string out;
   while (!elements.empty()) {
     elements.remove_prefix(1);  // the tag
-    std::size_t size = 0;
-    for (int shift = 0;; shift += 7) {
-      const auto byte = static_cast<unsigned char>(elements.front());
-      elements.remove_prefix(1);
-      size |= static_cast<std::size_t>(byte & 0x7fU) << shift;
-      if (byte < 0x80) break;
-    }
+    const std::size_t size = wire::take_varint(elements);
     wire::put_element(out, field, elements.substr(0, size));
     elements.remove_prefix(size);
   }
