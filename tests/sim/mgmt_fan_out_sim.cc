@@ -5,6 +5,7 @@
 #include "management/app/sync_hub.h"
 #include "sim/mgmt_stub_store.h"
 #include "sim/seeds.h"
+#include "sim/sim_agents.h"
 #include "sim/sim_map_workers.h"
 
 #include <gtest/gtest.h>
@@ -122,10 +123,7 @@ class SimStore final : public management::StubStore {
 class Instance;
 
 /// One peer's agent. It keeps its highest serial for life, as official agents do.
-struct Agent {
-  std::string peer;
-  std::uint64_t stream_token = 0;  // of the stream it reads now; 0: none
-  std::size_t node = 0;
+struct Agent : SimAgent {
   app::Serial serial = 0;
   app::Serial content = 0;
   std::uint64_t maps = 0;
@@ -310,33 +308,10 @@ void Stream::end(app::EndReason /*reason*/, const netmap::MapViewPtr& /*view*/) 
 void boot(World& world, const std::shared_ptr<Cluster>& shared, int instances) {
   Cluster& cluster = *shared;
   for (int i = 0; i < kPeers; ++i) {
-    cluster.agents.push_back({.peer = "p" + std::to_string(i)});
+    cluster.agents.emplace_back().peer = "p" + std::to_string(i);
     cluster.database.content["p" + std::to_string(i)] = 1;
   }
-  for (int i = 0; i < instances; ++i)
-    world.add_node("m" + std::to_string(i),
-                   [shared](NodeEnv& env) { return std::make_unique<Instance>(env, shared); });
-}
-
-/// Agents that have no stream connect somewhere; some wander off to another instance.
-void agents_act(World& world, Cluster& cluster, double wander) {
-  for (std::size_t i = 0; i < cluster.agents.size(); ++i) {
-    Agent& agent = cluster.agents[i];
-    if (agent.stream_token != 0 && !world.chance(wander)) continue;
-    const std::size_t at = world.pick(world.nodes().size());
-    auto* const instance = world.nodes()[at]->as<Instance>();
-    if (instance == nullptr || world.nodes()[at]->paused()) continue;
-    const std::uint64_t old = agent.stream_token;
-    const std::size_t old_node = agent.node;
-    agent.stream_token = ++cluster.last_token;
-    agent.node = at;
-    instance->connect(i, agent.stream_token);
-    // The old connection is found dead sooner or later.
-    if (old != 0)
-      world.after(world.between(1ms, 20s), [&world, old_node, old] {
-        if (auto* const before = world.nodes()[old_node]->as<Instance>()) before->drop(old);
-      });
-  }
+  add_instances<Instance>(world, shared, static_cast<std::size_t>(instances));
 }
 
 void writes_happen(World& world, Cluster& cluster) {
@@ -398,7 +373,7 @@ std::string run(World& world, const Flaws& flaws, Duration storm) {
   world.faults = everything();
   const Instant calm_at = world.now() + storm;
   while (world.now() < calm_at) {
-    agents_act(world, cluster, 0.02);
+    agents_act<Instance>(world, cluster, 0.02);
     if (world.chance(0.5)) writes_happen(world, cluster);
     cluster.database.down = world.chance(0.02);
     world.run_for(world.between(1ms, 400ms));
@@ -409,7 +384,7 @@ std::string run(World& world, const Flaws& flaws, Duration storm) {
   // Agents without a stream come back; then nothing changes any more.
   std::string left = "never looked";
   for (int round = 0; round < 60 && !left.empty(); ++round) {
-    agents_act(world, cluster, 0);
+    agents_act<Instance>(world, cluster, 0);
     world.run_for(1s);
     if (auto alarm = first_alarm(cluster); !alarm.empty()) return alarm;
     left = stale(world, cluster);
@@ -431,7 +406,7 @@ TEST(MgmtFanOutSim, WhatNoSerialTellsGoesOutInTheEnd) {  // edits by hand, upstr
     boot(world, shared, 2);
     std::string left = "never looked";
     for (int round = 0; round < 60 && !left.empty(); ++round) {
-      agents_act(world, cluster, 0);
+      agents_act<Instance>(world, cluster, 0);
       world.run_for(1s);
       left = stale(world, cluster);
     }
