@@ -1,6 +1,5 @@
 #include "management/store/rows.h"
 
-#include "management/store/rows_shown.h"
 #include "management/store/rows_text.h"
 
 namespace nb::management::rows {
@@ -31,28 +30,6 @@ constexpr std::string_view kAccountSettings =
     "settings_ipv6_enabled_groups settings_metrics_push_enabled "
     "settings_agent_network_only settings_dashboard_features settings_local_mfa_enabled "
     "reverse_proxy_free_domain_nonce ";
-constexpr std::string_view kPeerHead = "id account_id key ip ipv6 ";
-constexpr std::string_view kPeerMeta =
-    "meta_hostname meta_go_os meta_kernel meta_core meta_platform meta_os meta_os_version "
-    "meta_wt_version meta_ui_version meta_kernel_version meta_network_addresses "
-    "meta_system_serial_number meta_system_product_name meta_system_manufacturer "
-    "meta_environment meta_flags meta_files meta_capabilities meta_sync_message_version ";
-constexpr std::string_view kPeerLocation =
-    "location_connection_ip location_country_code location_city_name location_geo_name_id ";
-constexpr std::string_view kPeerRest =
-    "proxy_meta_embedded proxy_meta_cluster name dns_label peer_status_last_seen "
-    "peer_status_session_started_at peer_status_connected peer_status_login_expired "
-    "peer_status_requires_approval user_id ssh_key ssh_enabled login_expiration_enabled "
-    "inactivity_expiration_enabled last_login created_at ephemeral extra_dns_labels "
-    "allow_extra_dns_labels ";
-constexpr std::string_view kPeerShown =
-    "id key ip ipv6 meta_hostname meta_core meta_os meta_os_version meta_wt_version "
-    "meta_ui_version meta_kernel_version meta_system_serial_number meta_flags "
-    "location_connection_ip location_country_code location_city_name location_geo_name_id "
-    "proxy_meta_embedded name dns_label peer_status_last_seen peer_status_connected "
-    "peer_status_login_expired peer_status_requires_approval user_id ssh_enabled "
-    "login_expiration_enabled inactivity_expiration_enabled last_login created_at ephemeral "
-    "extra_dns_labels ";
 constexpr std::string_view kUser =
     "id account_id role is_service_user non_deletable service_user_name auto_groups "
     "blocked pending_approval last_login created_at issued integration_ref_id "
@@ -63,54 +40,6 @@ constexpr std::string_view kSetupKey =
 
 std::chrono::nanoseconds read_duration(RowReader& row) {
   return std::chrono::nanoseconds(row.integer());
-}
-
-void add_meta(std::vector<Param>& out, const PeerMeta& m) {
-  for (const std::string* text : {&m.hostname, &m.go_os, &m.kernel, &m.core, &m.platform, &m.os,
-                                  &m.os_version, &m.wt_version, &m.ui_version, &m.kernel_version})
-    out.emplace_back(std::string(*text));
-  out.push_back(list_or_null(columns::network_addresses(m.network_addresses)));
-  for (const std::string* text :
-       {&m.system_serial_number, &m.system_product_name, &m.system_manufacturer})
-    out.emplace_back(std::string(*text));
-  out.emplace_back(columns::environment(m));
-  out.emplace_back(columns::flags(m.flags));
-  out.push_back(list_or_null(columns::files(m.files)));
-  out.push_back(list_or_null(columns::integers(m.capabilities)));
-  out.emplace_back(m.sync_message_version);
-}
-
-void add_location(std::vector<Param>& out, const PeerLocation& location) {
-  out.emplace_back(columns::address(location.connection_ip));
-  out.emplace_back(std::string(location.country_code));
-  out.emplace_back(std::string(location.city_name));
-  out.emplace_back(location.geo_name_id);
-}
-
-PeerMeta read_meta(RowReader& row, Damage& damage) {
-  PeerMeta m;
-  for (std::string* text : {&m.hostname, &m.go_os, &m.kernel, &m.core, &m.platform, &m.os,
-                            &m.os_version, &m.wt_version, &m.ui_version, &m.kernel_version})
-    *text = row.string();
-  m.network_addresses = columns::read_network_addresses(row.text(), damage);
-  for (std::string* text :
-       {&m.system_serial_number, &m.system_product_name, &m.system_manufacturer})
-    *text = row.string();
-  columns::read_environment(row.text(), m, damage);
-  m.flags = columns::read_flags(row.text(), damage);
-  m.files = columns::read_files(row.text(), damage);
-  m.capabilities = columns::read_integers(row.text(), damage);
-  m.sync_message_version = row.integer();
-  return m;
-}
-
-PeerLocation read_location(RowReader& row, Damage& damage) {
-  PeerLocation location;
-  location.connection_ip = columns::read_address(row.text(), damage);
-  location.country_code = row.string();
-  location.city_name = row.string();
-  location.geo_name_id = static_cast<std::uint64_t>(row.integer());
-  return location;
 }
 
 AccountSettings read_settings(RowReader& row, Damage& damage) {
@@ -181,15 +110,6 @@ void add_settings(std::vector<Param>& out, const AccountSettings& s) {
 const std::string& account_columns() {
   static const std::string kList = select_list(
       "a", {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial, kAccountSettings});
-  return kList;
-}
-const std::string& peer_columns() {
-  static const std::string kList =
-      select_list("p", {kPeerHead, kPeerMeta, kPeerLocation, kPeerRest});
-  return kList;
-}
-const std::string& shown_peer_columns() {
-  static const std::string kList = select_list("p", {kPeerShown});
   return kList;
 }
 const std::string& user_columns() {
@@ -263,97 +183,6 @@ Write update_account(const Account& a) {
   add_domain(out.values, a);
   add_network(out.values, a.network);
   add_account_settings(out.values, a);
-  out.values = own(std::move(out.values));
-  return out;
-}
-
-Peer read_peer(RowReader& row, Damage& damage) {
-  Peer p;
-  p.id = PeerId(row.string());
-  p.account_id = AccountId(row.string());
-  p.key = PeerKey(row.string());
-  p.ip = columns::read_address(row.text(), damage);
-  p.ipv6 = columns::read_address(row.text(), damage);
-  p.meta = read_meta(row, damage);
-  p.location = read_location(row, damage);
-  p.proxy_embedded = row.boolean();
-  p.proxy_cluster = row.string();
-  p.name = row.string();
-  p.dns_label = row.string();
-  p.status.last_seen = row.time();
-  p.status.session_started_at = row.integer();
-  p.status.connected = row.boolean();
-  p.status.login_expired = row.boolean();
-  p.status.requires_approval = row.boolean();
-  p.user_id = UserId(row.string());
-  p.ssh_key = row.string();
-  p.ssh_enabled = row.boolean();
-  p.login_expiration_enabled = row.boolean();
-  p.inactivity_expiration_enabled = row.boolean();
-  p.last_login = row.time();
-  p.created_at = row.time();
-  p.ephemeral = row.boolean();
-  p.extra_dns_labels = columns::read_strings(row.text(), damage);
-  p.allow_extra_dns_labels = row.boolean();
-  return p;
-}
-
-Peer read_shown_peer(RowReader& row, Damage& damage) {
-  Peer p;
-  p.id = PeerId(row.string());
-  p.key = PeerKey(row.string());
-  p.ip = columns::read_address(row.text(), damage);
-  p.ipv6 = columns::read_address(row.text(), damage);
-  PeerMeta& m = p.meta;
-  for (std::string* text : {&m.hostname, &m.core, &m.os, &m.os_version, &m.wt_version,
-                            &m.ui_version, &m.kernel_version, &m.system_serial_number})
-    *text = row.string();
-  m.flags = columns::read_flags(row.text(), damage);
-  p.location = read_location(row, damage);
-  p.proxy_embedded = row.boolean();
-  p.name = row.string();
-  p.dns_label = row.string();
-  p.status.last_seen = row.time();
-  p.status.connected = row.boolean();
-  p.status.login_expired = row.boolean();
-  p.status.requires_approval = row.boolean();
-  p.user_id = UserId(row.string());
-  p.ssh_enabled = row.boolean();
-  p.login_expiration_enabled = row.boolean();
-  p.inactivity_expiration_enabled = row.boolean();
-  p.last_login = row.time();
-  p.created_at = row.time();
-  p.ephemeral = row.boolean();
-  p.extra_dns_labels = columns::read_strings(row.text(), damage);
-  return p;
-}
-
-Write insert_peer(const Peer& p) {
-  static const std::string kText =
-      insert_text("peers", {kPeerHead, kPeerMeta, kPeerLocation, kPeerRest});
-  Write out{kText, {}};
-  out.values = {Param(p.id.value()), Param(p.account_id.value()), Param(p.key.value()),
-                Param(columns::address(p.ip)), Param(columns::address(p.ipv6))};
-  add_meta(out.values, p.meta);
-  add_location(out.values, p.location);
-  for (Param value :
-       {Param(p.proxy_embedded), Param(p.proxy_cluster), Param(p.name), Param(p.dns_label),
-        Param(p.status.last_seen), Param(p.status.session_started_at), Param(p.status.connected),
-        Param(p.status.login_expired), Param(p.status.requires_approval), Param(p.user_id.value()),
-        Param(p.ssh_key), Param(p.ssh_enabled), Param(p.login_expiration_enabled),
-        Param(p.inactivity_expiration_enabled), Param(p.last_login), Param(p.created_at),
-        Param(p.ephemeral), list_or_null(columns::strings(p.extra_dns_labels)),
-        Param(p.allow_extra_dns_labels)})
-    out.values.push_back(std::move(value));
-  out.values = own(std::move(out.values));
-  return out;
-}
-
-Write update_peer_meta(const Peer& peer) {
-  static const std::string kText = update_text("peers", {"id ", kPeerMeta, kPeerLocation});
-  Write out{kText, {Param(peer.id.value())}};
-  add_meta(out.values, peer.meta);
-  add_location(out.values, peer.location);
   out.values = own(std::move(out.values));
   return out;
 }
