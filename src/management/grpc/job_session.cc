@@ -16,7 +16,10 @@ namespace pb = ::management;
 
 JobSession::JobSession(std::shared_ptr<ServiceState> service, LoopState& loop,
                        net::GrpcCallHandle call)
-    : service_(std::move(service)), loop_(loop), call_(std::move(call)) {}
+    : service_(std::move(service)),
+      loop_(loop),
+      call_(std::move(call)),
+      place_(service_->job_openings) {}
 
 void JobSession::on_message(net::GrpcCall& call, std::string_view message) {
   if (std::exchange(greeted_, true)) return on_result(message);
@@ -24,36 +27,26 @@ void JobSession::on_message(net::GrpcCall& call, std::string_view message) {
     return finish({Code::kUnavailable, "server is shutting down"});
   loop_.jobs.insert(this);
   hello_ = message;
-  const auto place =
-      service_->job_openings.enter(call.client().ip, hello_.size(), service_->ports.clock.now(),
-                                   [weak = weak_from_this(), &loop = loop_.loop](bool go) {
-                                     loop.post([weak, go] {
-                                       if (const auto self = weak.lock()) self->on_turn(go);
-                                     });
-                                   });
-  place_ = place.ticket;
-  if (place.entry == app::SyncAdmission::Entry::kGo) return begin();
-  if (place.entry == app::SyncAdmission::Entry::kRefused) return on_turn(false);
-  service_->ports.metrics.jobs_queued.add();
+  const app::SyncPlace::Asking asking{call.client().ip, hello_.size(), service_->ports.clock.now()};
+  const bool waits =
+      place_.enter(asking, loop_.poster(), [weak = weak_from_this()](bool go, bool /*waited*/) {
+        if (const auto self = weak.lock()) self->on_turn(go);
+      });
+  if (waits) service_->ports.metrics.jobs_queued.add();
 }
 
 void JobSession::on_turn(bool go) {
   if (finishing_ || ended_) return;  // it has left, or leaves, its place itself
   if (go) return begin();
-  place_ = 0;
   service_->ports.metrics.jobs_refused.add();
   finish({Code::kResourceExhausted, "too many concurrent job streams, please try again later"});
-}
-
-void JobSession::release_place() {
-  if (place_ != 0) service_->job_openings.leave(std::exchange(place_, 0));
 }
 
 void JobSession::begin() {
   loop_.tasks.spawn(
       [](std::shared_ptr<JobSession> self, std::string hello) -> asio::awaitable<void> {
         co_await self->open(std::move(hello));
-        self->release_place();
+        self->place_.leave();
       }(shared_from_this(), std::exchange(hello_, {})));
 }
 
@@ -126,7 +119,7 @@ void JobSession::on_half_close() {
 }
 
 void JobSession::on_end() {
-  release_place();
+  place_.leave();
   loop_.jobs.erase(this);
   if (std::exchange(ended_, true) || epoch_ == 0) return;
   loop_.tasks.spawn(service_->ports.jobs.closed(peer_, epoch_, !in_flight_.empty()));
@@ -134,7 +127,7 @@ void JobSession::on_end() {
 
 void JobSession::finish(net::GrpcStatus status) {
   if (std::exchange(finishing_, true)) return;
-  release_place();
+  place_.leave();
   if (net::GrpcCall* const call = call_.get()) call->finish(std::move(status));
 }
 

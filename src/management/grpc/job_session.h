@@ -32,9 +32,7 @@ class JobSession final : public app::JobSink, public std::enable_shared_from_thi
 
  private:
   void begin();
-  /// The wait for a place is over, one way or the other.
   void on_turn(bool go);
-  void release_place();
   boost::asio::awaitable<void> open(std::string hello);
   void deliver(const Job& job);
   void on_result(std::string_view message);
@@ -42,8 +40,8 @@ class JobSession final : public app::JobSink, public std::enable_shared_from_thi
   const std::shared_ptr<ServiceState> service_;
   LoopState& loop_;
   const net::GrpcCallHandle call_;
-  std::string hello_;                     // while it waits for its turn
-  app::SyncAdmission::Ticket place_ = 0;  // until the database knows the stream
+  std::string hello_;     // while it waits for its turn
+  app::SyncPlace place_;  // until the database knows the stream
   std::optional<Channel> channel_;
   PeerId peer_;
   std::int64_t epoch_ = 0;  // 0: not open

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/task_group.h"
-#include "management/app/sync_admission.h"
+#include "management/app/sync_place.h"
 #include "management/grpc/recent_maps.h"
 #include "management/grpc/service.h"
 
@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -30,6 +31,10 @@ struct LoopState {
   TaskGroup tasks;
   std::unordered_set<SyncSession*> syncs;
   std::unordered_set<JobSession*> jobs;
+
+  [[nodiscard]] app::SyncPlace::Post poster() const {
+    return [&to = loop](std::function<void()> work) { to.post(std::move(work)); };
+  }
 };
 
 /// Job streams that ask the database at one time: few enough that each is answered within its

@@ -33,13 +33,11 @@ SyncSession::SyncSession(std::shared_ptr<ServiceState> service, LoopState& loop,
     : service_(std::move(service)),
       loop_(loop),
       call_(std::move(call)),
-      began_(service_->ports.clock.now()) {}
+      began_(service_->ports.clock.now()),
+      place_(service_->admission),
+      departure_(service_->departures) {}
 
 SyncSession::~SyncSession() = default;
-
-void SyncSession::release_place() {
-  if (place_ != 0) service_->admission.leave(std::exchange(place_, 0));
-}
 
 void SyncSession::on_request(net::GrpcCall& call, std::string_view message) {
   if (std::exchange(requested_, true)) return;
@@ -49,26 +47,21 @@ void SyncSession::on_request(net::GrpcCall& call, std::string_view message) {
   client_ip_ = call.client().ip;
   loop_.syncs.insert(this);
   service_->streams.fetch_add(1);
-  const auto place = service_->admission.enter(
-      client_ip_, request_.size(), began_, [weak = weak_from_this(), &loop = loop_.loop](bool go) {
-        loop.post([weak, go] {
-          if (const auto self = weak.lock()) self->on_turn(go);
-        });
+  const app::SyncPlace::Asking asking{client_ip_, request_.size(), began_};
+  const bool waits =
+      place_.enter(asking, loop_.poster(), [weak = weak_from_this()](bool go, bool waited) {
+        if (const auto self = weak.lock()) self->on_turn(go, waited);
       });
-  place_ = place.ticket;
-  if (place.entry == app::SyncAdmission::Entry::kGo) return begin();
-  if (place.entry == app::SyncAdmission::Entry::kRefused) return on_turn(false);
-  service_->ports.metrics.syncs_queued.add();
+  if (waits) service_->ports.metrics.syncs_queued.add();
 }
 
-void SyncSession::on_turn(bool go) {
+void SyncSession::on_turn(bool go, bool waited) {
   if (finishing_ || ended_) return;  // it has left, or leaves, its place itself
-  if (go) {
-    const auto waited = service_->ports.clock.now() - began_;
-    service_->ports.metrics.sync_wait_s.observe(std::chrono::duration<double>(waited).count());
-    return begin();
+  if (go && waited) {
+    const auto wait = service_->ports.clock.now() - began_;
+    service_->ports.metrics.sync_wait_s.observe(std::chrono::duration<double>(wait).count());
   }
-  place_ = 0;
+  if (go) return begin();
   service_->ports.metrics.syncs_refused.add();
   finish({Code::kResourceExhausted, "too many concurrent sync requests, please try again later"});
 }
@@ -79,7 +72,7 @@ void SyncSession::begin() {
                        std::string ip) -> asio::awaitable<void> {
     co_await self->start(std::move(request), std::move(ip));
     // Whatever came of it: the next one may ask the database.
-    self->service_->admission.started(self->place_);
+    self->place_.started();
   }(shared_from_this(), std::exchange(request_, {}), std::exchange(client_ip_, {})));
 }
 
@@ -213,13 +206,13 @@ void SyncSession::deliver(const std::string& sealed, std::optional<WallTime> cha
   net::GrpcCall* const call = call_.get();
   if (call == nullptr || finishing_ || ended_) return;
   auto& metrics = service_->ports.metrics;
-  if (place_ != 0) {
+  if (place_.held()) {
     const Instant now = service_->ports.clock.now();
     metrics.sync_duration_ms.observe(ms(began_, now));
     metrics.sync_p95.observe(peer_.account.value(), ms(began_, now), now);
   }
   metrics.queue_length.observe(1);  // never more than the newest
-  release_place();
+  place_.leave();
   call->write(sealed);
   changes_at_ = changes_at;
   // The transport takes it at the end of this turn; what is left then waits for the agent.
@@ -261,7 +254,7 @@ void SyncSession::refresh(std::string config, std::optional<std::chrono::seconds
                           std::optional<Instant>& due) {
   net::GrpcCall* const call = call_.get();
   // Not before the first map, and not on top of one that the agent has not taken yet.
-  if (call == nullptr || finishing_ || place_ != 0 || awaiting_flush_) return;
+  if (call == nullptr || finishing_ || place_.held() || awaiting_flush_) return;
   due = next_refresh(after);
   std::string plain;
   netmap::wire::put_element(plain, kNetbirdConfigField, config);
@@ -287,13 +280,13 @@ void SyncSession::end(app::EndReason reason, const netmap::MapViewPtr& view) {
 
 void SyncSession::finish(net::GrpcStatus status) {
   if (std::exchange(finishing_, true)) return;
-  release_place();
+  place_.leave();
   if (net::GrpcCall* const call = call_.get()) call->finish(std::move(status));
 }
 
 void SyncSession::on_end() {
   ended_ = true;
-  release_place();
+  place_.leave();
   if (loop_.syncs.erase(this) > 0) service_->streams.fetch_sub(1);
   if (!std::exchange(opened_, false)) return;
   auto& ports = service_->ports;
@@ -307,12 +300,10 @@ void SyncSession::on_end() {
 }
 
 void SyncSession::depart() {
-  const auto place = service_->departures.enter(
-      {}, 0, service_->ports.clock.now(), [self = shared_from_this()](bool go) {
-        if (go) self->loop_.loop.post([self] { self->mark_disconnected(); });
-      });
-  departure_ = place.ticket;
-  if (place.entry == app::SyncAdmission::Entry::kGo) mark_disconnected();
+  departure_.enter({.since = service_->ports.clock.now()}, loop_.poster(),
+                   [self = shared_from_this()](bool go, bool /*waited*/) {
+                     if (go) self->mark_disconnected();
+                   });
 }
 
 void SyncSession::mark_disconnected() {
@@ -321,7 +312,7 @@ void SyncSession::mark_disconnected() {
     auto told = self->doubt_ ? sessions.abandoned(*self->doubt_)
                              : sessions.stopped(self->peer_, self->epoch_);
     co_await std::move(told);
-    self->service_->departures.leave(self->departure_);
+    self->departure_.leave();
   }(shared_from_this()));
 }
 

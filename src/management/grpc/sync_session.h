@@ -34,9 +34,7 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
 
  private:
   void begin();
-  /// The wait for a place is over, one way or the other.
-  void on_turn(bool go);
-  void release_place();
+  void on_turn(bool go, bool waited);
   boost::asio::awaitable<void> start(std::string request, std::string client_ip);
   void open(app::SyncStarted started);
   [[nodiscard]] std::shared_ptr<PreparedMap> prepare(const RecentMaps::Source& source,
@@ -56,10 +54,10 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   const net::GrpcCallHandle call_;
   const Instant began_;
   bool requested_ = false;
-  std::string request_;                   // while it waits for its turn
-  std::string client_ip_;                 // the same
-  app::SyncAdmission::Ticket place_ = 0;  // until the first map
-  app::SyncAdmission::Ticket departure_ = 0;
+  std::string request_;    // while it waits for its turn
+  std::string client_ip_;  // the same
+  app::SyncPlace place_;   // until the first map
+  app::SyncPlace departure_;
   bool opened_ = false;  // known to the hub
   bool ended_ = false;
   bool finishing_ = false;
