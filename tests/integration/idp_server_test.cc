@@ -2,6 +2,7 @@
 // PostgreSQL, with one of them killed in the middle of a login.
 #include "crypto/encoding.h"
 #include "crypto/hash.h"
+#include "integration/held_table.h"
 #include "integration/web.h"
 
 #include <gmock/gmock.h>
@@ -175,37 +176,6 @@ TEST(IdpServer, ATokenLogsInOnePeerWhateverInstanceIsAsked) {
     EXPECT_EQ(joined, 1);
   }
 }
-
-/// Holds back writers of a table of PostgreSQL, so that a server can be killed between two writes.
-class HeldTable {
- public:
-  HeldTable(const PostgresServer& postgres, const std::string& table, const std::string& database)
-      : postgres_(postgres),
-        table_(table),
-        database_(database),
-        psql_({.argv = {"psql", "-q", "-h", "127.0.0.1", "-p", std::to_string(postgres.port()),
-                        "-U", "postgres", "-d", database, "-c",
-                        "BEGIN; LOCK TABLE " + table + " IN SHARE MODE; SELECT pg_sleep(600)"}}) {
-    EXPECT_TRUE(eventually([&] { return holder() != ""; }, patient(20s)));
-  }
-  ~HeldTable() {
-    postgres_.psql("SELECT pg_terminate_backend(" + holder() + ")", database_);
-    psql_.kill();
-  }
-
- private:
-  [[nodiscard]] std::string holder() const {
-    return postgres_.psql(
-        "SELECT DISTINCT pid FROM pg_locks WHERE mode = 'ShareLock' AND granted "
-        "AND relation = '" +
-            table_ + "'::regclass",
-        database_);
-  }
-  const PostgresServer& postgres_;
-  const std::string table_;
-  const std::string database_;
-  Process psql_;
-};
 
 class IdpCrash : public ::testing::Test {
  protected:

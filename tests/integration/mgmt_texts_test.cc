@@ -1,12 +1,19 @@
 // The codes and texts that official agents match or show, as they come over the wire
 // (contract/management-grpc.md §4): those that need users, an identity provider or a broken
 // database. The others are where their calls are tested (mgmt_single_test.cc).
+#include "integration/held_table.h"
 #include "integration/mgmt_harness.h"
 #include "integration/oidc_provider.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <future>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace nb::test {
 namespace {
@@ -201,9 +208,26 @@ TEST_F(MgmtTexts, OfMachinesAndOutages) {
                      &pb::ManagementService::Stub::GetDeviceAuthorizationFlow)),
             told({StatusCode::INVALID_ARGUMENT, "no provider found in the protocol for google"}));
 
+  // One machine that comes twice at the same moment.
+  {
+    std::optional<HeldTable> held(std::in_place, postgres, "peers", "netbird");
+    const auto come = [&] { return login(fresh, {.setup_key = key}); };
+    auto first = std::async(std::launch::async, come);
+    auto second = std::async(std::launch::async, come);
+    EXPECT_TRUE(eventually([&] {
+      return postgres.psql(
+                 "select count(*) from pg_stat_activity where wait_event_type = 'Lock'") == "2";
+    }));
+    held.reset();
+    const std::vector<std::string> both{told(first.get()), told(second.get())};
+    EXPECT_THAT(both, ::testing::UnorderedElementsAre(told(Status::OK),
+                                                      told({StatusCode::FAILED_PRECONDITION,
+                                                            "peer has been already registered"})));
+  }
+
   // What is wrong with the database says nothing of the machine, and no text of it gets out.
   sql("alter table setup_keys rename to away");
-  EXPECT_EQ(told(login(fresh, {.setup_key = key})),
+  EXPECT_EQ(told(login(Agent("late"), {.setup_key = key})),
             told({StatusCode::INTERNAL, "failed handling request"}));
   sql("alter table away rename to setup_keys");
   postgres.stop();
