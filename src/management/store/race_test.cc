@@ -190,6 +190,34 @@ TEST_F(StoreRaceTest, ConnectAndDisconnectAreFencedInEveryOrder) {
   }
 }
 
+TEST_F(StoreRaceTest, AnAbandonedCallEndsNothingOfTheNextOne) {
+  const auto peer = get(a_.store->register_peer(soon(), registration(make_key())));
+  ASSERT_TRUE(peer);
+  int first = 0;
+  for (int round = 0; round < 200; ++round) {
+    const SessionCall lost{peer->peer.id, InstanceId("a"), 1, 2 * round + 1};
+    const SessionCall next{peer->peer.id, InstanceId("a"), 1, 2 * round + 2};
+    ASSERT_TRUE(get(a_.store->connect(soon(), lost)));
+    Result<bool> ended;
+    Result<SessionStarted> fresh;
+    together(2, [&](int i) {
+      if (i == 0)
+        ended = get(a_.store->abandon(soon(), lost));
+      else
+        fresh = get(b_.store->connect(soon(), next));
+    });
+    ASSERT_TRUE(ended) << ended.error().text;
+    ASSERT_TRUE(fresh) << fresh.error().text;
+    // Ended before the next one began, or not at all.
+    ASSERT_EQ(*ended, fresh->previous_epoch == 0) << "round " << round;
+    first += *ended ? 1 : 0;
+    const auto view = get(a_.store->peer_by_key(soon(), peer->peer.key));
+    ASSERT_TRUE(view->peer.status.connected) << "round " << round;
+    ASSERT_EQ(view->peer.status.session_started_at, fresh->epoch);
+  }
+  RecordProperty("ended_first", first);
+}
+
 TEST_F(StoreRaceTest, TheReaperNeverTakesAPeerThatJustConnected) {
   const auto peer = get(a_.store->register_peer(soon(), registration(make_key())));
   ASSERT_TRUE(peer);
