@@ -60,6 +60,11 @@ TEST(Text, Utf8CharactersAreMeasuredAndBrokenOnesAreNone) {
        }) {
     EXPECT_EQ(utf8_length(broken), 0U) << escape_control(broken);
     EXPECT_FALSE(is_utf8(std::string("a") + broken)) << escape_control(broken);
+    // Wherever it stands in a longer text, looked at in pieces of eight bytes.
+    for (std::size_t before = 0; before < 17; ++before) {
+      EXPECT_FALSE(is_utf8(std::string(before, 'a') + broken)) << before;
+      EXPECT_FALSE(is_utf8(std::string(before, 'a') + broken + std::string(17, 'a'))) << before;
+    }
   }
   EXPECT_TRUE(is_utf8(""));
   EXPECT_TRUE(is_utf8("na\xC3\xAFve \xF0\x9F\x98\x80"));

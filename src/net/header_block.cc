@@ -1,5 +1,7 @@
 #include "net/header_block.h"
 
+#include <cstring>
+
 namespace nb::net {
 
 void HeaderBlock::clear() {
@@ -23,8 +25,10 @@ HeaderBlock::Field HeaderBlock::at(std::size_t index) const {
 }
 
 std::string_view HeaderBlock::find(std::string_view name) const {
-  for (std::size_t i = 0; i < spans_.size(); ++i) {
-    if (spans_[i].name == name.size() && at(i).name == name) return at(i).value;
+  const char* const text = text_.data();
+  for (const Span& span : spans_) {
+    if (span.name == name.size() && std::memcmp(text + span.at, name.data(), name.size()) == 0)
+      return {text + span.at + span.name, span.value};
   }
   return {};
 }
