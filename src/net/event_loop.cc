@@ -28,7 +28,21 @@ constexpr std::size_t kSessionAhead = 4;
 constexpr std::size_t kStateAhead = 2;
 constexpr std::size_t kObjectBytes = 192;
 
-/// `at(i)` is the i-th of `count` handlers to come, or null.
+/// `at(i)` is the i-th of `count` handlers to come, or null. Before the first one.
+template <class At>
+void ahead_of_all(std::size_t count, const At& at) {
+  for (std::size_t i = 0; i < std::min(count, kObjectAhead); ++i) {
+    if (const auto* handler = at(i)) prefetch_bytes(handler, kObjectBytes);
+  }
+  for (std::size_t i = 0; i < std::min(count, kSessionAhead); ++i) {
+    if (const auto* handler = at(i)) handler->prefetch(Ahead::kSession);
+  }
+  for (std::size_t i = 0; i < std::min(count, kStateAhead); ++i) {
+    if (const auto* handler = at(i)) handler->prefetch(Ahead::kState);
+  }
+}
+
+/// Before the i-th.
 template <class At>
 void ahead(std::size_t i, std::size_t count, const At& at) {
   if (i + kObjectAhead < count) {
@@ -228,6 +242,7 @@ void EventLoop::handle(int ready) {
     return static_cast<IoHandler*>(events_[i].data.ptr);
   };
   const auto count = static_cast<std::size_t>(std::max(0, ready));
+  ahead_of_all(count, handler);
   for (std::size_t i = 0; i < count; ++i) {
     ahead(i, count, handler);
     if (IoHandler* const each = handler(i)) each->on_io(events_[i].events);
@@ -273,6 +288,7 @@ bool EventLoop::end_turn() {
     turn_end_running_.clear();
     touched_running_.swap(touched_);
     const auto flushable = [this](std::size_t i) { return touched_running_[i]; };
+    ahead_of_all(touched_running_.size(), flushable);
     for (std::size_t i = 0; i < touched_running_.size(); ++i) {
       ahead(i, touched_running_.size(), flushable);
       touched_running_[i]->flush_queued_ = false;
