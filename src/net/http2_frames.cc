@@ -86,7 +86,7 @@ void Http2Session::respond(Http2Stream& stream, std::span<const nghttp2_nv> head
   const int code = nghttp2_submit_response(session_, stream.id_, headers.data(), headers.size(),
                                            body ? &provider : nullptr);
   if (code != 0) reset(stream, NGHTTP2_INTERNAL_ERROR);
-  carrier_.want_flush();
+  flush_soon();
 }
 
 void Http2Session::trailers(Http2Stream& stream, std::span<const nghttp2_nv> headers) {
@@ -99,7 +99,7 @@ void Http2Session::trailers(Http2Stream& stream, std::span<const nghttp2_nv> hea
 /// which the loop fetches ahead of produce().
 void Http2Session::resume(Http2Stream& stream) {
   if (stream.deferred_) wait_for_produce(stream);
-  carrier_.want_flush();
+  flush_soon();
 }
 
 void Http2Session::wait_for_produce(Http2Stream& stream) {
@@ -119,7 +119,7 @@ void Http2Session::resume_waiting() {
 
 void Http2Session::reset(Http2Stream& stream, std::uint32_t error) {
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id_, error);
-  carrier_.want_flush();
+  flush_soon();
 }
 
 bool Http2Session::over_held_limit() const {
@@ -129,7 +129,7 @@ bool Http2Session::over_held_limit() const {
 void Http2Session::release_window(Http2Stream& stream) {
   if (stream.unconsumed_ == 0 || stream.congested()) return;
   nghttp2_session_consume_stream(session_, stream.id_, std::exchange(stream.unconsumed_, 0));
-  carrier_.want_flush();
+  flush_soon();
 }
 
 void Http2Session::end_of_request(Http2Stream& stream) {
@@ -192,7 +192,7 @@ int Http2Session::on_frame(const nghttp2_frame& frame) {
       settled_ = true;
       [[fallthrough]];
     default:
-      if (!count_control()) flooded("control frames");
+      if (!giving_window_ && !count_control()) flooded("control frames");
       return 0;
   }
 }
@@ -249,6 +249,7 @@ void Http2Session::on_send_data(Http2Stream& stream, const std::uint8_t* frame_h
                                 std::size_t length) {
   out_->append(frame_header, StreamHistory::kFrameHeaderBytes);
   stream.take(*out_, length);
+  data_sent_ = true;
   flood_.data_frame();
   if (stream.unconsumed_ > 0) note_writable(stream);
 }

@@ -14,7 +14,7 @@ void Http2Session::flooded(std::string_view what) {
 void Http2Session::fail(std::uint32_t error) {
   if (nghttp2_session_terminate_session(session_, error) != 0) dead_ = true;
   state_ = State::kGone;
-  carrier_.want_flush();
+  flush_soon();
 }
 
 void Http2Session::fail_on(std::uint32_t error) {
@@ -29,7 +29,7 @@ void Http2Session::drain() {
   // the one that counts.
   nghttp2_submit_shutdown_notice(session_);
   carrier_.wake_at(draining_since_ + std::chrono::milliseconds(200));
-  carrier_.want_flush();
+  flush_soon();
 }
 
 void Http2Session::shut() {
@@ -43,7 +43,7 @@ void Http2Session::shut() {
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
                         nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
                         nullptr, 0);
-  carrier_.want_flush();
+  flush_soon();
 }
 
 std::chrono::milliseconds Http2Session::age_limit() const {
@@ -79,13 +79,13 @@ Instant Http2Session::on_timer(Instant now) {
       if (expired(ping_sent_, limits.keepalive_timeout)) {
         context_.metrics.closed_dead.Increment();
         dead_ = true;
-        carrier_.want_flush();
+        flush_soon();
         return next;
       }
     } else if (expired(received_, limits.keepalive_time)) {
       nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
       ping_sent_ = now;
-      carrier_.want_flush();
+      flush_soon();
       ask_again(now + limits.keepalive_timeout);
     }
   }
@@ -101,7 +101,7 @@ Instant Http2Session::on_timer(Instant now) {
       nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
                             nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
                             nullptr, 0);
-      carrier_.want_flush();
+      flush_soon();
     }
     if (final_goaway_ && stream_count_ == 0) fail(NGHTTP2_NO_ERROR);
     if (!context_.draining && expired(draining_since_, limits.age_grace)) shut();

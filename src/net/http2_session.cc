@@ -44,7 +44,7 @@ Http2Session::Http2Session(Carrier& carrier, ServerContext& context)
   if (limits.keepalive_time.count() > 0) first_look = std::min(first_look, limits.keepalive_time);
   if (limits.age_max.count() > 0) first_look = std::min(first_look, age_limit());
   carrier_.wake_at(started_ + first_look);
-  carrier_.want_flush();
+  flush_soon();
 }
 
 Http2Session::~Http2Session() {
@@ -78,20 +78,58 @@ bool Http2Session::upgrade(std::string_view settings_payload, HeaderBlock reques
       reading_ = nullptr;
     }
   }
-  carrier_.want_flush();
+  flush_soon();
   return true;
 }
 
+/// Go clients answer DATA with frames that nghttp2 never sees: then all of its memory stays out.
 void Http2Session::prefetch() const {
-  if (session_ != nullptr) prefetch_bytes(session_, kLibrarySessionBytes);
+  const bool control = control_frames_.ping_waits() || (data_sent_ && answers_with_control_);
+  if (due_ || !control) prefetch_bytes(session_, kLibrarySessionBytes);
   if (waiting_ != nullptr) prefetch_bytes(waiting_, sizeof(GrpcStream));
 }
 
 void Http2Session::receive(std::span<const std::uint8_t> bytes) {
   if (dead_) return;
-  fail_on(history_.walk(bytes, session_, table_limit_));
   received_ = context_.loop.now();
   ping_sent_ = Instant{};
+  const bool answer = std::exchange(data_sent_, false);
+  const auto rest = take_control(bytes);
+  if (answer) answers_with_control_ = rest.empty();
+  if (!rest.empty()) {
+    if (control_frames_.window() > 0) give_window();
+    fail_on(history_.walk(rest, session_, table_limit_));
+    feed(rest);
+    if (headers_) carrier_.wake_at(headers_began_ + context_.limits().header_timeout);
+  }
+  if (control_frames_.ping_waits()) carrier_.want_flush();
+}
+
+/// What is left for nghttp2 after the frames at the beginning that are no matter of its.
+std::span<const std::uint8_t> Http2Session::take_control(std::span<const std::uint8_t> bytes) {
+  if (!settled_ || !greeted_ || state_ == State::kGone || !history_.between_frames()) return bytes;
+  while (const std::size_t size = control_frames_.take(bytes)) {
+    bytes = bytes.subspan(size);
+    if (!count_control()) {
+      flooded("control frames");
+      return bytes;
+    }
+  }
+  if (control_frames_.window() > 0 && window_empty_) give_window();
+  return bytes;
+}
+
+/// nghttp2 learns of what was added up since it saw the last bytes of the peer, which ended with a
+/// frame: this must not reach it within one.
+void Http2Session::give_window() {
+  NB_ASSERT(history_.between_frames());
+  giving_window_ = true;
+  feed(control_frames_.window_update());
+  giving_window_ = false;
+  window_empty_ = false;
+}
+
+void Http2Session::feed(std::span<const std::uint8_t> bytes) {
   const ssize_t used = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
   if (reading_ != nullptr) std::exchange(reading_, nullptr)->on_input_end();
   if (used < 0) {
@@ -102,39 +140,56 @@ void Http2Session::receive(std::span<const std::uint8_t> bytes) {
       fail(used == NGHTTP2_ERR_NOMEM ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR);
     }
   }
-  if (headers_) carrier_.wake_at(headers_began_ + context_.limits().header_timeout);
   if (nghttp2_session_want_write(session_) != 0 || nghttp2_session_want_read(session_) == 0) {
-    carrier_.want_flush();
+    flush_soon();
   }
+}
+
+void Http2Session::flush_soon() {
+  due_ = true;
+  carrier_.want_flush();
 }
 
 void Http2Session::produce(OutputBuffer& out) {
   if (dead_) return;
+  ++turn_;
+  if (control_frames_.ping_waits()) control_frames_.acknowledge(out);
+  if (!due_) return;
   {
-    // Other sessions share the packing buffer: this loop must end with an empty one.
+    // Other sessions share the packing buffer: pack() must end with an empty one.
     const Http2Memory::Exclusive exclusive(*context_.http2_memory);
     out_ = &out;
     output_full_ = false;
-    ++turn_;
     resume_waiting();
-    for (;;) {
-      const std::uint8_t* data = nullptr;
-      const ssize_t size = nghttp2_session_mem_send(session_, &data);
-      if (size < 0) dead_ = true;
-      if (size <= 0) break;
-      const std::span frame(data, static_cast<std::size_t>(size));
-      if (greeted_) {
-        out.append(frame.data(), frame.size());
-      } else {
-        greet(out, frame);
-      }
+    pack(out);
+    if (control_frames_.window() > 0 && nghttp2_session_get_remote_window_size(session_) <= 0) {
+      give_window();  // the bytes that wait for it may leave at once
+      pack(out);
     }
     out_ = nullptr;
+    due_ = output_full_;
+    window_empty_ = nghttp2_session_get_remote_window_size(session_) <= 0;
+    over_ = nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
   }
   for (const std::int32_t id : std::exchange(writable_, {})) {
     if (Http2Stream* stream = find(id)) {
       release_window(*stream);
       stream->on_writable();
+    }
+  }
+}
+
+void Http2Session::pack(OutputBuffer& out) {
+  for (;;) {
+    const std::uint8_t* data = nullptr;
+    const ssize_t size = nghttp2_session_mem_send(session_, &data);
+    if (size < 0) dead_ = true;
+    if (size <= 0) return;
+    const std::span frame(data, static_cast<std::size_t>(size));
+    if (greeted_) {
+      out.append(frame.data(), frame.size());
+    } else {
+      greet(out, frame);
     }
   }
 }
@@ -153,11 +208,6 @@ void Http2Session::greet(OutputBuffer& out, std::span<const std::uint8_t> settin
   const auto known = settings.subspan(head.size());
   out.append(known.data(), known.size());
   out.append(limit.data(), limit.size());
-}
-
-bool Http2Session::finished() const {
-  return dead_ ||
-         (nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0);
 }
 
 }  // namespace nb::net

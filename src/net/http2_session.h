@@ -6,6 +6,7 @@
 #pragma once
 
 #include "net/context.h"
+#include "net/control_frames.h"
 #include "net/flood_count.h"
 #include "net/header_table_limit.h"
 #include "net/http2_stream.h"
@@ -36,7 +37,7 @@ class Http2Session final : public Session {
   void prefetch() const override;
   void receive(std::span<const std::uint8_t> bytes) override;
   void produce(OutputBuffer& out) override;
-  [[nodiscard]] bool finished() const override;
+  [[nodiscard]] bool finished() const override { return dead_ || over_; }
   [[nodiscard]] bool abandoned() const override { return dead_; }
   [[nodiscard]] bool has_more() const override { return output_full_; }
   void on_end_of_input() override { dead_ = true; }
@@ -87,7 +88,12 @@ class Http2Session final : public Session {
   ssize_t on_read(Http2Stream& stream, std::size_t length, std::uint32_t* flags);
   void on_send_data(Http2Stream& stream, const std::uint8_t* frame_header, std::size_t length);
 
+  [[nodiscard]] std::span<const std::uint8_t> take_control(std::span<const std::uint8_t> bytes);
+  void give_window();
+  void feed(std::span<const std::uint8_t> bytes);
+  void pack(OutputBuffer& out);
   void greet(OutputBuffer& out, std::span<const std::uint8_t> settings);
+  void flush_soon();
   void dispatch(std::int32_t id, const HeaderBlock& headers, bool ended);
   void wait_for_produce(Http2Stream& stream);
   void resume_waiting();
@@ -125,11 +131,18 @@ class Http2Session final : public Session {
   FloodCount flood_;
   StreamHistory history_;
   HeaderTableLimit table_limit_;
+  ControlFrames control_frames_;
   std::uint32_t stream_count_ = 0;
   std::uint32_t turn_ = 0;
   float age_jitter_;
-  bool greeted_ = false;  // our first SETTINGS frame is written
-  bool settled_ = false;  // the peer's first SETTINGS frame has come
+  bool greeted_ = false;       // our first SETTINGS frame is written
+  bool settled_ = false;       // the peer's first SETTINGS frame has come
+  bool due_ = false;           // nghttp2 may have something to send
+  bool over_ = false;          // nghttp2 wants neither to read nor to send
+  bool window_empty_ = false;  // … and could not send more for want of window
+  bool giving_window_ = false;
+  bool data_sent_ = false;             // since the peer's last bytes
+  bool answers_with_control_ = false;  // last time, to DATA, and with nothing else
   bool output_full_ = false;
   bool dead_ = false;  // nothing can be read or written any more
   bool final_goaway_ = false;

@@ -38,6 +38,8 @@ std::uint32_t StreamHistory::walk(std::span<const std::uint8_t> bytes, nghttp2_s
 
 std::uint32_t StreamHistory::frame(const std::uint8_t* head, nghttp2_session* session) {
   const std::uint8_t type = head[3];
+  in_block_ = (type == NGHTTP2_HEADERS || type == NGHTTP2_CONTINUATION) &&
+              (head[4] & NGHTTP2_FLAG_END_HEADERS) == 0;
   if (type != NGHTTP2_DATA && type != NGHTTP2_RST_STREAM) return NGHTTP2_NO_ERROR;
   const auto id =
       static_cast<std::int32_t>((head[5] & 0x7fU) << 24 | static_cast<unsigned>(head[6] << 16) |

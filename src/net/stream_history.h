@@ -24,6 +24,8 @@ class StreamHistory {
   /// streams that are over and, for `table`, where header blocks begin.
   std::uint32_t walk(std::span<const std::uint8_t> bytes, nghttp2_session* session,
                      HeaderTableLimit& table);
+  /// What has been walked over ends with a whole frame, which is not a part of a header block.
+  [[nodiscard]] bool between_frames() const { return skip_ == 0 && head_size_ == 0 && !in_block_; }
   /// A HEADERS frame begins.
   std::uint32_t headers(std::int32_t id, nghttp2_session* session);
   void reset_by_us(std::int32_t id);
@@ -41,6 +43,7 @@ class StreamHistory {
   std::uint32_t skip_ = kPrefaceBytes;  // until the next frame header
   std::array<std::uint8_t, kFrameHeaderBytes> head_{};
   std::uint8_t head_size_ = 0;
+  bool in_block_ = false;  // CONTINUATION must follow
 };
 
 }  // namespace nb::net
