@@ -38,9 +38,15 @@ Attempt attempt_once(Connection& connection, const Job& job, SqlMetrics& metrics
     return out;
   }
   out.result = job.work(connection);
+  if (connection.has_to_last()) out.result = connection.must_last();
   if (out.result) out.result = connection.commit(out.in_doubt);
   if (!out.result) connection.rollback();
   return out;
+}
+
+/// PostgreSQL has no transient transactions: its instances survive it.
+bool transient(const Connection& connection, const Job& job) {
+  return job.options.transient && connection.engine() == Engine::kSqlite;
 }
 
 /// Only what the driver reported is tried again, not what the work decided by itself.
@@ -58,9 +64,13 @@ Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics) {
   const Instant start = std::chrono::steady_clock::now();
   Result<> result;
   for (int attempt = 1;; ++attempt) {
-    connection.set_limits(job.deadline, &job.cancelled);
+    connection.set_limits(job.deadline, &job.cancelled, transient(connection, job));
     Attempt done = attempt_once(connection, job, metrics);
     result = std::move(done.result);
+    if (connection.has_to_last()) {
+      job.options.transient = false;
+      continue;
+    }
     if (result || attempt >= job.options.attempts_max || job.cancelled) break;
     done.result = result;
     if (!may_retry(connection, job, done)) break;

@@ -12,6 +12,7 @@ using sql::Session;
 
 constexpr RunOptions kRead{.read_only = true, .single_statement = true};
 constexpr RunOptions kWrite{};
+constexpr RunOptions kMark{.transient = true};  // as in sql_store.cc
 
 Result<> own_tables(Session& session, sql::MigrationReport& /*report*/) {
   return session.script(
@@ -62,7 +63,7 @@ class SqlAgentStore final : public AgentStore, private SqlUnits {
   }
   Task<JobStreamOpened> open_job_stream(Instant deadline, PeerKey key, InstanceId instance,
                                         std::int64_t incarnation) override {
-    return call(deadline, kWrite, work::open_job_stream, std::move(key), std::move(instance),
+    return call(deadline, kMark, work::open_job_stream, std::move(key), std::move(instance),
                 incarnation);
   }
   Task<std::optional<Job>> claim_job(Instant deadline, PeerId peer, std::int64_t epoch) override {

@@ -19,6 +19,9 @@ constexpr RunOptions kReadMany{.isolation = sql::Isolation::kRepeatableRead, .re
 constexpr RunOptions kReadBulk{
     .isolation = sql::Isolation::kRepeatableRead, .read_only = true, .bulk = true};
 constexpr RunOptions kWrite{};
+/// Who is connected is true only while this machine runs: after a power cut nobody is, and each
+/// heartbeat takes what was marked before it to the disk (decision 0128).
+constexpr RunOptions kMark{.transient = true};
 
 class SqlStore final : public Store, private SqlUnits {
  public:
@@ -156,10 +159,10 @@ class SqlStore final : public Store, private SqlUnits {
     return call(deadline, kWrite, work::retire, std::move(instance), incarnation);
   }
   Task<SessionStarted> connect(Instant deadline, SessionCall attempt) override {
-    return call(deadline, kWrite, work::connect, std::move(attempt));
+    return call(deadline, kMark, work::connect, std::move(attempt));
   }
   Task<bool> disconnect(Instant deadline, PeerId peer, std::int64_t epoch) override {
-    return call(deadline, kWrite, work::disconnect, std::move(peer), epoch);
+    return call(deadline, kMark, work::disconnect, std::move(peer), epoch);
   }
   Task<bool> abandon(Instant deadline, SessionCall attempt) override {
     return call(deadline, kWrite, work::abandon, std::move(attempt));

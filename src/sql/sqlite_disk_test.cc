@@ -1,0 +1,119 @@
+// Which commits of SQLite outlast a power cut.
+#include "sql/database.h"
+#include "sql/test_database.h"
+#include "sql/test_disk.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace nb::sql {
+namespace {
+
+namespace fs = std::filesystem;
+using test::soon;
+
+constexpr RunOptions kTransient{.transient = true};
+
+class SqliteDisk : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_TRUE(run({}, "CREATE TABLE t (id bigint NOT NULL PRIMARY KEY)")); }
+
+  Result<> run(const RunOptions& options, std::string statement) {
+    return database_->run_blocking<void>(
+        soon(), options, [statement = std::move(statement)](Session& s) -> Result<> {
+          NB_TRY(s.exec(statement));
+          return {};
+        });
+  }
+  Result<> insert(const RunOptions& options, int id) {
+    return run(options, "INSERT INTO t (id) VALUES (" + std::to_string(id) + ")");
+  }
+
+  static std::vector<std::int64_t> rows(const std::string& file) {
+    auto dsn = Dsn::sqlite(file);
+    auto database = Database::open(*std::move(dsn), {}, Logger());
+    EXPECT_TRUE(database);
+    const auto found = (*database)->run_blocking<std::vector<std::int64_t>>(
+        soon(), {.read_only = true}, [](Session& s) -> Result<std::vector<std::int64_t>> {
+          NB_LET(const Rows read, s.query("SELECT id FROM t ORDER BY id"));
+          std::vector<std::int64_t> out;
+          for (std::size_t i = 0; i < read.size(); ++i) out.push_back(read[i].integer(0));
+          return out;
+        });
+    EXPECT_TRUE(found) << found.error().text;
+    return found ? *found : std::vector<std::int64_t>{-1};
+  }
+  std::vector<std::int64_t> rows_after_power_cut() const {
+    nb::test::TempDir elsewhere;
+    test::disk().after_power_cut(file_, elsewhere);
+    return rows(elsewhere / file_.filename().string());
+  }
+  std::vector<std::int64_t> rows_after_death() const {
+    nb::test::TempDir elsewhere;
+    test::Disk::after_death(file_, elsewhere);
+    return rows(elsewhere / file_.filename().string());
+  }
+
+  test::TestDatabase fixture_{Engine::kSqlite};
+  fs::path file_ = fixture_.dsn().file;
+  std::unique_ptr<Database> database_ = fixture_.open();
+};
+
+using Ids = std::vector<std::int64_t>;
+
+TEST_F(SqliteDisk, APowerCutLeavesEverythingUpToTheLastCommitThatWaited) {
+  ASSERT_TRUE(insert({}, 1));
+  ASSERT_TRUE(insert(kTransient, 2));
+  ASSERT_TRUE(insert(kTransient, 3));
+  EXPECT_EQ(rows_after_power_cut(), (Ids{1}));
+  EXPECT_EQ(rows_after_death(), (Ids{1, 2, 3}));
+  ASSERT_TRUE(insert({}, 4));
+  EXPECT_EQ(rows_after_power_cut(), (Ids{1, 2, 3, 4}));
+  ASSERT_TRUE(insert(kTransient, 5));
+  EXPECT_EQ(rows_after_power_cut(), (Ids{1, 2, 3, 4}));
+}
+
+TEST_F(SqliteDisk, ALoneStatementWaits) {
+  ASSERT_TRUE(insert(kTransient, 1));
+  ASSERT_TRUE(insert({.single_statement = true}, 2));
+  EXPECT_EQ(rows_after_power_cut(), (Ids{1, 2}));
+}
+
+TEST_F(SqliteDisk, WhatMustLastIsDoneOnceAndWaits) {
+  int runs = 0;
+  const auto done = database_->run_blocking<int>(soon(), {.transient = true, .attempts_max = 1},
+                                                 [&runs](Session& s) -> Result<int> {
+                                                   ++runs;
+                                                   NB_TRY(s.exec("INSERT INTO t (id) VALUES (1)"));
+                                                   NB_TRY(s.must_last());
+                                                   return 7;
+                                                 });
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(*done, 7);
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(rows_after_power_cut(), (Ids{1}));
+}
+
+TEST_F(SqliteDisk, WhatMustLastWaitsAlsoIfTheWorkGoesOnRegardless) {
+  const auto done = database_->run_blocking<void>(soon(), kTransient, [](Session& s) -> Result<> {
+    NB_TRY(s.exec("INSERT INTO t (id) VALUES (1)"));
+    ignore(s.must_last(), "as a careless caller would");
+    return {};
+  });
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(rows_after_power_cut(), (Ids{1}));
+}
+
+TEST_F(SqliteDisk, ALastingTransactionIsToldNothing) {
+  int runs = 0;
+  ASSERT_TRUE(database_->run_blocking<void>(soon(), {}, [&runs](Session& s) {
+    ++runs;
+    return s.must_last();
+  }));
+  EXPECT_EQ(runs, 1);
+}
+
+}  // namespace
+}  // namespace nb::sql
