@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 namespace nb::sql {
 namespace {
@@ -116,11 +117,12 @@ void WorkerPool::submit(JobPtr job) {
   {
     const std::lock_guard lock(mutex_);
     if (!stopping_ && queue_.size() < queue_max_) {
-      const bool first = queue_.empty();
+      // A worker that waits takes it at once; nobody has to see to its deadline.
+      const bool may_wait = idle_.empty() || job->options.bulk;
       queue_.push_back(std::move(job));
       metrics_.queue_depth.Increment();
       wake_one();
-      if (first) wake_watch_.notify_one();
+      if (may_wait && !std::exchange(watching_, true)) wake_watch_.notify_one();
       return;
     }
     refused = stopping_ ? fail(Code::kUnavailable, "database is closed")
@@ -230,6 +232,7 @@ void WorkerPool::watch() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (queue_.empty()) {
+      watching_ = false;
       wake_watch_.wait(lock);
       continue;
     }

@@ -60,7 +60,8 @@ class WorkerPool {
   std::mutex mutex_;
   std::vector<std::condition_variable*> idle_;  // workers that wait, the last one last
   std::condition_variable
-      wake_watch_;  // the thread that ends jobs whose deadline passed in the queue
+      wake_watch_;         // the thread that ends jobs whose deadline passed in the queue
+  bool watching_ = false;  // it looks at the queue now and then
   std::deque<JobPtr> queue_;
   std::size_t running_bulk_ = 0;
   bool stopping_ = false;
