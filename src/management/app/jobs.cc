@@ -97,7 +97,8 @@ Task<JobStreamOpened> Jobs::open(Instant deadline, PeerKey key, std::shared_ptr<
     Stream& stream = self->streams_[peer.value()];
     if (stream.epoch > epoch) return sink->end();  // two openings overtook each other
     stream = {epoch, std::move(sink), self->hub_.watch_endings(account.value())};
-    self->tasks_.spawn(self->dispatch(std::move(peer)));
+    // It has no job: what was pending has failed, and of what was made since then we are told, or
+    // find it at the next poll.
     // Messages were or may have been lost meanwhile, and the look that follows had not this one.
     if (lapses != self->hub_.lapses()) self->start_check();
   });
