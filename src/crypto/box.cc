@@ -106,19 +106,19 @@ BoxSession::~BoxSession() {
   sodium_memzero(shared_.data(), shared_.size());
 }
 
-void BoxSession::seal_into(std::string& sealed, std::string_view plain,
-                           RandomSource& random) const {
+void BoxSession::seal_onto(std::string& out, std::string_view plain, RandomSource& random) const {
   NB_ASSERT(plain.size() <= kPlainBytesMax);
-  sealed.resize(plain.size() + kOverhead);
-  auto* out = reinterpret_cast<unsigned char*>(sealed.data());
-  random.fill({out, kNonceBytes});
-  crypto_box_easy_afternm(out + kNonceBytes, as_bytes(plain).data(), plain.size(), out,
+  const std::size_t before = out.size();
+  out.resize(before + plain.size() + kOverhead);
+  auto* sealed = reinterpret_cast<unsigned char*>(out.data() + before);
+  random.fill({sealed, kNonceBytes});
+  crypto_box_easy_afternm(sealed + kNonceBytes, as_bytes(plain).data(), plain.size(), sealed,
                           shared_.data());
 }
 
 std::string BoxSession::seal(std::string_view plain, RandomSource& random) const {
   std::string sealed;
-  seal_into(sealed, plain, random);
+  seal_onto(sealed, plain, random);
   return sealed;
 }
 

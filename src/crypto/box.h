@@ -78,8 +78,8 @@ class BoxSession {
 
   /// One allocation, of the result.
   [[nodiscard]] std::string seal(std::string_view plain, RandomSource& random) const;
-  /// Replaces `sealed`, reusing its capacity.
-  void seal_into(std::string& sealed, std::string_view plain, RandomSource& random) const;
+  /// Behind what `out` holds already, reusing its capacity.
+  void seal_onto(std::string& out, std::string_view plain, RandomSource& random) const;
   /// Errors   kInvalidArgument "invalid request message": too short, wrong key or changed bytes.
   [[nodiscard]] Result<std::string> open(std::string_view sealed) const;
   /// Replaces `plain`, reusing its capacity; unspecified content on failure.

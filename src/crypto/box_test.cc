@@ -153,11 +153,19 @@ TEST(BoxSession, ReusesTheBuffersItIsGiven) {
   plain.reserve(20'000);
   const char* const sealed_at = sealed.data();
   const char* const plain_at = plain.data();
-  alice_to_bob().seal_into(sealed, text, random);
+  alice_to_bob().seal_onto(sealed, text, random);
   ASSERT_TRUE(bob_to_alice().open_into(plain, sealed));
   EXPECT_EQ(plain, text);
   EXPECT_EQ(sealed.data(), sealed_at);
   EXPECT_EQ(plain.data(), plain_at);
+}
+
+TEST(BoxSession, SealsBehindWhatIsThere) {
+  SystemRandom random;
+  std::string sealed = "head";
+  alice_to_bob().seal_onto(sealed, "text", random);
+  ASSERT_EQ(sealed.substr(0, 4), "head");
+  EXPECT_EQ(*bob_to_alice().open(sealed.substr(4)), "text");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "management/grpc/envelope.h"
 
+#include "management/netmap/wire.h"
 #include "proto/management.pb.h"
 
 #include <utility>
@@ -66,10 +67,18 @@ void ServerKeyRing::remember(const Keys& keys, const crypto::PublicKey& agent,
 }
 
 std::string Channel::seal(std::string_view plain, crypto::RandomSource& random) const {
-  ::management::EncryptedMessage message;
-  message.set_wgpubkey(server_key);
-  box.seal_into(*message.mutable_body(), plain, random);
-  return message.SerializeAsString();
+  // Not by the protocol library: a map would be copied once more.
+  namespace wire = netmap::wire;
+  constexpr unsigned kKey = ::management::EncryptedMessage::kWgPubKeyFieldNumber;
+  constexpr unsigned kBody = ::management::EncryptedMessage::kBodyFieldNumber;
+  constexpr std::size_t kHeadsMax = 2 * (1 + 5);
+  const std::size_t body = plain.size() + crypto::BoxSession::kOverhead;
+  std::string out;
+  out.reserve(kHeadsMax + server_key.size() + body);
+  wire::put_bytes(out, kKey, server_key);
+  wire::put_head(out, kBody, body);
+  box.seal_onto(out, plain, random);
+  return out;
 }
 
 Result<Opened> open_envelope(std::string_view bytes, const ServerKeyRing& ring, EnvelopeTexts texts,

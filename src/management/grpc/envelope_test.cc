@@ -38,6 +38,18 @@ TEST_F(EnvelopeTest, OpensAndAnswersWithTheKeyThatOpened) {
   EXPECT_EQ(*crypto::BoxSession::create(agent, server.public_key())->open(answer.body()), "world");
 }
 
+TEST_F(EnvelopeTest, AnswersAreEncodedAsTheProtocolLibraryDoes) {
+  const auto opened = open_envelope(sealed(server, "hello"), ring);
+  ASSERT_TRUE(opened);
+  for (const std::size_t size : {0U, 80U, 100U, 16'000U, 17'000U, 3'000'000U}) {
+    const std::string answer = opened->channel.seal(std::string(size, 'x'), random);
+    ::management::EncryptedMessage parsed;
+    ASSERT_TRUE(parsed.ParseFromString(answer));
+    EXPECT_EQ(parsed.body().size(), size + crypto::BoxSession::kOverhead);
+    EXPECT_EQ(parsed.SerializeAsString(), answer) << size;
+  }
+}
+
 TEST_F(EnvelopeTest, PreviousKeyStillOpensDuringARotation) {
   ASSERT_TRUE(ring.set({server, older}));
   const auto opened = open_envelope(sealed(older, "late"), ring);
