@@ -46,8 +46,8 @@ ha::InstanceFacts Host::facts() const {
   return out;
 }
 
-Assembly::Assembly(Host& host, std::uint32_t loops)
-    : host_(host), listening_(host.health.add("listeners")), loops_(loops) {}
+Assembly::Assembly(Host& host, std::uint32_t loops, std::size_t guests)
+    : host_(host), listening_(host.health.add("listeners")), loops_(loops, guests) {}
 Assembly::~Assembly() = default;
 
 void Assembly::add(std::unique_ptr<Part> part) {

@@ -92,7 +92,8 @@ struct ListenOptions {
 /// Loops, parts and listeners of one process, in the order of their dependence.
 class Assembly {
  public:
-  Assembly(Host& host, std::uint32_t loops);
+  /// `guests`: how many loops the parts bring along to be served with the others.
+  Assembly(Host& host, std::uint32_t loops, std::size_t guests = 0);
   ~Assembly();
   Assembly(const Assembly&) = delete;
   Assembly& operator=(const Assembly&) = delete;

@@ -131,7 +131,7 @@ class MgmtPart final : public Part {
   std::unique_ptr<MgmtIdp> idp;                                 // EmbeddedIdP on
   std::unique_ptr<management::auth::CountedProvider> provider;  // the same, counted
   std::atomic<app::SyncHub*> hub_seen{nullptr};  // asked by the store's worker threads
-  std::unique_ptr<net::LoopPool> control;        // one thread: hub, leases, everything of HA
+  std::unique_ptr<net::LoopPool> control;        // a guest: hub, leases, everything of HA
   asio::any_io_executor home;
   std::unique_ptr<TaskGroup> tasks;  // on home
   std::unique_ptr<app::MapPool> maps;
@@ -216,7 +216,7 @@ Result<> MgmtPart::open_databases() {
 
 /// What instances share, through Redis, or what stands for it in a single one.
 Result<> MgmtPart::open_adapters() {
-  control = std::make_unique<net::LoopPool>(1);
+  control = std::make_unique<net::LoopPool>(loops);
   home = control->at(0).executor();
   tasks = std::make_unique<TaskGroup>(home);
   maps = std::make_unique<app::MapPool>(config.limits.map_threads);

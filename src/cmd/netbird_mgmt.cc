@@ -15,7 +15,7 @@ namespace {
 
 Result<std::unique_ptr<Assembly>> assemble(MgmtConfig& config, Host& host) {
   const ServiceConfig& service = config.service;
-  auto out = std::make_unique<Assembly>(host, service.loops);
+  auto out = std::make_unique<Assembly>(host, service.loops, kMgmtLoops);
   NB_LET(auto part, make_mgmt_part(config, host, out->loops()));
   out->add(std::move(part));
   NB_TRY(out->listen(

@@ -68,7 +68,7 @@ Result<std::unique_ptr<Assembly>> assemble(ServerConfig& config, Host& host) {
       config, [&random] { return crypto::FieldCipher::generate_key(random); }, warnings));
   for (const std::string& warning : warnings) host.log.warn(warning);
 
-  auto out = std::make_unique<Assembly>(host, config.mgmt.service.loops);
+  auto out = std::make_unique<Assembly>(host, config.mgmt.service.loops, kMgmtLoops);
   if (config.run_relay) {
     NB_LET(auto relay,
            make_relay_part(config.relay, host, out->loops(), {.health_prefix = "relay_"}));

@@ -20,6 +20,12 @@ constexpr int kPasses = 4;
 constexpr int kLookAgain = 32;
 /// Handlers of Asio in one go, before our sockets get their turn again.
 constexpr int kHandlersMax = 256;
+/// What sockets, posts and handlers of Asio have before it is the next one's turn, and a whole turn
+/// before the thread's other loops have theirs.
+constexpr std::chrono::milliseconds kSocketsTime{4};
+constexpr std::chrono::milliseconds kPostsTime{2};
+constexpr std::chrono::milliseconds kHandlersTime{2};
+constexpr std::chrono::milliseconds kTurnTime{8};
 /// Rounds of "flush, then what the flush caused" in one turn; the rest waits for the next turn.
 constexpr int kRounds = 3;
 /// How many connections ahead each step of prefetching is.
@@ -27,6 +33,24 @@ constexpr std::size_t kObjectAhead = 6;
 constexpr std::size_t kSessionAhead = 4;
 constexpr std::size_t kStateAhead = 2;
 constexpr std::size_t kObjectBytes = 192;
+
+/// Looks at the clock now and then; one or two things are done without it.
+class Slice {
+ public:
+  explicit Slice(std::chrono::milliseconds time) : time_(time) {}
+  bool over() {
+    constexpr unsigned kEvery = 4;
+    if (++asked_ % kEvery != 2) return false;
+    const Instant now = std::chrono::steady_clock::now();
+    if (asked_ == 2) until_ = now + time_;
+    return now >= until_;
+  }
+
+ private:
+  const std::chrono::milliseconds time_;
+  Instant until_;
+  unsigned asked_ = 0;
+};
 
 /// `at(i)` is the i-th of `count` handlers to come, or null. Before the first one.
 template <class At>
@@ -83,6 +107,7 @@ EventLoop::EventLoop(std::size_t index)
 EventLoop::~EventLoop() {
   // Work and coroutines still queued are dropped with the io_context; none of it may run any more.
   inbox_.clear();
+  inbox_running_.clear();
   dead_.clear();
   close(wake_);
   close(alarm_);
@@ -188,7 +213,8 @@ void EventLoop::set_alive(bool alive) {
 }
 
 int EventLoop::wait_limit(Instant now) {
-  const bool work = asio_due_ || !turn_end_.empty() || !touched_.empty() || !dead_.empty() ||
+  const bool work = sockets_left_ || asio_due_ || !turn_end_.empty() || !touched_.empty() ||
+                    !dead_.empty() || !inbox_running_.empty() ||
                     inbox_waiting_.load(std::memory_order_relaxed) ||
                     asio_queued_.load(std::memory_order_relaxed);
   if (work) return 0;
@@ -224,10 +250,11 @@ void EventLoop::turn(int ready, Instant now) {
     drain_inbox();
     timers_.run(now_);
     finish_pass();
-    if (ready < kLookAgain) break;
+    if (!sockets_left_ && ready < kLookAgain) break;
+    now_ = std::chrono::steady_clock::now();
+    if (now_ - now >= kTurnTime) break;
     ready = wait(0);
     if (ready <= 0) break;
-    now_ = std::chrono::steady_clock::now();
   }
   thread_.store({}, std::memory_order_relaxed);
 }
@@ -237,15 +264,20 @@ void EventLoop::poll() {
   while (wait_limit(now_) == 0);
 }
 
+/// What is left is still ready, and comes before what has become ready since.
 void EventLoop::handle(int ready) {
   const auto handler = [this](std::size_t i) {
     return static_cast<IoHandler*>(events_[i].data.ptr);
   };
   const auto count = static_cast<std::size_t>(std::max(0, ready));
+  sockets_left_ = false;
+  Slice slice(kSocketsTime);
   ahead_of_all(count, handler);
   for (std::size_t i = 0; i < count; ++i) {
     ahead(i, count, handler);
     if (IoHandler* const each = handler(i)) each->on_io(events_[i].events);
+    sockets_left_ = i + 1 < count;
+    if (slice.over()) return;
   }
 }
 
@@ -263,20 +295,31 @@ void EventLoop::finish_pass() {
 void EventLoop::run_asio() {
   asio_due_ = false;
   asio_queued_.exchange(false);
+  Slice slice(kHandlersTime);
   int ran = 0;
-  while (ran < kHandlersMax && context_.poll_one() > 0) ++ran;
+  while (ran < kHandlersMax && context_.poll_one() > 0) {
+    ++ran;
+    if (slice.over()) ran = kHandlersMax;
+  }
   if (ran == kHandlersMax) asio_due_ = true;
 }
 
 void EventLoop::drain_inbox() {
-  if (!inbox_waiting_.load(std::memory_order_relaxed)) return;
-  {
+  if (inbox_running_.empty()) {
+    if (!inbox_waiting_.load(std::memory_order_relaxed)) return;
     const std::lock_guard lock(inbox_mutex_);
     inbox_running_.swap(inbox_);
     inbox_waiting_.store(false, std::memory_order_relaxed);
   }
-  for (auto& work : inbox_running_) work();
+  Slice slice(kPostsTime);
+  while (inbox_done_ < inbox_running_.size()) {
+    const auto work = std::exchange(inbox_running_[inbox_done_++], nullptr);
+    work();
+    if (slice.over()) break;
+  }
+  if (inbox_done_ < inbox_running_.size()) return;
   inbox_running_.clear();
+  inbox_done_ = 0;
 }
 
 /// False: there was nothing to do.

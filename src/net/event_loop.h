@@ -6,6 +6,10 @@
 // each touched connection is written once. Only a loop whose executor() was asked for looks into
 // Asio as well.
 //
+// Each of these parts has some milliseconds at a time and goes on where it stopped: sockets that
+// became ready meanwhile are looked at before what is posted. So what must be answered at once is
+// answered from on_io(), and what takes long is posted.
+//
 // What Asio queues from threads of its own cannot be heard of, so name look-ups are made elsewhere:
 // net/resolve.h. See docs/decisions/0114-loops-and-threads.md.
 #pragma once
@@ -106,6 +110,9 @@ class EventLoop final : public Loop, private AsioListener {
   void leave(int wake);
   /// What the calling thread is called by sit(): then post() to its own loops needs no wake-up.
   static void take_seat(const void* seat);
+  /// Among the loops of the crew that serves it; its index, unless it is a guest there.
+  [[nodiscard]] std::size_t place() const { return place_; }
+  void set_place(std::size_t place) { place_ = place; }
   void set_alive(bool alive);
 
   // The rest is called on the loop only.
@@ -137,6 +144,7 @@ class EventLoop final : public Loop, private AsioListener {
   bool end_turn();
 
   const std::size_t index_;
+  std::size_t place_ = index_;
   boost::asio::io_context context_{1};
   const boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::any_io_executor executor_;
@@ -149,6 +157,7 @@ class EventLoop final : public Loop, private AsioListener {
   Instant alarm_at_{};  // what it is set to
   TimerHeap timers_;
   Instant now_;
+  bool sockets_left_ = false;            // the turn was over before all that were ready had theirs
   std::atomic<std::thread::id> thread_;  // in a turn
   std::atomic<const void*> seat_ = nullptr;
   std::atomic<bool> alive_ = false;
@@ -157,6 +166,7 @@ class EventLoop final : public Loop, private AsioListener {
   std::mutex inbox_mutex_;
   std::vector<std::function<void()>> inbox_;  // guarded by inbox_mutex_
   std::vector<std::function<void()>> inbox_running_;
+  std::size_t inbox_done_ = 0;  // of inbox_running_
   std::atomic<bool> inbox_waiting_ = false;
 
   std::vector<std::function<void()>> turn_end_;

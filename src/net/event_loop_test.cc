@@ -15,12 +15,16 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
+#include <memory>
 #include <set>
 #include <thread>
+#include <vector>
 
 namespace nb::net {
 namespace {
@@ -182,6 +186,114 @@ TEST(EventLoop, HandlersThatQueueThemselvesForEverDoNotKeepOutTheRest) {
   stopped.get_future().wait();
 }
 
+void spin(std::chrono::milliseconds time) {
+  const auto until = std::chrono::steady_clock::now() + time;
+  while (std::chrono::steady_clock::now() < until) {
+  }
+}
+
+/// A pipe of a loop that is polled; reads a byte, and says so.
+class Pipe final : public IoHandler {
+ public:
+  Pipe(EventLoop& loop, std::function<void()> on_byte) : loop_(loop), on_byte_(std::move(on_byte)) {
+    EXPECT_EQ(::pipe(ends_.data()), 0);
+    loop_.watch(ends_[0], EPOLLIN, *this);
+  }
+  ~Pipe() {
+    loop_.unwatch(ends_[0]);
+    for (const int end : ends_) ::close(end);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  void write() const { EXPECT_EQ(::write(ends_[1], "x", 1), 1); }
+
+ private:
+  void on_io(std::uint32_t /*events*/) override {
+    char byte = 0;
+    EXPECT_EQ(::read(ends_[0], &byte, 1), 1);
+    on_byte_();
+  }
+  EventLoop& loop_;
+  const std::function<void()> on_byte_;
+  std::array<int, 2> ends_{};
+};
+
+/// So many pieces of work of a millisecond each are more than their slice of a turn.
+constexpr int kPieces = 200;
+constexpr int kSliceMost = 30;
+
+TEST(EventLoopsTurn, SocketsComeBeforeMostOfWhatIsPosted) {
+  EventLoop loop(0);
+  int done = 0;
+  int done_before = -1;
+  const Pipe pipe(loop, [&] { done_before = done; });
+  for (int i = 0; i < kPieces; ++i) {
+    loop.post([&, i] {
+      if (i == 0) pipe.write();
+      spin(1ms);
+      ++done;
+    });
+  }
+  loop.poll();
+  EXPECT_EQ(done, kPieces);
+  EXPECT_GE(done_before, 1);
+  EXPECT_LE(done_before, kSliceMost);
+}
+
+TEST(EventLoopsTurn, SocketsComeBeforeMostHandlersOfAsio) {
+  EventLoop loop(0);
+  int done = 0;
+  int done_before = -1;
+  const Pipe pipe(loop, [&] { done_before = done; });
+  for (int i = 0; i < kPieces; ++i) {
+    asio::post(loop.executor(), [&, i] {
+      if (i == 0) pipe.write();
+      spin(1ms);
+      ++done;
+    });
+  }
+  loop.poll();
+  EXPECT_EQ(done, kPieces);
+  EXPECT_GE(done_before, 1);
+  EXPECT_LE(done_before, kSliceMost);
+}
+
+TEST(EventLoopsTurn, WhatIsPostedComesBeforeMostOfManySockets) {
+  EventLoop loop(0);
+  int done = 0;
+  int done_before = -1;
+  std::vector<std::unique_ptr<Pipe>> pipes;
+  for (int i = 0; i < kPieces; ++i) {
+    pipes.push_back(std::make_unique<Pipe>(loop, [&] {
+      if (done == 0) loop.post([&] { done_before = done; });
+      spin(1ms);
+      ++done;
+    }));
+    pipes.back()->write();
+  }
+  loop.poll();
+  EXPECT_EQ(done, kPieces);
+  EXPECT_GE(done_before, 1);
+  EXPECT_LE(done_before, kSliceMost);
+}
+
+TEST(EventLoopsTurn, PostsRunInTheirOrder) {
+  EventLoop loop(0);
+  std::vector<int> order;
+  for (int i = 0; i < kPieces; ++i) {
+    loop.post([&, i] {
+      if (i < 20) {
+        loop.post([&, i] { order.push_back(kPieces + i); });
+        spin(1ms);
+      }
+      order.push_back(i);
+    });
+  }
+  loop.poll();
+  ASSERT_EQ(order.size(), kPieces + 20U);
+  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+}
+
 std::set<std::thread::id> threads_of(LoopCrew& loops) {
   std::set<std::thread::id> out;
   for (std::size_t i = 0; i < loops.size(); ++i)
@@ -207,9 +319,7 @@ class Load {
   void again() {
     loop_.post([this] {
       if (stop_) return ended_.set_value();
-      const auto until = std::chrono::steady_clock::now() + 1ms;
-      while (std::chrono::steady_clock::now() < until) {
-      }
+      spin(1ms);
       again();
     });
   }
@@ -276,6 +386,48 @@ TEST(LoopCrew, NothingIsLostOrOvertakenWhileLoopsMove) {
   for (std::size_t i = 0; i < kLoops; ++i)
     EXPECT_EQ(on(loops.at(i), [&, i] { return seen[i]; }), sent[i]);
   EXPECT_EQ(astray, 0);
+}
+
+std::thread::id thread_of(Loop& loop) {
+  return on(loop, [] { return std::this_thread::get_id(); });
+}
+
+TEST(LoopCrew, AGuestSharesAThreadUntilItIsBusy) {
+  LoopCrew host(1, kSoon, 1);
+  EventLoop guest(0);
+  host.start();
+  host.invite(guest);
+  EXPECT_EQ(thread_of(guest), thread_of(host.at(0)));
+  {
+    const Load load(guest);
+    EXPECT_TRUE(eventually([&] { return thread_of(guest) != thread_of(host.at(0)); }));
+  }
+  EXPECT_TRUE(eventually(
+      [&] {
+        std::this_thread::sleep_for(100ms);
+        return thread_of(guest) == thread_of(host.at(0));
+      },
+      60s));
+  host.stop();
+  host.see_off(guest);
+  EXPECT_FALSE(guest.alive());
+}
+
+TEST(LoopPool, AGuestMayComeBeforeItsHostAndIsEndedAfterIt) {
+  LoopPool host(2, 1);
+  LoopPool guest(host);
+  std::promise<bool> ran;
+  guest.at(0).post([&] { ran.set_value(guest.at(0).running_here()); });
+  guest.start();
+  host.start();
+  EXPECT_TRUE(ran.get_future().get());
+  host.stop();
+  guest.stop();
+}
+
+TEST(LoopPool, AGuestThatNeverCameEndsAsWell) {
+  LoopPool host(1, 1);
+  const LoopPool guest(host);
 }
 
 }  // namespace

@@ -23,11 +23,15 @@ class Loop {
   [[nodiscard]] virtual bool running_here() const = 0;
 };
 
-/// `count` loops, each with a thread of its own. Built before everything that lives on them and
-/// destroyed after it.
+/// `count` loops and as many threads, of which as many serve the loops as the load needs. Built
+/// before everything that lives on them and destroyed after it.
 class LoopPool {
  public:
-  explicit LoopPool(std::size_t count);
+  /// `guests`: how many loops of other pools will be served as well.
+  explicit LoopPool(std::size_t count, std::size_t guests = 0);
+  /// One loop, which threads of `host` serve from start() on: messages between it and the host's
+  /// need no wake-up as long as one thread suffices for all. Stop the host first.
+  explicit LoopPool(LoopPool& host);
   ~LoopPool();
   LoopPool(const LoopPool&) = delete;
   LoopPool& operator=(const LoopPool&) = delete;

@@ -29,11 +29,11 @@ struct ThreadPolicy {
 
 class Seat;
 
-/// What stands behind LoopPool: `count` loops and as many threads. Work on one loop must not wait
-/// for work on another, since one thread may serve both.
+/// What stands behind LoopPool: `count` loops and as many threads, and one for each guest. Work on
+/// one loop must not wait for work on another, since one thread may serve both.
 class LoopCrew {
  public:
-  explicit LoopCrew(std::size_t count, ThreadPolicy policy = {});
+  explicit LoopCrew(std::size_t count, ThreadPolicy policy = {}, std::size_t guests = 0);
   ~LoopCrew();
   LoopCrew(const LoopCrew&) = delete;
   LoopCrew& operator=(const LoopCrew&) = delete;
@@ -41,6 +41,10 @@ class LoopCrew {
   /// Threads inherit the caller's signal mask.
   void start();
   void stop();
+  /// Serves another crew's loop too, until stop(); the other crew is not started.
+  void invite(EventLoop& guest);
+  /// After stop().
+  void see_off(EventLoop& guest);
   [[nodiscard]] std::size_t size() const { return loops_.size(); }
   [[nodiscard]] EventLoop& at(std::size_t index) const { return *loops_.at(index); }
 
@@ -58,6 +62,7 @@ class LoopCrew {
   std::vector<std::unique_ptr<EventLoop>> loops_;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::vector<std::thread> threads_;
+  std::vector<EventLoop*> guests_;
   std::atomic<std::size_t> active_ = 1;  // seats that serve loops
   std::atomic<bool> stopped_ = false;
   // The first seat's:

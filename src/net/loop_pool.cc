@@ -6,12 +6,18 @@
 namespace nb::net {
 
 struct LoopPool::Impl {
-  explicit Impl(std::size_t count) : crew(count) {}
+  Impl(std::size_t count, std::size_t guests) : crew(count, {}, guests) {}
   LoopCrew crew;
+  LoopCrew* host = nullptr;  // of a guest
 };
 
-LoopPool::LoopPool(std::size_t count) : impl_(std::make_unique<Impl>(count)) {
+LoopPool::LoopPool(std::size_t count, std::size_t guests)
+    : impl_(std::make_unique<Impl>(count, guests)) {
   NB_ASSERT(count > 0);
+}
+
+LoopPool::LoopPool(LoopPool& host) : impl_(std::make_unique<Impl>(1, 0)) {
+  impl_->host = &host.impl_->crew;
 }
 
 LoopPool::~LoopPool() {
@@ -27,6 +33,7 @@ Loop& LoopPool::at(std::size_t index) const {
 }
 
 void LoopPool::start() {
+  if (impl_->host != nullptr) return impl_->host->invite(impl_->crew.at(0));
   // Signals belong to the main thread; SIGPIPE of a socket closed under OpenSSL to nobody.
   sigset_t all;
   sigset_t before;
@@ -39,7 +46,10 @@ void LoopPool::start() {
 }
 
 void LoopPool::stop() {
-  impl_->crew.stop();
+  if (impl_->host != nullptr)
+    impl_->host->see_off(impl_->crew.at(0));
+  else
+    impl_->crew.stop();
 }
 
 }  // namespace nb::net

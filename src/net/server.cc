@@ -25,7 +25,7 @@ namespace nb::net {
 
 namespace {
 constexpr int kBacklog = 4096;
-constexpr int kAcceptsPerTurn = 64;
+constexpr int kAcceptsPerTurn = 16;  // a millisecond or two
 constexpr auto kTlsCheck = std::chrono::seconds(1);
 
 /// Owns a descriptor until it is released.

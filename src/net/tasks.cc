@@ -12,6 +12,30 @@
 namespace nb::net {
 namespace asio = boost::asio;
 
+namespace {
+
+/// From the loop's queue, so that it does not stand in front of what the sockets still have and
+/// what is answered at once.
+template <class State, class Answer, class Judge>
+void begin(std::shared_ptr<State> state, asio::any_io_executor executor,
+           asio::awaitable<Answer> work, Judge judge) {
+  asio::post(
+      executor, [state = std::move(state), executor, work = std::move(work), judge]() mutable {
+        if (!state->done) return;
+        const auto slot = state->cancel.slot();
+        asio::co_spawn(
+            executor, std::move(work),
+            asio::bind_cancellation_slot(slot, [state = std::move(state), judge](
+                                                   const std::exception_ptr& error, Answer answer) {
+              if (!state->done) return;
+              const auto finish = std::exchange(state->done, nullptr);
+              finish(judge(error, std::move(answer)));
+            }));
+      });
+}
+
+}  // namespace
+
 // The state outlives its owner until the coroutine has ended, because the coroutine's frame holds
 // the cancellation slot. `done` is emptied when the owner goes.
 struct AsyncCall::State {
@@ -26,15 +50,11 @@ AsyncCall::AsyncCall(std::shared_ptr<const void> routes, const GrpcRouter::Async
   state_->routes = std::move(routes);
   state_->done = std::move(done);
   const auto executor = request.loop->executor();
-  asio::co_spawn(executor, fn(std::move(request)),
-                 asio::bind_cancellation_slot(
-                     state_->cancel.slot(),
-                     [state = state_](const std::exception_ptr& error, Result<std::string> result) {
-                       if (!state->done) return;
-                       const auto finish = std::exchange(state->done, nullptr);
-                       finish(error ? Result<std::string>(fail(Code::kInternal, "internal error"))
-                                    : std::move(result));
-                     }));
+  begin(state_, executor, fn(std::move(request)),
+        [](const std::exception_ptr& error, Result<std::string> result) {
+          return error ? Result<std::string>(fail(Code::kInternal, "internal error"))
+                       : std::move(result);
+        });
 }
 
 AsyncCall::~AsyncCall() {
@@ -54,15 +74,10 @@ HttpTask::HttpTask(std::shared_ptr<const void> routes, const HttpHandler& handle
   state_->routes = std::move(routes);
   state_->done = std::move(done);
   const auto executor = request.loop->executor();
-  asio::co_spawn(
-      executor, handler(std::move(request)),
-      asio::bind_cancellation_slot(
-          state_->cancel.slot(),
-          [state = state_](const std::exception_ptr& error, HttpResponse response) {
-            if (!state->done) return;
-            const auto finish = std::exchange(state->done, nullptr);
-            finish(error ? HttpResponse::text(500, "internal error\n") : std::move(response));
-          }));
+  begin(state_, executor, handler(std::move(request)),
+        [](const std::exception_ptr& error, HttpResponse response) {
+          return error ? HttpResponse::text(500, "internal error\n") : std::move(response);
+        });
 }
 
 HttpTask::~HttpTask() {

@@ -37,12 +37,14 @@ void JobSession::on_message(net::GrpcCall& call, std::string_view message) {
 
 void JobSession::on_turn(bool go) {
   if (finishing_ || ended_) return;  // it has left, or leaves, its place itself
-  if (go) return begin();
+  if (go)                            // after what is answered at once
+    return loop_.loop.post([self = shared_from_this()] { self->begin(); });
   service_->ports.metrics.jobs_refused.add();
   finish({Code::kResourceExhausted, "too many concurrent job streams, please try again later"});
 }
 
 void JobSession::begin() {
+  if (finishing_ || ended_) return;  // its place is given back
   loop_.tasks.spawn(
       [](std::shared_ptr<JobSession> self, std::string hello) -> asio::awaitable<void> {
         co_await self->open(std::move(hello));

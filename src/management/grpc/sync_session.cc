@@ -61,12 +61,14 @@ void SyncSession::on_turn(bool go, bool waited) {
     const auto wait = service_->ports.clock.now() - began_;
     service_->ports.metrics.sync_wait_s.observe(std::chrono::duration<double>(wait).count());
   }
-  if (go) return begin();
+  if (go)  // after what is answered at once
+    return loop_.loop.post([self = shared_from_this()] { self->begin(); });
   service_->ports.metrics.syncs_refused.add();
   finish({Code::kResourceExhausted, "too many concurrent sync requests, please try again later"});
 }
 
 void SyncSession::begin() {
+  if (finishing_ || ended_) return;  // its place is given back
   // The coroutine keeps the session, and nothing of the call.
   loop_.tasks.spawn([](std::shared_ptr<SyncSession> self, std::string request,
                        std::string ip) -> asio::awaitable<void> {
