@@ -1,5 +1,6 @@
 #include "cmd/mgmt_server.h"
 
+#include "base/assert.h"
 #include "base/log_keys.h"
 #include "base/task_group.h"
 #include "cmd/mgmt_announcer.h"
@@ -406,6 +407,7 @@ void MgmtPart::open_geo_database() {
 }
 
 void MgmtPart::build_service() {
+  NB_ASSERT(configs);  // by build()
   watch.emplace(MgmtWatch::Ports{config, *core, keys, store_health}, log);
   watches = grpc::watch_app(*metrics, {.hub = *hub,
                                        .sessions = *sessions,

@@ -150,13 +150,13 @@ void WorkerPool::stop() {
     queue_.clear();
     while (!idle_.empty()) wake_one();
     wake_watch_.notify_all();
-    end_queued(lock, std::move(left), fail(Code::kCancelled, "database is closed"));
+    end_queued(lock, left, fail(Code::kCancelled, "database is closed"));
   }
   for (std::thread& thread : threads_)
     if (thread.joinable()) thread.join();
 }
 
-void WorkerPool::end_queued(std::unique_lock<std::mutex>& lock, std::vector<JobPtr> jobs,
+void WorkerPool::end_queued(std::unique_lock<std::mutex>& lock, const std::vector<JobPtr>& jobs,
                             const Error& error) {
   metrics_.queue_depth.Decrement(static_cast<double>(jobs.size()));
   lock.unlock();
@@ -244,7 +244,7 @@ void WorkerPool::watch() {
     if (late.empty()) continue;
     std::erase_if(queue_, [&](const JobPtr& job) { return job->deadline <= now; });
     metrics_.expired_total.Increment(static_cast<double>(late.size()));
-    end_queued(lock, std::move(late),
+    end_queued(lock, late,
                fail(Code::kDeadlineExceeded, "SQL work waited too long for a connection"));
     lock.lock();
   }

@@ -50,7 +50,8 @@ class WorkerPool {
               std::condition_variable& wake);
   JobPtr next_job();
   void wake_one();
-  void end_queued(std::unique_lock<std::mutex>& lock, std::vector<JobPtr> jobs, const Error& error);
+  void end_queued(std::unique_lock<std::mutex>& lock, const std::vector<JobPtr>& jobs,
+                  const Error& error);
 
   const std::size_t queue_max_;
   const std::size_t bulk_max_;
