@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace nb::net {
@@ -34,22 +35,21 @@ constexpr std::size_t kSessionAhead = 4;
 constexpr std::size_t kStateAhead = 2;
 constexpr std::size_t kObjectBytes = 192;
 
-/// Looks at the clock now and then; one or two things are done without it.
+/// Time for some of many things: begins when the first is done, so that a single one costs no look
+/// at the clock.
 class Slice {
  public:
   explicit Slice(std::chrono::milliseconds time) : time_(time) {}
+  /// Asked after each of them.
   bool over() {
-    constexpr unsigned kEvery = 4;
-    if (++asked_ % kEvery != 2) return false;
     const Instant now = std::chrono::steady_clock::now();
-    if (asked_ == 2) until_ = now + time_;
-    return now >= until_;
+    if (!until_) until_ = now + time_;
+    return now >= *until_;
   }
 
  private:
   const std::chrono::milliseconds time_;
-  Instant until_;
-  unsigned asked_ = 0;
+  std::optional<Instant> until_;
 };
 
 /// `at(i)` is the i-th of `count` handlers to come, or null. Before the first one.
@@ -239,7 +239,7 @@ void EventLoop::set_alarm(Instant at, Instant now) {
 }
 
 int EventLoop::wait(int limit_ms) {
-  return epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), limit_ms);
+  return epoll_wait(epoll_, events_.data(), static_cast<int>(ready_max_), limit_ms);
 }
 
 void EventLoop::turn(int ready, Instant now) {
@@ -264,21 +264,25 @@ void EventLoop::poll() {
   while (wait_limit(now_) == 0);
 }
 
-/// What is left is still ready, and comes before what has become ready since.
+/// What is left when the slice is over is still ready. epoll puts all that it has reported behind
+/// those that it has not, served or not: so it is asked for as many as there is time for, and each
+/// gets its turn however busy the others are.
 void EventLoop::handle(int ready) {
   const auto handler = [this](std::size_t i) {
     return static_cast<IoHandler*>(events_[i].data.ptr);
   };
   const auto count = static_cast<std::size_t>(std::max(0, ready));
-  sockets_left_ = false;
   Slice slice(kSocketsTime);
   ahead_of_all(count, handler);
-  for (std::size_t i = 0; i < count; ++i) {
-    ahead(i, count, handler);
-    if (IoHandler* const each = handler(i)) each->on_io(events_[i].events);
-    sockets_left_ = i + 1 < count;
-    if (slice.over()) return;
+  std::size_t done = 0;
+  while (done < count) {
+    ahead(done, count, handler);
+    IoHandler* const each = handler(done);
+    if (each != nullptr) each->on_io(events_[done].events);
+    if (++done < count && slice.over()) break;
   }
+  sockets_left_ = done < count || (count == ready_max_ && count < events_.size());
+  ready_max_ = done < count ? done : std::min(2 * ready_max_, events_.size());
 }
 
 /// Waits of Asio end without a word to us (a cancelled timer, a socket that could be read at once),
@@ -315,9 +319,8 @@ void EventLoop::drain_inbox() {
   while (inbox_done_ < inbox_running_.size()) {
     const auto work = std::exchange(inbox_running_[inbox_done_++], nullptr);
     work();
-    if (slice.over()) break;
+    if (inbox_done_ < inbox_running_.size() && slice.over()) return;
   }
-  if (inbox_done_ < inbox_running_.size()) return;
   inbox_running_.clear();
   inbox_done_ = 0;
 }

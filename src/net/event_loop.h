@@ -2,13 +2,13 @@
 //
 // Asio's reactor would be armed anew for every wait on every socket (one system call each) and keep
 // some 300 bytes per descriptor. Here a socket is registered once, level-triggered, and waiting is
-// one system call. A turn is: all ready sockets are read, handlers run, then turn-end work, then
+// one system call. A turn is: ready sockets are read, handlers run, then turn-end work, then
 // each touched connection is written once. Only a loop whose executor() was asked for looks into
 // Asio as well.
 //
-// Each of these parts has some milliseconds at a time and goes on where it stopped: sockets that
-// became ready meanwhile are looked at before what is posted. So what must be answered at once is
-// answered from on_io(), and what takes long is posted.
+// Sockets, what is posted and handlers of Asio have some milliseconds each at a time, and go on in
+// the next pass, which begins with sockets again; timers and turn-end work are done to their end.
+// So what must be answered at once is answered from on_io(), and what takes long is posted.
 //
 // What Asio queues from threads of its own cannot be heard of, so name look-ups are made elsewhere:
 // net/resolve.h. See docs/decisions/0114-loops-and-threads.md.
@@ -157,11 +157,12 @@ class EventLoop final : public Loop, private AsioListener {
   Instant alarm_at_{};  // what it is set to
   TimerHeap timers_;
   Instant now_;
-  bool sockets_left_ = false;            // the turn was over before all that were ready had theirs
+  bool sockets_left_ = false;            // not all that are ready have had their turn
   std::atomic<std::thread::id> thread_;  // in a turn
   std::atomic<const void*> seat_ = nullptr;
   std::atomic<bool> alive_ = false;
   std::array<epoll_event, 256> events_{};
+  std::size_t ready_max_ = events_.size();  // events to ask for at a time
 
   std::mutex inbox_mutex_;
   std::vector<std::function<void()>> inbox_;  // guarded by inbox_mutex_

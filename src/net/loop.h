@@ -1,4 +1,5 @@
-// One thread, one io_context, its own connections: the home of everything that happens on it.
+// One thread at a time, one io_context, its own connections: the home of everything that happens on
+// it.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,8 +24,8 @@ class Loop {
   [[nodiscard]] virtual bool running_here() const = 0;
 };
 
-/// `count` loops and as many threads, of which as many serve the loops as the load needs. Built
-/// before everything that lives on them and destroyed after it.
+/// `count` loops and as many threads, one more for each guest, of which as many serve the loops as
+/// the load needs. Built before everything that lives on them and destroyed after it.
 class LoopPool {
  public:
   /// `guests`: how many loops of other pools will be served as well.
@@ -37,7 +38,7 @@ class LoopPool {
   LoopPool& operator=(const LoopPool&) = delete;
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] Loop& at(std::size_t index) const;
-  /// Lets each loop run until its work is done or stop() is called.
+  /// Lets the loops run until stop() is called.
   void start();
   /// Ends and joins the threads.
   void stop();

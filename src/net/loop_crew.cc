@@ -33,6 +33,7 @@ int sooner(int a, int b) {
 /// Asks to be run soon and for a short time rather than later and for a long one, when there are
 /// more threads than cores. A hint of Linux 6.12 and later; older ones do not look at it.
 void prefer_short_slices() {
+  if (::sched_getscheduler(0) != SCHED_OTHER) return;  // the operator has chosen otherwise
   struct {
     std::uint32_t size;
     std::uint32_t policy;

@@ -168,7 +168,8 @@ class ServerLoop final : public Mortal, private ConnectionOwner {
     bool closed = false;
   };
 
-  void accept_from(Listener& listener) {
+  /// False: there may be more.
+  bool accept_from(Listener& listener) {
     for (int i = 0; i < kAcceptsPerTurn; ++i) {
       sockaddr_storage address{};
       socklen_t size = sizeof address;
@@ -179,12 +180,13 @@ class ServerLoop final : public Mortal, private ConnectionOwner {
         continue;
       }
       if (errno == EMFILE || errno == ENFILE) {
-        if (!refuse_for_want_of_descriptors(listener)) return;
+        if (!refuse_for_want_of_descriptors(listener)) return true;
         continue;
       }
-      if (errno == EAGAIN) return;
+      if (errno == EAGAIN) return true;
       // ECONNABORTED and its like concern that one connection only.
     }
+    return false;
   }
 
   /// A pending connection that cannot be accepted would keep the loop spinning: the spare
@@ -223,7 +225,8 @@ class ServerLoop final : public Mortal, private ConnectionOwner {
   void close_listeners() {
     for (auto& listener : listeners_) {
       // What the kernel has accepted for us is served; only new ones go elsewhere.
-      accept_from(*listener);
+      for (int turn = 0; turn < kBacklog / kAcceptsPerTurn && !accept_from(*listener); ++turn) {
+      }
       listener->closed = true;
       context_.loop.unwatch(listener->fd.get());
       listener->fd = Descriptor();

@@ -8,6 +8,10 @@
 #include <gtest/gtest.h>
 #include <prometheus/counter.h>
 
+#include <future>
+#include <memory>
+#include <vector>
+
 namespace nb::net {
 namespace {
 using namespace std::chrono_literals;
@@ -447,6 +451,26 @@ TEST(Loops, ManyPostsFromManyThreadsAllRunOnTheirLoop) {
   for (auto& thread : threads) thread.join();
   EXPECT_TRUE(eventually([&] { return ran == 8'000; }));
   EXPECT_EQ(astray, 0);
+}
+
+TEST(Drain, WhoWaitsToBeAcceptedIsServed) {
+  TestServer server([](GrpcRouter&, HttpRouter&) {}, {}, 1);
+  std::promise<void> go;
+  server.loops().at(0).post([&] { go.get_future().wait(); });
+  constexpr int kClients = 100;  // more than a turn accepts
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server.port()));
+    ASSERT_TRUE(clients.back()->send(hello()));
+  }
+  auto drained = std::async(std::launch::async, [&] { server.server().drain(10s); });
+  go.set_value();
+  for (const auto& client : clients) {
+    client->receive_until([](const std::string& all) { return goaway(all).has_value(); });
+    EXPECT_TRUE(goaway(client->received).has_value());
+  }
+  clients.clear();
+  drained.get();
 }
 
 }  // namespace

@@ -772,15 +772,18 @@ TEST(SignalFaults, CrossInstanceLoadLosesNothingSilently) {
     return pair.redis.cli({"HLEN", kRegistry}) == std::to_string(kPeers);
   }));
   std::atomic<std::size_t> accepted = 0;
+  std::atomic<std::size_t> refused = 0;
   std::vector<std::thread> senders;
   for (int t = 0; t < 8; ++t) {
     senders.emplace_back([&, t] {
       const auto channel = signal_channel(t % 2 ? pair.two.address() : pair.one.address());
       for (int i = 0; i < 500; ++i)
-        if (send(channel,
-                 message("x", "p" + std::to_string((t + i * 7) % kPeers), std::string(400, 'x')))
-                .ok())
+        if (const auto sent = send(channel, message("x", "p" + std::to_string((t + i * 7) % kPeers),
+                                                    std::string(400, 'x')));
+            sent.ok())
           ++accepted;
+        else if (refused.fetch_add(1) == 0)
+          ADD_FAILURE() << sent.status.error_code() << ' ' << sent.status.error_message();
     });
   }
   for (auto& sender : senders) sender.join();
