@@ -349,7 +349,9 @@ void Connection::linger() {
 
 void Connection::drain() {
   if (state_ == State::kOpen) return session_->drain();
-  if (state_ <= State::kSniffing) close();  // nothing has been asked yet
+  if (state_ > State::kSniffing) return;
+  on_readable();  // what has come already is answered
+  if (state_ <= State::kSniffing) close();
 }
 
 void Connection::shut() {
