@@ -247,6 +247,29 @@ class Files(unittest.TestCase):
             self.assertTrue(os.access(os.path.join(given.bin, program), os.X_OK), program)
             self.assertIn("NoNewPrivileges=yes", text)
 
+    def test_systemd_units_kill_no_server_for_a_call_of_its_own(self):
+        """Servers set the slices of their loops and the priority of map threads: in @resources."""
+        folder = os.path.join(ROOT, "deploy/systemd")
+        calls = set()
+        for path, _, names in os.walk(os.path.join(ROOT, "src")):
+            for name in names:
+                if name.endswith(".cc") and not name.endswith("_test.cc"):
+                    with open(os.path.join(path, name)) as file:
+                        calls.update(re.findall(r"SYS_(sched_\w+)|::(setpriority|setrlimit)\(",
+                                                file.read()))
+        calls = {name for pair in calls for name in pair if name}
+        self.assertIn("sched_setattr", calls)
+        self.assertIn("setpriority", calls)
+        for name in (name for name in os.listdir(folder) if name.endswith(".service")):
+            with self.subTest(name):
+                lines = read("deploy/systemd/" + name).splitlines()
+                filters = [line.split("=", 1)[1] for line in lines
+                           if line.startswith("SystemCallFilter=")]
+                denied = next(i for i, words in enumerate(filters) if words.startswith("~"))
+                allowed = " ".join(filters[denied + 1:]).split()
+                self.assertLessEqual(calls, set(allowed))
+                self.assertIn("SystemCallErrorNumber=EPERM", lines)
+
     def test_images_copy_and_start_binaries_at_upstreams_path(self):
         text = read("deploy/docker/Dockerfile")
         for target, entry in (("management", '["/go/bin/netbird-mgmt", "management"]'),
