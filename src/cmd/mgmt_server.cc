@@ -74,9 +74,13 @@ class MgmtPart final : public Part {
   Result<> add_to(Routes& routes) override;
   void loops_started() override {
     control->start();
+    if (listening) listening->start();
     service->start();
   }
-  void loops_stopped() override { control->stop(); }
+  void loops_stopped() override {
+    control->stop();
+    if (listening) listening->stop();
+  }
   Result<> start() override {
     NB_TRY(on_home(keeper->begin()));
     start_tasks();
@@ -108,8 +112,12 @@ class MgmtPart final : public Part {
   grpc::PresenceHandlers presence_handlers();
   [[nodiscard]] bool bus_carries() const;
   template <class T>
+  static T on(const asio::any_io_executor& executor, asio::awaitable<T> work) {
+    return asio::co_spawn(executor, std::move(work), asio::use_future).get();
+  }
+  template <class T>
   T on_home(asio::awaitable<T> work) {
-    return asio::co_spawn(home, std::move(work), asio::use_future).get();
+    return on(home, std::move(work));
   }
 
   MgmtConfig& config;
@@ -134,7 +142,9 @@ class MgmtPart final : public Part {
   std::atomic<app::SyncHub*> hub_seen{nullptr};  // asked by the store's worker threads
   std::unique_ptr<net::LoopPool> control;        // a guest: hub, leases, everything of HA
   asio::any_io_executor home;
-  std::unique_ptr<TaskGroup> tasks;  // on home
+  std::unique_ptr<TaskGroup> tasks;          // on home
+  std::unique_ptr<net::LoopPool> listening;  // PostgreSQL and HA on: the listener, which may block
+  std::unique_ptr<TaskGroup> listening_tasks;
   std::unique_ptr<app::MapPool> maps;
   std::unique_ptr<MgmtCluster> cluster;  // HA on
   // HA off
@@ -363,25 +373,27 @@ void MgmtPart::build_keeper() {
 }
 
 void MgmtPart::build_listener() {
-  if (core->postgres() && shared)
-    listener = std::make_unique<sql::Listener>(
-        core->database().dsn(),
-        sql::ListenerOptions{
-            .channels = {management::kAccountChannel, kFallbackChannel, management::kProxyChannel}},
-        sql::Listener::Handlers{.on_notify =
-                                    [this](std::string_view channel, std::string_view payload) {
-                                      if (channel == kFallbackChannel)
-                                        hub->on_payload(payload);
-                                      else if (channel == management::kAccountChannel)
-                                        hub->on_database_notice(payload);
-                                      proxies->notices().news();
-                                    },
-                                .on_gap =
-                                    [this] {
-                                      hub->resync();
-                                      proxies->notices().news();
-                                    }},
-        log);
+  if (!core->postgres() || !shared) return;
+  listening = std::make_unique<net::LoopPool>(1);
+  listening_tasks = std::make_unique<TaskGroup>(listening->at(0).executor());
+  listener = std::make_unique<sql::Listener>(
+      core->database().dsn(),
+      sql::ListenerOptions{
+          .channels = {management::kAccountChannel, kFallbackChannel, management::kProxyChannel}},
+      sql::Listener::Handlers{.on_notify =
+                                  [this](std::string_view channel, std::string_view payload) {
+                                    if (channel == kFallbackChannel)
+                                      hub->on_payload(payload);
+                                    else if (channel == management::kAccountChannel)
+                                      hub->on_database_notice(payload);
+                                    proxies->notices().news();
+                                  },
+                              .on_gap =
+                                  [this] {
+                                    hub->resync();
+                                    proxies->notices().news();
+                                  }},
+      log);
 }
 
 std::function<bool()> MgmtPart::announce() {
@@ -476,6 +488,8 @@ Result<> MgmtPart::add_to(Routes& routes) {
 void MgmtPart::start_tasks() {
   hub->start();
   jobs->start();
+  if (listener)
+    asio::post(listening->at(0).executor(), [this] { listening_tasks->spawn(listener->run()); });
   asio::post(home, [this] {
     if (cluster) cluster->start();
     if (presence) presence->start();
@@ -488,7 +502,6 @@ void MgmtPart::start_tasks() {
     tasks->spawn(announcer->run());
     tasks->spawn(expiry->run());
     tasks->spawn(exposures->run());
-    if (listener) tasks->spawn(listener->run());
     if (idp) tasks->spawn(idp->provider().run());
     if (discovery)
       tasks->spawn(discovery->run(config, [this](const MgmtConfig& news) {
@@ -502,6 +515,8 @@ void MgmtPart::start_tasks() {
 void MgmtPart::stop_tasks() {
   service->stop();
   proxies->service().stop();
+  // First, so that what it has posted to home is done before that ends.
+  if (listening_tasks) on(listening->at(0).executor(), listening_tasks->stop());
   on_home(proxies->stop());
   on_home(tasks->stop());
   on_home(jobs->stop());

@@ -25,7 +25,8 @@ struct ListenerOptions {
 };
 
 /// Notifications as they come, in commit order, at most once.
-/// Threads  everything on the executor that run() is spawned on.
+/// Threads  everything on the executor that run() is spawned on, which is blocked while libpq looks
+///          up the host's name: one that nobody else needs.
 /// Failure  a lost connection is made again with jittered back-off; what was sent in between is
 ///          lost, which on_gap tells.
 class Listener {

@@ -17,7 +17,7 @@ namespace nb::management::app {
 
 /// Passes on what it is told, and says that there is news, here and over the bus: a hint without
 /// content. Streams ask the database what it is, and do so every few seconds without a hint too.
-/// Threads  those of Changes any; everything else on home.
+/// Threads  news() and those of Changes any; everything else on home.
 class ProxyNotices final : public Changes {
  public:
   /// `bus` may be null. `on_news` is called on home.
