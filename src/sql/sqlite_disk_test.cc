@@ -96,6 +96,23 @@ TEST_F(SqliteDisk, WhatMustLastIsDoneOnceAndWaits) {
   EXPECT_EQ(rows_after_power_cut(), (Ids{1}));
 }
 
+TEST_F(SqliteDisk, DoingWhatMustLastOnceMoreIsNoAttempt) {
+  int runs = 0;
+  const auto done = database_->run_blocking<void>(
+      soon(), {.transient = true, .attempts_max = 2}, [&runs](Session& s) -> Result<> {
+        // The second run finds no room for the table, so that there has to be a third.
+        NB_TRY(
+            s.script(++runs == 2 ? "PRAGMA max_page_count = 1" : "PRAGMA max_page_count = 1000"));
+        NB_TRY(s.must_last());
+        NB_TRY(s.script("CREATE TABLE more (id bigint)"));
+        NB_TRY(s.exec("INSERT INTO t (id) VALUES (1)"));
+        return {};
+      });
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_EQ(runs, 3);
+  EXPECT_EQ(rows_after_power_cut(), (Ids{1}));
+}
+
 TEST_F(SqliteDisk, WhatMustLastWaitsAlsoIfTheWorkGoesOnRegardless) {
   const auto done = database_->run_blocking<void>(soon(), kTransient, [](Session& s) -> Result<> {
     NB_TRY(s.exec("INSERT INTO t (id) VALUES (1)"));

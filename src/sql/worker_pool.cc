@@ -70,6 +70,7 @@ Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics) {
     result = std::move(done.result);
     if (connection.has_to_last()) {
       job.options.transient = false;
+      --attempt;  // nothing has failed
       continue;
     }
     if (result || attempt >= job.options.attempts_max || job.cancelled) break;
