@@ -1,11 +1,20 @@
 #include "sql/worker_pool.h"
 
+#include "sql/never_began.h"
+
 #include <algorithm>
 #include <random>
 #include <utility>
 
 namespace nb::sql {
 namespace {
+
+/// Begins the text of no error of a driver.
+constexpr std::string_view kNotBegun = "SQL work never began: ";
+
+Error not_begun(Code code, std::string_view why) {
+  return fail(code, "{}{}", kNotBegun, why);
+}
 
 constexpr std::chrono::milliseconds kWatchInterval{20};
 constexpr std::chrono::milliseconds kRetryDelay{5};
@@ -86,12 +95,16 @@ Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics) {
   return result;
 }
 
+bool never_began(const Error& error) {
+  return error.text.starts_with(kNotBegun);
+}
+
 namespace {
 
 Result<> run_or_refuse(Connection& connection, Job& job, SqlMetrics& metrics) {
-  if (job.cancelled) return fail(Code::kCancelled, "SQL work cancelled");
+  if (job.cancelled) return not_begun(Code::kCancelled, "cancelled");
   if (std::chrono::steady_clock::now() >= job.deadline)
-    return fail(Code::kDeadlineExceeded, "SQL work waited too long for a connection");
+    return not_begun(Code::kDeadlineExceeded, "waited too long for a connection");
   return run_job(connection, job, metrics);
 }
 
@@ -126,9 +139,9 @@ void WorkerPool::submit(JobPtr job) {
       if (may_wait && !std::exchange(watching_, true)) wake_watch_.notify_one();
       return;
     }
-    refused = stopping_ ? fail(Code::kUnavailable, "database is closed")
-                        : fail(Code::kResourceExhausted, "database queue is full ({} waiting)",
-                               queue_max_);
+    refused = stopping_ ? not_begun(Code::kUnavailable, "database is closed")
+                        : not_begun(Code::kResourceExhausted,
+                                    fmt::format("queue is full ({} waiting)", queue_max_));
   }
   metrics_.rejected_total.Increment();
   job->finish(std::move(refused));
@@ -140,7 +153,7 @@ void WorkerPool::cancel(const JobPtr& job) {
   const auto it = std::find(queue_.begin(), queue_.end(), job);
   if (it == queue_.end()) return;
   queue_.erase(it);
-  end_queued(lock, {job}, fail(Code::kCancelled, "SQL work cancelled"));
+  end_queued(lock, {job}, not_begun(Code::kCancelled, "cancelled"));
 }
 
 void WorkerPool::stop() {
@@ -151,7 +164,7 @@ void WorkerPool::stop() {
     queue_.clear();
     while (!idle_.empty()) wake_one();
     wake_watch_.notify_all();
-    end_queued(lock, left, fail(Code::kCancelled, "database is closed"));
+    end_queued(lock, left, not_begun(Code::kCancelled, "database is closed"));
   }
   for (std::thread& thread : threads_)
     if (thread.joinable()) thread.join();
@@ -245,8 +258,7 @@ void WorkerPool::watch() {
     if (late.empty()) continue;
     std::erase_if(queue_, [&](const JobPtr& job) { return job->deadline <= now; });
     metrics_.expired_total.Increment(static_cast<double>(late.size()));
-    end_queued(lock, late,
-               fail(Code::kDeadlineExceeded, "SQL work waited too long for a connection"));
+    end_queued(lock, late, not_begun(Code::kDeadlineExceeded, "waited too long for a connection"));
     lock.lock();
   }
 }

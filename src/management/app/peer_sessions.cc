@@ -235,8 +235,12 @@ Task<SyncStarted> PeerSessions::start(SyncCommand command) {
     counters_.connect_errors.fetch_add(1, std::memory_order_relaxed);
     if (session.error().code == Code::kNotFound)
       co_return fail(Code::kPermissionDenied, std::string(kNotRegistered));
-    if (on_doubt) on_doubt({session_peer(peer), call});
-    co_return as_agent_error(std::move(session).error());
+    Error error = std::move(session).error();
+    if (error.code == Code::kResourceExhausted)
+      error.code = Code::kUnavailable;  // of the database; nothing has begun
+    else if (on_doubt)
+      on_doubt({session_peer(peer), call});
+    co_return as_agent_error(std::move(error));
   }
   counters_.connects.fetch_add(1, std::memory_order_relaxed);
   if (peer.ephemeral && options_.on_ephemeral_busy) options_.on_ephemeral_busy(session_peer(peer));

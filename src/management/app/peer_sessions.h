@@ -102,7 +102,7 @@ struct PeerSessionCounters {
   std::atomic<std::uint64_t> connects{0};
   std::atomic<std::uint64_t> connect_errors{0};
   std::atomic<std::uint64_t> disconnects{0};
-  std::atomic<std::uint64_t> disconnects_stale{0};
+  std::atomic<std::uint64_t> disconnects_stale{0};  // had a successor, or never began
   std::atomic<std::uint64_t> disconnect_errors{0};
 };
 

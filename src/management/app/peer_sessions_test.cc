@@ -8,7 +8,9 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <map>
+#include <thread>
 
 namespace nb::management::app {
 namespace {
@@ -261,6 +263,61 @@ TEST_F(PeerSessionsTest, SessionThatMayHaveBegunIsAbandonedUntilTheDatabaseHasTa
   EXPECT_EQ(abandoned.wait_for(nb::test::patient(20s)), std::future_status::ready);
   EXPECT_TRUE(sync());
   EXPECT_EQ(doubts.size(), 2U);
+}
+
+TEST_F(PeerSessionsTest, SessionThatTheDatabaseNeverGotToIsInNoDoubt) {
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  const auto busy = fixture.open({.queue_max = 1});
+  SqlStoreParts parts{*busy, &example_cipher(), random_source(), system_clock(), {}, nullptr};
+  const auto store = make_sql_store(parts, {});
+  PeerSessions waiting(PeerSessionsPorts{.store = *store,
+                                         .agents = *agents,
+                                         .hub = *hub,
+                                         .filter_home = loop.executor(),
+                                         .clock = clock},
+                       {}, Logger{});
+  int doubts = 0;
+  const auto sync = [&](Instant deadline) {
+    SyncCommand out;
+    out.key = key;
+    out.deadline = deadline;
+    out.on_doubt = [&doubts](const SessionInDoubt&) { ++doubts; };
+    return get(waiting.start(std::move(out)));
+  };
+  std::promise<void> taken;
+  std::promise<void> release;
+  std::thread writer([&] {
+    EXPECT_TRUE(busy->run_blocking<void>(soon(), {}, [&](sql::Session&) -> Result<> {
+      taken.set_value();
+      release.get_future().wait();
+      return {};
+    }));
+  });
+  taken.get_future().wait();
+  const Error unavailable = as_agent_error(fail(Code::kUnavailable, ""));
+  const auto error = [](const auto& result) { return result ? Error{} : result.error(); };
+  EXPECT_EQ(error(sync(soon(nb::test::patient(1s)))), unavailable);  // in the queue
+  std::thread queued([&] {
+    const auto nothing = [](sql::Session&) -> Result<> { return {}; };
+    Result<> done;
+    do {
+      done = busy->run_blocking<void>(soon(), {}, nothing);
+    } while (error(done).code == Code::kResourceExhausted);  // the probe below was there
+    EXPECT_TRUE(done);
+  });
+  EXPECT_TRUE(nb::test::eventually([&] {
+    const auto probe =
+        busy->run_blocking<void>(soon(1ms), {}, [](sql::Session&) -> Result<> { return {}; });
+    return error(probe).code == Code::kResourceExhausted;
+  }));
+  EXPECT_EQ(error(sync(soon())), unavailable);  // before the queue
+  release.set_value();
+  writer.join();
+  queued.join();
+  EXPECT_EQ(doubts, 0);
+  EXPECT_EQ(waiting.counters().connect_errors, 2U);
+  EXPECT_TRUE(sync(soon()));
 }
 
 /// Machines that sync in a loop, before a filter that has seen enough after three times.

@@ -70,7 +70,9 @@ struct ServiceState {
   AddressLimiter addresses;
   app::SyncAdmission admission;
   app::SyncAdmission job_openings;
-  app::SyncAdmission departures;  // as many as there are streams
+  /// As many as there are streams, and sessions that may have begun without one
+  /// (PeerSessions::abandoned): no more than calls that the database took.
+  app::SyncAdmission departures;
   RecentMaps recent_maps;
   std::vector<std::unique_ptr<LoopState>> loops;
   std::atomic<bool> draining{false};

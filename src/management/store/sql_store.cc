@@ -6,6 +6,7 @@
 #include "management/store/migrations.h"
 #include "management/store/store_work.h"
 #include "management/store/units.h"
+#include "sql/never_began.h"
 
 namespace nb::management {
 namespace {
@@ -158,14 +159,18 @@ class SqlStore final : public Store, private SqlUnits {
   Task<> retire(Instant deadline, InstanceId instance, std::int64_t incarnation) override {
     return call(deadline, kWrite, work::retire, std::move(instance), incarnation);
   }
-  Task<SessionStarted> connect(Instant deadline, SessionCall attempt) override {
-    return call(deadline, kMark, work::connect, std::move(attempt));
+  Task<SessionStarted> connect(Instant deadline, SessionCall session) override {
+    auto begun = call(deadline, kMark, work::connect, std::move(session));
+    auto started = co_await std::move(begun);
+    if (!started && sql::never_began(started.error()))
+      co_return fail(Code::kResourceExhausted, std::move(started).error().text);
+    co_return started;
   }
   Task<bool> disconnect(Instant deadline, PeerId peer, std::int64_t epoch) override {
     return call(deadline, kMark, work::disconnect, std::move(peer), epoch);
   }
-  Task<bool> abandon(Instant deadline, SessionCall attempt) override {
-    return call(deadline, kWrite, work::abandon, std::move(attempt));
+  Task<bool> abandon(Instant deadline, SessionCall session) override {
+    return call(deadline, kWrite, work::abandon, std::move(session));
   }
   Task<std::vector<ReapedPeer>> disconnect_dead(Instant deadline, std::size_t limit) override {
     return call(deadline, kWrite, work::disconnect_dead, limit);

@@ -281,8 +281,8 @@ class Store {
   virtual Task<> retire(Instant deadline, InstanceId instance, std::int64_t incarnation) = 0;
   /// Marks the peer connected with a new epoch from the database's clock. Does not clear
   /// login_expired (only a login does).
-  /// Errors   kNotFound "peer is not registered"; after any other the session may have begun:
-  ///          abandon() it.
+  /// Errors   kNotFound "peer is not registered"; kResourceExhausted: the database never got to it,
+  ///          and it has not begun; after any other the session may have begun: abandon() it.
   virtual Task<SessionStarted> connect(Instant deadline, SessionCall call) = 0;
   /// Marks it disconnected if `epoch` is still its session; otherwise nothing. True: it was.
   virtual Task<bool> disconnect(Instant deadline, PeerId peer, std::int64_t epoch) = 0;
