@@ -1,5 +1,7 @@
 #include "management/app/sync_admission.h"
 
+#include "management/app/sync_place.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -193,6 +195,28 @@ TEST_F(SyncAdmissionTest, KeepsItsBooksOverRandomHistories) {
           << "seed " << seed << ": somebody waits for nothing";
     }
   }
+}
+
+TEST_F(SyncAdmissionTest, PlaceThatIsDroppedIsGivenBack) {
+  make({.first_maps_max = 1});
+  std::vector<std::string> turns;
+  const auto enter_as = [&](SyncPlace& place, const std::string& name) {
+    place.enter(
+        {.since = now}, [](const std::function<void()>& work) { work(); },
+        [&turns, name](bool go, bool) { turns.push_back(name + (go ? "" : " refused")); });
+  };
+  SyncPlace last(*admission);
+  {
+    SyncPlace first(*admission);
+    SyncPlace waits(*admission);
+    enter_as(first, "first");
+    enter_as(waits, "waits");
+    enter_as(last, "last");
+    EXPECT_EQ(admission->waiting(), 2U);
+  }  // who waits goes before whom it waits for
+  EXPECT_THAT(turns, ElementsAre("first", "last"));
+  EXPECT_EQ(admission->waiting(), 0U);
+  EXPECT_EQ(admission->in_setup(), 1U);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 namespace nb::management::app {
 
-/// Asked for once and given back once, on the caller's home.
+/// Asked for once and given back once, on the caller's home; at the latest when it is dropped.
 class SyncPlace {
  public:
   /// Runs something on the caller's home; any thread.
@@ -22,6 +22,9 @@ class SyncPlace {
   };
 
   explicit SyncPlace(SyncAdmission& admission) : admission_(admission) {}
+  ~SyncPlace() { leave(); }
+  SyncPlace(const SyncPlace&) = delete;
+  SyncPlace& operator=(const SyncPlace&) = delete;
 
   /// `turn` is called at once, or through `post` when its wait is over, unless the caller leaves
   /// before. True: it waits.
