@@ -97,8 +97,10 @@ Task<JobStreamOpened> Jobs::open(Instant deadline, PeerKey key, std::shared_ptr<
     Stream& stream = self->streams_[peer.value()];
     if (stream.epoch > epoch) return sink->end();  // two openings overtook each other
     stream = {epoch, std::move(sink), self->hub_.watch_endings(account.value())};
-    // It has no job: what was pending has failed, and of what was made since then we are told, or
-    // find it at the next poll.
+    // No look for jobs of its own: what the opening saw pending has failed, and of what was made
+    // since then we are told, or find it at the next poll. So is a job that was made while the
+    // opening waited for the peer's row (PostgreSQL): not seen by it, and told to whoever had the
+    // stream before.
     // Messages were or may have been lost meanwhile, and the look that follows had not this one.
     if (lapses != self->hub_.lapses()) self->start_check();
   });
