@@ -273,8 +273,11 @@ TEST_P(LostAnswerTest, SessionThatBeganWithoutAnAnswerIsEnded) {
 }
 
 TEST_P(LostAnswerTest, CommitThatIsStillUnderWayIsWaitedFor) {
+  // The connection is open and its statements are prepared: what is left is done in time.
+  ASSERT_TRUE(get(far_->connect(soon(), {call_.peer, InstanceId("a"), 1, 2})));
+  EXPECT_TRUE(*get(far_->abandon(soon(), {call_.peer, InstanceId("a"), 1, 2})));
   proxy_.hold_commit();
-  const auto lost = get(far_->connect(soon(500ms), call_));
+  const auto lost = get(far_->connect(soon(nb::test::patient(2s)), call_));
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().code, Code::kDeadlineExceeded) << lost.error().text;
   ASSERT_TRUE(proxy_.struck());
