@@ -11,8 +11,8 @@ namespace {
 constexpr std::size_t kHead = 9;  // RFC 9113 §4.1
 constexpr std::uint8_t kPingBytes = 8;
 constexpr std::uint8_t kIncrementBytes = 4;
-/// More is nghttp2's matter, who knows when a window becomes too large (RFC 9113 §6.9.1). It is
-/// that of a new connection, so that a peer who sends nothing costs nghttp2 one update for each.
+/// More is nghttp2's matter, who knows when a window becomes too large (RFC 9113 §6.9.1). As large
+/// as a new connection's window, so a peer that only receives costs nghttp2 one update per 64 KiB.
 constexpr std::uint32_t kWindowKeptMax = 65'535;
 
 /// A whole frame of the connection without flags.

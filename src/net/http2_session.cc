@@ -119,8 +119,8 @@ std::span<const std::uint8_t> Http2Session::take_control(std::span<const std::ui
   return bytes;
 }
 
-/// nghttp2 learns of what was added up since it saw the last bytes of the peer, which ended with a
-/// frame: this must not reach it within one.
+/// Only between two of the peer's frames; holds since nothing was fed since window() became
+/// positive.
 void Http2Session::give_window() {
   NB_ASSERT(history_.between_frames());
   giving_window_ = true;

@@ -135,11 +135,12 @@ class Http2Session final : public Session {
   std::uint32_t stream_count_ = 0;
   std::uint32_t turn_ = 0;
   float age_jitter_;
-  bool greeted_ = false;       // our first SETTINGS frame is written
-  bool settled_ = false;       // the peer's first SETTINGS frame has come
-  bool due_ = false;           // nghttp2 may have something to send
-  bool over_ = false;          // nghttp2 wants neither to read nor to send
-  bool window_empty_ = false;  // … and could not send more for want of window
+  bool greeted_ = false;  // our first SETTINGS frame is written
+  bool settled_ = false;  // the peer's first SETTINGS frame has come
+  bool due_ = false;      // nghttp2 may have something to send
+  bool over_ = false;     // nghttp2 wants neither to read nor to send
+  /// nghttp2's window of the connection was used up at the end of the last produce().
+  bool window_empty_ = false;
   bool giving_window_ = false;
   bool data_sent_ = false;             // since the peer's last bytes
   bool answers_with_control_ = false;  // last time, to DATA, and with nothing else
