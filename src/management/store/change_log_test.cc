@@ -1,7 +1,7 @@
 // A snapshot brought up to date by what the log names is the snapshot that a fresh read gives.
 #include "management/store/change_log.h"
 
-#include "management/store/test_store.h"
+#include "management/store/test_account.h"
 
 #include <gtest/gtest.h>
 
@@ -321,26 +321,14 @@ void Writer::change_service() {
   run(statements, Changes(account_.id).touched(id));
 }
 
-class ChangeLogTest : public testing::TestWithParam<sql::Engine> {
+class ChangeLogTest : public FreshAccountTest {
  protected:
-  void SetUp() override {
-    const auto report = instance_.prepare();
-    ASSERT_TRUE(report) << report.error().text;
-    auto made = get(store().ensure_account(soon(), fresh_account()));
-    ASSERT_TRUE(made) << made.error().text;
-    account_ = std::move(made->first);
-  }
-  Store& store() { return *instance_.store; }
   AccountSnapshotPtr fresh() { return *get(store().snapshot(soon(), account_.id)); }
   std::optional<SnapshotDelta> since(std::uint64_t serial) {
     auto delta = get(store().changes(soon(), account_.id, serial));
     EXPECT_TRUE(delta) << delta.error().text;
     return delta ? *std::move(delta) : std::nullopt;
   }
-
-  sql::test::TestDatabase fixture_{GetParam()};
-  Instance instance_{fixture_};
-  Account account_;
 };
 
 TEST_P(ChangeLogTest, SnapshotAndDeltasAreAFreshSnapshot) {

@@ -1,5 +1,5 @@
 // Which instance serves which peer: sessions, leases, and what becomes of both without an answer.
-#include "management/store/test_store.h"
+#include "management/store/test_account.h"
 #include "support/commit_proxy.h"
 
 #include <gmock/gmock.h>
@@ -14,35 +14,11 @@ namespace {
 using namespace test;
 using namespace std::chrono_literals;
 
-class SessionsTest : public testing::TestWithParam<sql::Engine> {
+class SessionsTest : public FreshAccountTest {
  protected:
-  void SetUp() override {
-    const auto report = instance_.prepare();
-    ASSERT_TRUE(report) << report.error().text;
-    auto made = get(store().ensure_account(soon(), fresh_account()));
-    ASSERT_TRUE(made) << made.error().text;
-    account_ = std::move(made->first);
-  }
-  Store& store() { return *instance_.store; }
-  SetupKey make_key() {
-    auto key =
-        get(store().create_setup_key(soon(), fresh_setup_key(account_.id), account_.created_by));
-    EXPECT_TRUE(key) << key.error().text;
-    return *std::move(key);
-  }
-  Registered add_peer(const SetupKey& key, const std::string& name = "box") {
-    auto done = get(store().register_peer(soon(), registration(key, name)));
-    EXPECT_TRUE(done) << done.error().text;
-    return *std::move(done);
-  }
   PeerStatus status(const Registered& peer) {
     return get(store().peer_by_key(soon(), peer.peer.key))->peer.status;
   }
-  std::uint64_t serial() { return get(store().account(soon(), account_.id))->serial; }
-
-  sql::test::TestDatabase fixture_{GetParam()};
-  Instance instance_{fixture_};
-  Account account_;
 };
 
 TEST_P(SessionsTest, OnlyTheNewestSessionCanEndIt) {

@@ -1,6 +1,6 @@
 // What the store promises, on both engines.
 #include "management/store/event_log.h"
-#include "management/store/test_store.h"
+#include "management/store/test_account.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,40 +13,14 @@ namespace {
 using namespace test;
 using namespace std::chrono_literals;
 
-class StoreTest : public testing::TestWithParam<sql::Engine> {
+class StoreTest : public FreshAccountTest {
  protected:
-  void SetUp() override {
-    const auto report = instance_.prepare();
-    ASSERT_TRUE(report) << report.error().text;
-    EXPECT_TRUE(report->empty()) << report->front();
-    auto made = get(store().ensure_account(soon(), fresh_account()));
-    ASSERT_TRUE(made) << made.error().text;
-    EXPECT_TRUE(made->second);
-    account_ = std::move(made->first);
-  }
-  Store& store() { return *instance_.store; }
-  SetupKey make_key(SetupKeyRequest request = {}) {
-    auto key = get(store().create_setup_key(
-        soon(), fresh_setup_key(account_.id, std::move(request)), account_.created_by));
-    EXPECT_TRUE(key) << key.error().text;
-    return *std::move(key);
-  }
-  Registered add_peer(const SetupKey& key, const std::string& name = "box") {
-    auto done = get(store().register_peer(soon(), registration(key, name)));
-    EXPECT_TRUE(done) << done.error().text;
-    return *std::move(done);
-  }
-  std::uint64_t serial() { return get(store().account(soon(), account_.id))->serial; }
   void make_user(const std::string& id, const std::string& flags = "FALSE, FALSE") {
     instance_.sql(
         "INSERT INTO users (id, account_id, role, auto_groups, blocked, pending_approval, name, "
         "email, issued, service_user_name) VALUES ('" +
         id + "', '" + account_.id.value() + "', 'user', '[]', " + flags + ", '', '', 'api', '')");
   }
-
-  sql::test::TestDatabase fixture_{GetParam()};
-  Instance instance_{fixture_};
-  Account account_;
 };
 
 #define EXPECT_FAILS(result, wanted_code, wanted_text)                                          \

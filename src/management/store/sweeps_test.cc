@@ -1,5 +1,5 @@
 // Scheduled jobs: who is due, once, and what is written about it.
-#include "management/store/test_store.h"
+#include "management/store/test_account.h"
 
 #include <gtest/gtest.h>
 
@@ -12,18 +12,12 @@ namespace {
 using namespace test;
 using namespace std::chrono_literals;
 
-class SweepsTest : public testing::TestWithParam<sql::Engine> {
+class SweepsTest : public FreshAccountTest {
  protected:
   void SetUp() override {
-    const auto report = instance_.prepare();
-    ASSERT_TRUE(report) << report.error().text;
-    auto made = get(store().ensure_account(soon(), fresh_account()));
-    ASSERT_TRUE(made) << made.error().text;
-    account_ = std::move(made->first);
-    key_ = *get(store().create_setup_key(soon(), fresh_setup_key(account_.id, {.ephemeral = true}),
-                                         account_.created_by));
+    FreshAccountTest::SetUp();
+    if (!HasFatalFailure()) key_ = make_key({.ephemeral = true});
   }
-  Store& store() { return *instance_.store; }
   [[nodiscard]] bool postgres() const { return GetParam() == sql::Engine::kPostgres; }
   [[nodiscard]] std::string past(const std::string& interval) const {
     return postgres() ? "now() - interval '" + interval + "'"
@@ -46,15 +40,11 @@ class SweepsTest : public testing::TestWithParam<sql::Engine> {
     instance_.sql("UPDATE peers SET " + assignments + " WHERE id = '" + peer.id.value() + "'");
   }
   Peer stored(const Peer& peer) { return get(store().peer_by_key(soon(), peer.key))->peer; }
-  std::uint64_t serial() { return get(store().account(soon(), account_.id))->serial; }
   [[nodiscard]] std::string events(int activity) const {
     return instance_.value("SELECT COUNT(*) FROM nb_event_outbox WHERE event LIKE '%\"activity\":" +
                            std::to_string(activity) + ",%'");
   }
 
-  sql::test::TestDatabase fixture_{GetParam()};
-  Instance instance_{fixture_};
-  Account account_;
   SetupKey key_;
 };
 
