@@ -268,7 +268,7 @@ bool Http1Session::upgrade_h2c(const HttpRequest& request, std::string_view rest
   replaced_ = true;
   // The 101 goes out before anything the new session produces.
   output_ += "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
-  if (!next->upgrade(*settings, std::move(headers), request.body)) {
+  if (!next->upgrade(*settings, headers, request.body)) {
     replaced_ = false;
     output_.clear();
     refuse(400, "bad request: HTTP2-Settings\n");

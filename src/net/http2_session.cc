@@ -61,7 +61,7 @@ void Http2Session::end_all_streams() {
   }
 }
 
-bool Http2Session::upgrade(std::string_view settings_payload, HeaderBlock request,
+bool Http2Session::upgrade(std::string_view settings_payload, const HeaderBlock& request,
                            std::string_view body) {
   const bool head = request.find(":method") == "HEAD";
   if (nghttp2_session_upgrade2(session_,

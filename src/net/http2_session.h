@@ -32,7 +32,8 @@ class Http2Session final : public Session {
 
   /// RFC 7540 §3.2: the request that asked for the upgrade becomes stream 1, complete.
   /// False: the settings are malformed.
-  bool upgrade(std::string_view settings_payload, HeaderBlock request, std::string_view body);
+  bool upgrade(std::string_view settings_payload, const HeaderBlock& request,
+               std::string_view body);
 
   void prefetch() const override;
   void receive(std::span<const std::uint8_t> bytes) override;

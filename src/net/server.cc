@@ -348,7 +348,7 @@ Result<> Server::start() {
   for (const ListenerConfig& listener : impl_->config.listeners) {
     // SO_REUSEPORT would let a second process share the port silently: ask without it first.
     NB_LET(auto probe, listen_on(listener, listener.port, false));
-    std::uint16_t port = listener.port == 0 ? bound_port(probe.get()) : listener.port;
+    const std::uint16_t port = listener.port == 0 ? bound_port(probe.get()) : listener.port;
     probe = Descriptor();
     for (auto& server : impl_->servers) {
       NB_LET(auto fd, listen_on(listener, port, true));

@@ -160,7 +160,7 @@ void WorkerPool::stop() {
   {
     std::unique_lock lock(mutex_);
     stopping_ = true;
-    std::vector<JobPtr> left(queue_.begin(), queue_.end());
+    const std::vector<JobPtr> left(queue_.begin(), queue_.end());
     queue_.clear();
     while (!idle_.empty()) wake_one();
     wake_watch_.notify_all();

@@ -1,5 +1,6 @@
 #include "management/app/peer_sessions.h"
 
+#include "base/assert.h"
 #include "base/backoff.h"
 #include "base/log_keys.h"
 #include "crypto/encoding.h"
@@ -170,6 +171,7 @@ Task<LoggedIn> PeerSessions::login(LoginCommand command) {
 }
 
 Task<LoggedIn> PeerSessions::enroll(LoginCommand command, std::optional<TokenUser> user) {
+  NB_ASSERT(command.meta);  // login() asks for it
   Registration request;
   request.key = command.key;
   if (user)
