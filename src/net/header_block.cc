@@ -8,6 +8,7 @@ void HeaderBlock::clear() {
   text_.clear();
   spans_.clear();
   too_large = false;
+  malformed = false;
 }
 
 void HeaderBlock::add(std::string_view name, std::string_view value) {
@@ -18,7 +19,7 @@ void HeaderBlock::add(std::string_view name, std::string_view value) {
   text_.append(value);
 }
 
-HeaderBlock::Field HeaderBlock::at(std::size_t index) const {
+HeaderField HeaderBlock::at(std::size_t index) const {
   const Span& span = spans_[index];
   const std::string_view all = text_;
   return {all.substr(span.at, span.name), all.substr(span.at + span.name, span.value)};
