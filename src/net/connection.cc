@@ -18,7 +18,6 @@
 namespace nb::net {
 
 namespace {
-constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";  // RFC 9113 §3.4
 /// After our last byte the peer may still send; closing at once would reset what it has not read.
 constexpr auto kLinger = std::chrono::milliseconds(2'000);
 constexpr auto kLingerInDrain = std::chrono::milliseconds(100);
@@ -203,9 +202,9 @@ void Connection::sniff(std::span<const std::uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   std::string first = std::exchange(pending_, {});
   first.append(text);
-  const std::size_t known = std::min(first.size(), kPreface.size());
-  const bool preface = kPreface.substr(0, known) == first.substr(0, known);
-  if (preface && known < kPreface.size()) {
+  const std::size_t known = std::min(first.size(), http2::kPreface.size());
+  const bool preface = http2::kPreface.substr(0, known) == first.substr(0, known);
+  if (preface && known < http2::kPreface.size()) {
     pending_ = std::move(first);
     return;
   }

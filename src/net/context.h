@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "net/address.h"
 #include "net/event_loop.h"
-#include "net/http2_memory.h"
 #include "net/net_metrics.h"
 #include "net/server.h"
 
@@ -20,7 +19,6 @@ struct ServerContext {
   const ProxyRules& proxies;
   NetMetrics& metrics;
   Logger log;
-  std::unique_ptr<Http2Memory> http2_memory = std::make_unique<Http2Memory>();
   std::shared_ptr<const void> routes{};  // owner of grpc and http, for coroutines that outlive us
   bool draining = false;
 

@@ -14,21 +14,6 @@ namespace {
 /// A peer that has not read this much of what we sent gets no window for more requests.
 constexpr std::size_t kCongestedBytes = 256 * 1024;
 
-constexpr std::uint8_t kNoCopy = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
-
-std::uint8_t* nv_bytes(std::string_view text) {
-  // nghttp2_nv is not const but only read.
-  return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
-}
-
-/// Texts that live as long as the program.
-nghttp2_nv constant(std::string_view name, std::string_view value) {
-  return {nv_bytes(name), nv_bytes(value), name.size(), value.size(), kNoCopy};
-}
-nghttp2_nv copied(std::string_view name, std::string_view value) {
-  return {nv_bytes(name), nv_bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
-}
-
 std::string_view code_text(Code code) {
   constexpr std::array<std::string_view, 17> kTexts{
       "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"};
@@ -43,12 +28,7 @@ bool reserved(std::string_view name) {
 /// Headers of one response, with the texts that were made for it.
 class Fields {
  public:
-  void add_constant(std::string_view name, std::string_view value) {
-    fields_.push_back(constant(name, value));
-  }
-  void add(std::string_view name, std::string_view value) {
-    fields_.push_back(copied(name, value));
-  }
+  void add(std::string_view name, std::string_view value) { fields_.push_back({name, value}); }
   void add_owned(std::string_view name, std::string value) {
     texts_.push_back(std::make_unique<std::string>(std::move(value)));
     add(name, *texts_.back());
@@ -63,10 +43,10 @@ class Fields {
       }
     }
   }
-  [[nodiscard]] std::span<const nghttp2_nv> view() const { return fields_; }
+  [[nodiscard]] std::span<const HeaderField> view() const { return fields_; }
 
  private:
-  std::vector<nghttp2_nv> fields_;
+  std::vector<HeaderField> fields_;
   std::vector<std::unique_ptr<std::string>> texts_;
 };
 }  // namespace
@@ -340,14 +320,14 @@ void GrpcStream::send_headers(const Metadata& initial) {
   headers_sent_ = true;
   gzip_announced_ = gzip_;
   if (initial.empty() && !gzip_) {
-    static const std::array<nghttp2_nv, 2> kPlain{constant(":status", "200"),
-                                                  constant("content-type", "application/grpc")};
+    static constexpr std::array<HeaderField, 2> kPlain{
+        {{":status", "200"}, {"content-type", "application/grpc"}}};
     return session_.respond(*this, kPlain, true);
   }
   Fields fields;
-  fields.add_constant(":status", "200");
-  fields.add_constant("content-type", "application/grpc");
-  if (gzip_) fields.add_constant("grpc-encoding", "gzip");
+  fields.add(":status", "200");
+  fields.add("content-type", "application/grpc");
+  if (gzip_) fields.add("grpc-encoding", "gzip");
   fields.add(initial);
   session_.respond(*this, fields.view(), true);
 }
@@ -397,18 +377,18 @@ void GrpcStream::refuse(Code code, std::string text) {
 
 void GrpcStream::submit_trailers(bool only) {
   if (!only && !extra_ && status_ == Code::kOk) {
-    static const std::array<nghttp2_nv, 1> kOk{constant("grpc-status", "0")};
+    static constexpr std::array<HeaderField, 1> kOk{{{"grpc-status", "0"}}};
     return session_.trailers(*this, kOk);
   }
   Fields fields;
   if (only) {
-    fields.add_constant(":status", "200");
-    fields.add_constant("content-type", "application/grpc");
+    fields.add(":status", "200");
+    fields.add("content-type", "application/grpc");
     if (status_ == Code::kUnimplemented) {
-      fields.add_constant("grpc-accept-encoding", "identity,gzip");
+      fields.add("grpc-accept-encoding", "identity,gzip");
     }
   }
-  fields.add_constant("grpc-status", code_text(status_));
+  fields.add("grpc-status", code_text(status_));
   if (extra_) {
     if (!extra_->status_text.empty()) {
       fields.add_owned("grpc-message", grpc_wire::percent_encode(extra_->status_text));
@@ -428,9 +408,12 @@ Http2Stream::Offer GrpcStream::offer(std::size_t limit) {
   if (finished_ && offer.bytes == out_.bytes()) {
     offer.end = true;
     offer.trailers = true;
-    submit_trailers(false);
   }
   return offer;
+}
+
+void GrpcStream::on_body_end() {
+  submit_trailers(false);
 }
 
 void GrpcStream::take(OutputBuffer& out, std::size_t bytes) {

@@ -39,6 +39,7 @@ class GrpcStream final : public Http2Stream, public GrpcCall, private Timer {
   void on_shut() override;
   Offer offer(std::size_t limit) override;
   void take(OutputBuffer& out, std::size_t bytes) override;
+  void on_body_end() override;
   void on_writable() override;
   [[nodiscard]] bool congested() const override;
 

@@ -1,261 +1,280 @@
-// Http2Session between frames and streams: what nghttp2 reports, and what streams ask for.
-#include "base/assert.h"
-#include "net/grpc_stream.h"
-#include "net/grpc_wire.h"
-#include "net/http2_callbacks.h"
-#include "net/http2_request.h"
+// Http2Session: what the peer's frames mean, but for DATA.
+#include "net/http2_fields.h"
 #include "net/http2_session.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 namespace nb::net {
 
+using http2::ErrorCode;
+using http2::FrameHead;
+using http2::FrameType;
+using http2::read32;
+
 namespace {
 /// A header block this many times over the limit is not read to its end.
 constexpr std::size_t kHeaderAbuse = 4;
-constexpr std::size_t kHeldMessages = 4;
+/// Acknowledgements that wait for a peer who does not read them.
+constexpr std::uint16_t kPingsQueuedMax = 1'000;
+constexpr std::size_t kGoawayBytes = 8;
+constexpr std::uint32_t kFrameSizeMax = (1U << 24U) - 1;  // RFC 9113 §6.5.2
+constexpr std::uint32_t kNumberMask = 0x7fff'ffff;
 
-std::unique_ptr<HeaderBlock>& spare_block() {
-  thread_local std::unique_ptr<HeaderBlock> spare;
-  return spare;
-}
-
-std::unique_ptr<HeaderBlock> take_block() {
-  auto block = std::move(spare_block());
-  if (!block) block = std::make_unique<HeaderBlock>();
-  block->clear();
+/// Header blocks are read one after the other, so that a thread needs memory for one.
+HeaderBlock& spare_block() {
+  thread_local HeaderBlock block;
+  block.clear();
   return block;
-}
-
-void give_block(std::unique_ptr<HeaderBlock> block) {
-  spare_block() = std::move(block);
 }
 }  // namespace
 
-// --- streams -----------------------------------------------------------------------------------
-
-void Http2Session::link(Http2Stream& stream) {
-  stream.next_ = streams_;
-  if (streams_ != nullptr) streams_->previous_ = &stream;
-  streams_ = &stream;
-  ++stream_count_;
-}
-
-void Http2Session::unlink(Http2Stream& stream) {
-  if (stream.previous_ != nullptr) stream.previous_->next_ = stream.next_;
-  if (stream.next_ != nullptr) stream.next_->previous_ = stream.previous_;
-  if (streams_ == &stream) streams_ = stream.next_;
-  if (reading_ == &stream) reading_ = nullptr;
-  for (Http2Stream** at = &waiting_; stream.waits_ && *at != nullptr; at = &(*at)->next_waiting_) {
-    if (*at != &stream) continue;
-    *at = stream.next_waiting_;
-    break;
-  }
-  --stream_count_;
-}
-
-void Http2Session::dispatch(std::int32_t id, const HeaderBlock& headers, bool ended) {
-  const std::string_view type = headers.find("content-type");
-  const bool grpc = headers.find(":method") == "POST" && grpc_wire::is_grpc_content_type(type);
-  std::unique_ptr<Http2Stream> made;
-  GrpcStream* call = nullptr;
-  if (grpc) {
-    auto stream = std::make_unique<GrpcStream>(*this, id);
-    call = stream.get();
-    made = std::move(stream);
-  } else {
-    made = std::make_unique<Http2Request>(*this, id);
-  }
-  Http2Stream* const stream = made.release();  // owned by nghttp2's stream until on_stream_close()
-  nghttp2_session_set_stream_user_data(session_, id, stream);
-  link(*stream);
-  stream->remote_ended_ = ended;
-  if (call != nullptr) {
-    call->start(headers);
-  } else {
-    static_cast<Http2Request*>(stream)->start(headers);
-  }
-  if (ended) stream->on_half_close();
-}
-
-void Http2Session::respond(Http2Stream& stream, std::span<const nghttp2_nv> headers, bool body) {
-  nghttp2_data_provider provider{};
-  provider.source.ptr = &stream;
-  provider.read_callback = Http2Callbacks::read;
-  const int code = nghttp2_submit_response(session_, stream.id_, headers.data(), headers.size(),
-                                           body ? &provider : nullptr);
-  if (code != 0) reset(stream, NGHTTP2_INTERNAL_ERROR);
-  flush_soon();
-}
-
-void Http2Session::trailers(Http2Stream& stream, std::span<const nghttp2_nv> headers) {
-  if (nghttp2_submit_trailer(session_, stream.id_, headers.data(), headers.size()) != 0) {
-    reset(stream, NGHTTP2_INTERNAL_ERROR);
-  }
-}
-
-/// Only noted here: whoever writes to many streams does not wait for the memory of each session,
-/// which the loop fetches ahead of produce().
-void Http2Session::resume(Http2Stream& stream) {
-  if (stream.deferred_) wait_for_produce(stream);
-  flush_soon();
-}
-
-void Http2Session::wait_for_produce(Http2Stream& stream) {
-  if (std::exchange(stream.waits_, true)) return;
-  stream.next_waiting_ = waiting_;
-  waiting_ = &stream;
-}
-
-void Http2Session::resume_waiting() {
-  for (Http2Stream* stream = std::exchange(waiting_, nullptr); stream != nullptr;) {
-    Http2Stream* const next = std::exchange(stream->next_waiting_, nullptr);
-    stream->waits_ = false;
-    if (std::exchange(stream->deferred_, false)) nghttp2_session_resume_data(session_, stream->id_);
-    stream = next;
-  }
-}
-
-void Http2Session::reset(Http2Stream& stream, std::uint32_t error) {
-  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id_, error);
-  flush_soon();
-}
-
-bool Http2Session::over_held_limit() const {
-  return held_ > kHeldMessages * context_.limits().message_bytes_max;
-}
-
-void Http2Session::release_window(Http2Stream& stream) {
-  if (stream.unconsumed_ == 0 || stream.congested()) return;
-  nghttp2_session_consume_stream(session_, stream.id_, std::exchange(stream.unconsumed_, 0));
-  flush_soon();
-}
-
-void Http2Session::end_of_request(Http2Stream& stream) {
-  if (stream.remote_ended_) return;
-  stream.remote_ended_ = true;
-  stream.on_half_close();
-}
-
-// --- what nghttp2 reports ----------------------------------------------------------------------
-
-void Http2Session::on_begin_frame(const nghttp2_frame_hd& header) {
-  if (header.type != NGHTTP2_HEADERS) return;
-  fail_on(history_.headers(header.stream_id, session_));
-}
-
-int Http2Session::on_begin_headers(const nghttp2_frame& frame) {
-  if (frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  headers_ = take_block();
-  headers_began_ = context_.loop.now();
-  return 0;
-}
-
-int Http2Session::on_header(const nghttp2_frame& frame, std::string_view name,
-                            std::string_view value) {
-  if (!headers_ || frame.headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  const std::size_t limit = context_.limits().header_bytes_max;
-  headers_->add(name, value);
-  if (headers_->bytes() <= limit) return 0;
-  headers_->too_large = true;
-  if (headers_->bytes() <= kHeaderAbuse * limit) return 0;
-  context_.metrics.header_too_large.Increment();
-  fail(NGHTTP2_ENHANCE_YOUR_CALM);
-  return 0;
-}
-
-int Http2Session::on_frame(const nghttp2_frame& frame) {
-  const bool ended = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  switch (frame.hd.type) {
-    case NGHTTP2_HEADERS:
-      if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
-        if (!headers_) return 0;
-        auto headers = std::move(headers_);
-        dispatch(frame.hd.stream_id, *headers, ended);
-        give_block(std::move(headers));
-      } else if (Http2Stream* stream = find(frame.hd.stream_id); stream != nullptr && ended) {
-        end_of_request(*stream);
-      }
-      return 0;
-    case NGHTTP2_DATA:
-      if (Http2Stream* stream = find(frame.hd.stream_id); stream != nullptr && ended) {
-        end_of_request(*stream);
-      }
-      // RFC 9113 §10.5: empty frames that end nothing only cost.
-      if (frame.hd.length == 0 && !ended && !count_control()) flooded("empty DATA frames");
-      return 0;
-    case NGHTTP2_RST_STREAM:
-      if (!flood_.reset(context_.loop.now(), context_.limits().resets_max)) flooded("resets");
-      return 0;
-    case NGHTTP2_SETTINGS:
-      settled_ = true;
-      [[fallthrough]];
+void Http2Session::on_frame(const FrameHead& head, Bytes payload) {
+  switch (head.type) {
+    case FrameType::kHeaders:
+      return on_headers(head, payload);
+    case FrameType::kContinuation:
+      return on_continuation(head, payload);
+    case FrameType::kRstStream:
+      return on_reset(head, payload);
     default:
-      if (!giving_window_ && !count_control()) flooded("control frames");
-      return 0;
+      break;
+  }
+  if (!count_control()) return flooded("control frames");
+  switch (head.type) {
+    case FrameType::kPriority:
+      return on_priority(head, payload);
+    case FrameType::kSettings:
+      return on_settings(head, payload);
+    case FrameType::kPing:
+      return on_ping(head, payload);
+    case FrameType::kGoaway:
+      return on_goaway(head, payload);
+    case FrameType::kWindowUpdate:
+      return on_window_update(head, payload);
+    case FrameType::kPushPromise:
+      return fail_protocol();
+    default:
+      return;  // RFC 9113 §5.5: an extension that we do not know
   }
 }
 
-int Http2Session::on_data(std::int32_t id, std::span<const std::uint8_t> bytes) {
-  nghttp2_session_consume_connection(session_, bytes.size());
-  flood_.data_frame();
+// --- header blocks -----------------------------------------------------------------------------
+
+void Http2Session::on_headers(const FrameHead& head, Bytes payload) {
+  if (head.stream % 2 == 0) return fail_protocol();
+  std::size_t padding = 0;
+  if (head.has(http2::kPadded)) {
+    if (payload.empty()) return fail_protocol(ErrorCode::kFrameSizeError);
+    padding = payload[0];
+    payload = payload.subspan(1);
+  }
+  bool on_itself = false;
+  if (head.has(http2::kPriority)) {
+    if (payload.size() < http2::kPriorityBytes) return fail_protocol(ErrorCode::kFrameSizeError);
+    on_itself = (read32(payload.data()) & kNumberMask) == static_cast<std::uint32_t>(head.stream);
+    payload = payload.subspan(http2::kPriorityBytes);
+  }
+  if (padding > payload.size() || on_itself) return fail_protocol();
+  payload = payload.first(payload.size() - padding);
+
+  block_ends_stream_ = head.has(http2::kEndStream);
+  block_use_ = head.stream > closed_.last() ? open_stream(head.stream) : reopen_stream(head.stream);
+  if (failed_) return;
+  if (!head.has(http2::kEndHeaders)) half_received_since_ = received_;
+  block_stream_ = head.stream;
+  if (head.has(http2::kEndHeaders)) return on_block(payload);
+  block_.assign(reinterpret_cast<const char*>(payload.data()), payload.size());
+}
+
+Http2Session::BlockUse Http2Session::open_stream(std::int32_t id) {
+  closed_.opened(id);
+  if (goaway_sent_) {  // which says that we will not: RFC 9113 §6.8
+    closed_.reset_by_us(id);
+    return BlockUse::kIgnore;
+  }
+  const bool room = streams_.size() < context_.limits().streams_per_connection_max;
+  return room ? BlockUse::kRequest : BlockUse::kRefuse;
+}
+
+/// HEADERS on a stream that is no new one: trailers, or a mistake.
+Http2Session::BlockUse Http2Session::reopen_stream(std::int32_t id) {
   Http2Stream* const stream = find(id);
-  if (stream == nullptr) return 0;
-  stream->on_data(bytes);
-  stream->unconsumed_ += static_cast<std::uint32_t>(bytes.size());
-  release_window(*stream);
-  return 0;
-}
-
-void Http2Session::on_stream_close(std::int32_t id) {
-  Http2Stream* const stream = find(id);
-  if (stream == nullptr) return;
-  nghttp2_session_set_stream_user_data(session_, id, nullptr);
-  unlink(*stream);
-  stream->on_closed();
-  delete stream;
-  if (stream_count_ == 0 && state_ == State::kDraining) carrier_.wake_at(context_.loop.now());
-}
-
-void Http2Session::on_sent(const nghttp2_frame& frame) {
-  if (frame.hd.type == NGHTTP2_RST_STREAM) return history_.reset_by_us(frame.hd.stream_id);
-  if ((frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
-  if (frame.hd.type != NGHTTP2_HEADERS && frame.hd.type != NGHTTP2_DATA) return;
-  // RFC 9113 §8.1: the answer is complete; the rest of the request is not needed.
-  Http2Stream* const stream = find(frame.hd.stream_id);
-  if (stream != nullptr && !stream->remote_ended_) reset(*stream, NGHTTP2_NO_ERROR);
-}
-
-ssize_t Http2Session::on_read(Http2Stream& stream, std::size_t length, std::uint32_t* flags) {
-  if (out_->full()) {
-    output_full_ = true;
-    wait_for_produce(stream);
-    stream.deferred_ = true;
-    return NGHTTP2_ERR_DEFERRED;
+  if (stream == nullptr) {
+    const ErrorCode error = closed_.error_for(id);
+    if (error != ErrorCode::kNoError) fail_protocol(error);
+    return BlockUse::kIgnore;
   }
-  const Http2Stream::Offer offer = stream.offer(length);
-  if (offer.bytes == 0 && !offer.end) {
-    stream.deferred_ = true;
-    return NGHTTP2_ERR_DEFERRED;
+  if (stream->remote_ended_ || !block_ends_stream_) {
+    reset(*stream, stream->remote_ended_ ? ErrorCode::kStreamClosed : ErrorCode::kProtocolError);
+    return BlockUse::kIgnore;
   }
-  *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-  if (offer.end) *flags |= NGHTTP2_DATA_FLAG_EOF;
-  if (offer.trailers) *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-  return static_cast<ssize_t>(offer.bytes);
+  return BlockUse::kTrailers;
 }
 
-void Http2Session::on_send_data(Http2Stream& stream, const std::uint8_t* frame_header,
-                                std::size_t length) {
-  out_->append(frame_header, StreamHistory::kFrameHeaderBytes);
-  stream.take(*out_, length);
-  data_sent_ = true;
-  flood_.data_frame();
-  if (stream.unconsumed_ > 0) note_writable(stream);
+void Http2Session::on_continuation(const FrameHead& head, Bytes payload) {
+  if (block_stream_ == 0) return fail_protocol();
+  if (payload.empty() && !count_control()) return flooded("empty CONTINUATION frames");
+  block_.append(reinterpret_cast<const char*>(payload.data()), payload.size());
+  if (block_.size() > kHeaderAbuse * context_.limits().header_bytes_max) {
+    context_.metrics.header_too_large.Increment();
+    return fail(ErrorCode::kEnhanceYourCalm);
+  }
+  if (!head.has(http2::kEndHeaders)) return;
+  const std::string block = std::exchange(block_, {});
+  on_block({reinterpret_cast<const std::uint8_t*>(block.data()), block.size()});
 }
 
-void Http2Session::note_writable(Http2Stream& stream) {
-  if (writable_.empty() || writable_.back() != stream.id_) writable_.push_back(stream.id_);
+void Http2Session::on_block(Bytes block) {
+  const std::int32_t id = std::exchange(block_stream_, 0);
+  const std::size_t limit = context_.limits().header_bytes_max;
+  HeaderBlock& headers = spare_block();
+  switch (decoder_.decode(block, headers, kHeaderAbuse * limit)) {
+    case HpackDecoder::Outcome::kBroken:
+      return fail_protocol(ErrorCode::kCompressionError);
+    case HpackDecoder::Outcome::kTooLarge:
+      context_.metrics.header_too_large.Increment();
+      return fail(ErrorCode::kEnhanceYourCalm);
+    case HpackDecoder::Outcome::kWhole:
+      break;
+  }
+  switch (block_use_) {
+    case BlockUse::kIgnore:
+      return;
+    case BlockUse::kRefuse:
+      return refuse(id, ErrorCode::kRefusedStream);
+    case BlockUse::kTrailers:
+      if (Http2Stream* stream = find(id)) on_trailers(*stream, headers);
+      return;
+    case BlockUse::kRequest:
+      break;
+  }
+  headers.too_large = headers.bytes() > limit;
+  const http2::RequestRules rules = http2::check_request(headers);
+  if (!rules.well_formed || (block_ends_stream_ && rules.content_length > 0))
+    return refuse(id, ErrorCode::kProtocolError);
+  dispatch(id, headers, block_ends_stream_, rules.content_length);
+}
+
+void Http2Session::on_trailers(Http2Stream& stream, const HeaderBlock& trailers) {
+  if (!http2::well_formed_trailers(trailers)) return reset(stream, ErrorCode::kProtocolError);
+  end_of_request(stream);
+}
+
+// --- the others --------------------------------------------------------------------------------
+
+void Http2Session::on_priority(const FrameHead& head, Bytes payload) {
+  if (head.stream == 0) return fail_protocol();
+  if (payload.size() != http2::kPriorityBytes) return fail_protocol(ErrorCode::kFrameSizeError);
+  // RFC 9113 §5.3.2 does away with what it would say otherwise.
+  const std::uint32_t depends_on = read32(payload.data()) & kNumberMask;
+  if (depends_on == static_cast<std::uint32_t>(head.stream)) fail_protocol();
+}
+
+void Http2Session::on_reset(const FrameHead& head, Bytes payload) {
+  if (head.stream % 2 == 0 || head.stream > closed_.last()) return fail_protocol();
+  if (payload.size() != 4) return fail_protocol(ErrorCode::kFrameSizeError);
+  if (!count_reset()) return flooded("resets");
+  if (Http2Stream* stream = find(head.stream)) close(*stream);
+}
+
+void Http2Session::on_settings(const FrameHead& head, Bytes payload) {
+  if (head.stream != 0) return fail_protocol();
+  if (head.has(http2::kAck)) {
+    if (!payload.empty()) return fail_protocol(ErrorCode::kFrameSizeError);
+    return decoder_.acknowledged();
+  }
+  if (payload.size() % http2::kSettingBytes != 0) return fail_protocol(ErrorCode::kFrameSizeError);
+  if (!apply(payload)) return;
+  settled_ = true;
+  const auto answer = http2::head_bytes({.type = FrameType::kSettings, .flags = http2::kAck});
+  put(answer.data(), answer.size());
+  flush_soon();
+}
+
+bool Http2Session::apply(Bytes settings) {
+  for (; !settings.empty(); settings = settings.subspan(http2::kSettingBytes)) {
+    const auto setting = static_cast<http2::Setting>(settings[0] << 8U | settings[1]);
+    const ErrorCode error = apply(setting, read32(settings.data() + 2));
+    if (error == ErrorCode::kNoError) continue;
+    fail_protocol(error);
+    return false;
+  }
+  return true;
+}
+
+ErrorCode Http2Session::apply(http2::Setting setting, std::uint32_t value) {
+  using http2::Setting;
+  switch (setting) {
+    case Setting::kHeaderTableSize:
+      encoder_.limit(value);
+      return ErrorCode::kNoError;
+    case Setting::kEnablePush:
+      return value <= 1 ? ErrorCode::kNoError : ErrorCode::kProtocolError;
+    case Setting::kInitialWindowSize:
+      return change_first_window(value);
+    case Setting::kMaxFrameSize: {
+      const bool allowed = value >= http2::kPayloadMax && value <= kFrameSizeMax;
+      return allowed ? ErrorCode::kNoError : ErrorCode::kProtocolError;
+    }
+    default:
+      return ErrorCode::kNoError;
+  }
+}
+
+ErrorCode Http2Session::change_first_window(std::uint32_t window) {
+  if (window > kNumberMask) return ErrorCode::kFlowControlError;
+  const std::int64_t more = static_cast<std::int64_t>(window) - first_window_;
+  first_window_ = static_cast<std::int32_t>(window);
+  for (const OpenStream& open : streams_) {
+    const std::int64_t changed = open.stream->send_window_ + more;
+    if (changed > http2::kWindowMax) return ErrorCode::kFlowControlError;
+    open.stream->send_window_ = static_cast<std::int32_t>(changed);
+  }
+  if (more > 0) feed_starved();
+  return ErrorCode::kNoError;
+}
+
+void Http2Session::on_ping(const FrameHead& head, Bytes payload) {
+  if (head.stream != 0) return fail_protocol();
+  if (payload.size() != http2::kPingBytes) return fail_protocol(ErrorCode::kFrameSizeError);
+  if (head.has(http2::kAck)) return;
+  flush_soon();
+  if (!std::exchange(ping_waits_, true)) {
+    std::ranges::copy(payload, ping_.begin());
+    return;
+  }
+  if (++pings_queued_ > kPingsQueuedMax) return flooded("acknowledgements");
+  put_pong(payload);
+}
+
+void Http2Session::on_goaway(const FrameHead& head, Bytes payload) {
+  if (head.stream != 0) return fail_protocol();
+  if (payload.size() < kGoawayBytes) return fail_protocol(ErrorCode::kFrameSizeError);
+  goaway_received_ = true;
+  flush_soon();
+}
+
+void Http2Session::on_window_update(const FrameHead& head, Bytes payload) {
+  if (payload.size() != 4) return fail_protocol(ErrorCode::kFrameSizeError);
+  const auto more = static_cast<std::int32_t>(read32(payload.data()) & kNumberMask);
+  if (head.stream == 0) {
+    if (more == 0) return fail_protocol();
+    if (send_window_ > http2::kWindowMax - more) return fail_protocol(ErrorCode::kFlowControlError);
+    const bool was_empty = send_window_ == 0;
+    send_window_ += more;
+    if (was_empty) feed_starved();
+    return;
+  }
+  if (head.stream % 2 == 0 || head.stream > closed_.last()) return fail_protocol();
+  Http2Stream* const stream = find(head.stream);
+  if (stream == nullptr || stream->local_ended_) return;
+  if (more == 0) return reset(*stream, ErrorCode::kProtocolError);
+  if (stream->send_window_ > http2::kWindowMax - more)
+    return reset(*stream, ErrorCode::kFlowControlError);
+  stream->send_window_ += more;
+  if (stream->starved_) queue(*stream);
 }
 
 }  // namespace nb::net

@@ -5,20 +5,26 @@
 
 namespace nb::net {
 
+using http2::ErrorCode;
+
 void Http2Session::flooded(std::string_view what) {
   context_.metrics.closed_flood.Increment();
   context_.log.debug("connection ended: flood", {log::f("what", what)});
-  fail(NGHTTP2_ENHANCE_YOUR_CALM);
+  fail(ErrorCode::kEnhanceYourCalm);
 }
 
-void Http2Session::fail(std::uint32_t error) {
-  if (nghttp2_session_terminate_session(session_, error) != 0) dead_ = true;
+void Http2Session::fail(ErrorCode error) {
+  if (failed_) return;
+  put_goaway(processed_, error);
+  goaway_sent_ = true;
+  failed_ = true;
   state_ = State::kGone;
   flush_soon();
 }
 
-void Http2Session::fail_on(std::uint32_t error) {
-  if (error != NGHTTP2_NO_ERROR) fail(error);
+void Http2Session::fail_protocol(ErrorCode error) {
+  context_.metrics.closed_protocol.Increment();
+  fail(error);
 }
 
 void Http2Session::drain() {
@@ -27,7 +33,7 @@ void Http2Session::drain() {
   draining_since_ = context_.loop.now();
   // RFC 9113 §6.8: first a GOAWAY that refuses nothing, then, when what is on its way has arrived,
   // the one that counts.
-  nghttp2_submit_shutdown_notice(session_);
+  put_goaway(http2::kStreamIdMax, ErrorCode::kNoError);
   carrier_.wake_at(draining_since_ + std::chrono::milliseconds(200));
   flush_soon();
 }
@@ -35,14 +41,10 @@ void Http2Session::drain() {
 void Http2Session::shut() {
   if (state_ == State::kGone) return;
   state_ = State::kGone;
-  for (Http2Stream* stream = streams_; stream != nullptr;) {
-    Http2Stream* const next = stream->next_;
-    stream->on_shut();
-    stream = next;
-  }
-  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
-                        nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
-                        nullptr, 0);
+  for (const OpenStream& open : streams_)
+    if (!open.stream->local_ended_) open.stream->on_shut();
+  put_goaway(processed_, ErrorCode::kNoError);
+  goaway_sent_ = true;
   flush_soon();
 }
 
@@ -63,15 +65,15 @@ Instant Http2Session::on_timer(Instant now) {
   };
 
   if ((!settled_ && expired(started_, limits.header_timeout)) ||
-      (headers_ && expired(headers_began_, limits.header_timeout))) {
+      (half_received() && expired(half_received_since_, limits.header_timeout))) {
     context_.metrics.closed_slow.Increment();
-    fail(NGHTTP2_ENHANCE_YOUR_CALM);
+    fail(ErrorCode::kEnhanceYourCalm);
     return next;
   }
-  if (stream_count_ == 0) {
+  if (streams_.empty()) {
     if (expired(received_, limits.idle_timeout)) {
       context_.metrics.closed_idle.Increment();
-      fail(NGHTTP2_NO_ERROR);
+      fail(ErrorCode::kNoError);
       return next;
     }
   } else if (limits.keepalive_time.count() > 0) {
@@ -83,7 +85,7 @@ Instant Http2Session::on_timer(Instant now) {
         return next;
       }
     } else if (expired(received_, limits.keepalive_time)) {
-      nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+      put_ping();
       ping_sent_ = now;
       flush_soon();
       ask_again(now + limits.keepalive_timeout);
@@ -96,14 +98,12 @@ Instant Http2Session::on_timer(Instant now) {
     }
   }
   if (state_ == State::kDraining) {
-    if (!final_goaway_ && expired(draining_since_, std::chrono::milliseconds(200))) {
-      final_goaway_ = true;
-      nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
-                            nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
-                            nullptr, 0);
+    if (!goaway_sent_ && expired(draining_since_, std::chrono::milliseconds(200))) {
+      goaway_sent_ = true;
+      put_goaway(processed_, ErrorCode::kNoError);
       flush_soon();
     }
-    if (final_goaway_ && stream_count_ == 0) fail(NGHTTP2_NO_ERROR);
+    if (goaway_sent_ && streams_.empty()) fail(ErrorCode::kNoError);
     if (!context_.draining && expired(draining_since_, limits.age_grace)) shut();
   }
   return next;

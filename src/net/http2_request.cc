@@ -96,11 +96,9 @@ void Http2Request::respond(HttpResponse response) {
   const std::string status = std::to_string(response.status);
   const std::string length = std::to_string(response.body.size());
   std::vector<std::pair<std::string, std::string>> fields;
-  std::vector<nghttp2_nv> headers;
+  std::vector<HeaderField> headers;
   const auto add = [&](std::string_view name, std::string_view value) {
-    headers.push_back({reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data())),
-                       reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())),
-                       name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+    headers.push_back({name, value});
   };
   const bool bodiless = response.status == 204 || response.status == 304;
   add(":status", status);

@@ -1,15 +1,19 @@
+// Http2Session: its making, and bytes into frames.
 #include "net/http2_session.h"
 
-#include "base/assert.h"
 #include "net/grpc_stream.h"
-#include "net/http2_callbacks.h"
 
 #include <algorithm>
-#include <array>
+#include <cstring>
 #include <random>
 #include <utility>
 
 namespace nb::net {
+
+using http2::ErrorCode;
+using http2::FrameHead;
+using http2::FrameType;
+using http2::kHeadBytes;
 
 namespace {
 float jitter() {
@@ -17,29 +21,21 @@ float jitter() {
   return std::uniform_real_distribution<float>(0.9F, 1.1F)(random);
 }
 
-/// Of nghttp2 1.52's session object. Only asked of the cache, so that a guess does no harm.
-constexpr std::size_t kLibrarySessionBytes = 2936;
+std::span<const std::uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
 }  // namespace
 
 Http2Session::Http2Session(Carrier& carrier, ServerContext& context)
     : carrier_(carrier),
       context_(context),
-      session_(
-          context.http2_memory->create(Http2Callbacks::table(), Http2Callbacks::options(), this)),
-      started_(context.loop.now()),
-      received_(started_),
-      headers_began_(started_),
-      flood_(started_),
-      table_limit_(context.limits().peer_table_bytes),
+      received_(context.loop.now()),
+      flood_(received_),
+      decoder_(context.limits().peer_table_bytes),
+      started_(received_),
+      half_received_since_(received_),
       age_jitter_(jitter()) {
-  NB_ASSERT(session_ != nullptr);
   const ServerLimits& limits = context_.limits();
-  const std::array<nghttp2_settings_entry, 2> settings{{
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams_per_connection_max},
-      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits.header_bytes_max)},
-  }};
-  NB_ASSERT(
-      nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size()) == 0);
   auto first_look = std::min(limits.header_timeout, limits.idle_timeout);
   if (limits.keepalive_time.count() > 0) first_look = std::min(first_look, limits.keepalive_time);
   if (limits.age_max.count() > 0) first_look = std::min(first_look, age_limit());
@@ -49,30 +45,17 @@ Http2Session::Http2Session(Carrier& carrier, ServerContext& context)
 
 Http2Session::~Http2Session() {
   end_all_streams();
-  nghttp2_session_del(session_);
-}
-
-void Http2Session::end_all_streams() {
-  while (streams_ != nullptr) {
-    Http2Stream* const stream = streams_;
-    unlink(*stream);
-    stream->on_closed();
-    delete stream;
-  }
 }
 
 bool Http2Session::upgrade(std::string_view settings_payload, const HeaderBlock& request,
                            std::string_view body) {
-  const bool head = request.find(":method") == "HEAD";
-  if (nghttp2_session_upgrade2(session_,
-                               reinterpret_cast<const std::uint8_t*>(settings_payload.data()),
-                               settings_payload.size(), head ? 1 : 0, nullptr) != 0) {
-    return false;
-  }
-  dispatch(1, request, body.empty());
+  if (settings_payload.size() % http2::kSettingBytes != 0) return false;
+  if (!apply(bytes_of(settings_payload))) return false;
+  closed_.opened(1);
+  dispatch(1, request, body.empty(), -1);
   if (!body.empty()) {
     if (Http2Stream* stream = find(1)) {
-      stream->on_data({reinterpret_cast<const std::uint8_t*>(body.data()), body.size()});
+      stream->on_data(bytes_of(body));
       end_of_request(*stream);
       stream->on_input_end();
       reading_ = nullptr;
@@ -82,132 +65,192 @@ bool Http2Session::upgrade(std::string_view settings_payload, const HeaderBlock&
   return true;
 }
 
-/// Go clients answer DATA with frames that nghttp2 never sees: then all of its memory stays out.
 void Http2Session::prefetch() const {
-  const bool control = control_frames_.ping_waits() || (data_sent_ && answers_with_control_);
-  if (due_ || !control) prefetch_bytes(session_, kLibrarySessionBytes);
-  if (waiting_ != nullptr) prefetch_bytes(waiting_, sizeof(GrpcStream));
+  if (ready_.front() != nullptr) prefetch_bytes(ready_.front(), sizeof(GrpcStream));
 }
 
-void Http2Session::receive(std::span<const std::uint8_t> bytes) {
-  if (dead_) return;
+void Http2Session::receive(Bytes bytes) {
+  if (dead_ || failed_) return;
   received_ = context_.loop.now();
   ping_sent_ = Instant{};
-  const bool answer = std::exchange(data_sent_, false);
-  const auto rest = take_control(bytes);
-  if (answer) answers_with_control_ = rest.empty();
-  if (!rest.empty()) {
-    if (control_frames_.window() > 0) give_window();
-    fail_on(history_.walk(rest, session_, table_limit_));
-    feed(rest);
-    if (headers_) carrier_.wake_at(headers_began_ + context_.limits().header_timeout);
-  }
-  if (control_frames_.ping_waits()) carrier_.want_flush();
-}
-
-/// What is left for nghttp2 after the frames at the beginning that are no matter of its.
-std::span<const std::uint8_t> Http2Session::take_control(std::span<const std::uint8_t> bytes) {
-  if (!settled_ || !greeted_ || state_ == State::kGone || !history_.between_frames()) return bytes;
-  while (const std::size_t size = control_frames_.take(bytes)) {
-    bytes = bytes.subspan(size);
-    if (!count_control()) {
-      flooded("control frames");
-      return bytes;
-    }
-  }
-  if (control_frames_.window() > 0 && window_empty_) give_window();
-  return bytes;
-}
-
-/// Only between two of the peer's frames; holds since nothing was fed since window() became
-/// positive.
-void Http2Session::give_window() {
-  NB_ASSERT(history_.between_frames());
-  giving_window_ = true;
-  feed(control_frames_.window_update());
-  giving_window_ = false;
-  window_empty_ = false;
-}
-
-void Http2Session::feed(std::span<const std::uint8_t> bytes) {
-  const ssize_t used = nghttp2_session_mem_recv(session_, bytes.data(), bytes.size());
+  while (!bytes.empty() && !failed_) bytes = bytes.subspan(take(bytes));
   if (reading_ != nullptr) std::exchange(reading_, nullptr)->on_input_end();
-  if (used < 0) {
-    if (used == NGHTTP2_ERR_FLOODED) {
-      flooded("acknowledgements");
-    } else {
-      context_.metrics.closed_protocol.Increment();
-      fail(used == NGHTTP2_ERR_NOMEM ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_PROTOCOL_ERROR);
-    }
-  }
-  if (nghttp2_session_want_write(session_) != 0 || nghttp2_session_want_read(session_) == 0) {
-    flush_soon();
-  }
+  if (half_received()) carrier_.wake_at(half_received_since_ + context_.limits().header_timeout);
 }
 
-void Http2Session::flush_soon() {
-  due_ = true;
-  carrier_.want_flush();
+std::size_t Http2Session::take(Bytes bytes) {
+  if (preface_left_ > 0) return take_preface(bytes);
+  if (in_data_) return take_data(bytes);
+  if (!part_.empty() || bytes.size() < kHeadBytes) return take_part(bytes);
+  const FrameHead head = http2::read_head(bytes.data());
+  if (bytes.size() < kHeadBytes + head.length && head.type != FrameType::kData)
+    return take_part(bytes);
+  if (!accept(head)) return bytes.size();
+  if (head.type == FrameType::kData) {
+    begin_data(head);
+    return kHeadBytes;
+  }
+  on_frame(head, bytes.subspan(kHeadBytes, head.length));
+  return kHeadBytes + head.length;
 }
 
-void Http2Session::produce(OutputBuffer& out) {
-  if (dead_) return;
-  ++turn_;
-  if (control_frames_.ping_waits()) control_frames_.acknowledge(out);
-  if (!due_) return;
-  {
-    // Other sessions share the packing buffer: pack() must end with an empty one.
-    const Http2Memory::Exclusive exclusive(*context_.http2_memory);
-    out_ = &out;
-    output_full_ = false;
-    resume_waiting();
-    pack(out);
-    if (control_frames_.window() > 0 && nghttp2_session_get_remote_window_size(session_) <= 0) {
-      give_window();  // the bytes that wait for it may leave at once
-      pack(out);
-    }
-    out_ = nullptr;
-    due_ = output_full_;
-    window_empty_ = nghttp2_session_get_remote_window_size(session_) <= 0;
-    over_ = nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
+std::size_t Http2Session::take_preface(Bytes bytes) {
+  const std::string_view rest = http2::kPreface.substr(http2::kPreface.size() - preface_left_);
+  const std::size_t part = std::min(rest.size(), bytes.size());
+  if (std::memcmp(rest.data(), bytes.data(), part) != 0) {
+    fail_protocol();
+    return bytes.size();
   }
-  for (const std::int32_t id : std::exchange(writable_, {})) {
-    if (Http2Stream* stream = find(id)) {
-      release_window(*stream);
-      stream->on_writable();
-    }
-  }
+  preface_left_ = static_cast<std::uint8_t>(preface_left_ - part);
+  return part;
 }
 
-void Http2Session::pack(OutputBuffer& out) {
-  for (;;) {
-    const std::uint8_t* data = nullptr;
-    const ssize_t size = nghttp2_session_mem_send(session_, &data);
-    if (size < 0) dead_ = true;
-    if (size <= 0) return;
-    const std::span frame(data, static_cast<std::size_t>(size));
-    if (greeted_) {
-      out.append(frame.data(), frame.size());
-    } else {
-      greet(out, frame);
+/// A frame that comes in more than one read, but for DATA, whose bytes go on as they come.
+std::size_t Http2Session::take_part(Bytes bytes) {
+  if (!half_received()) half_received_since_ = received_;
+  std::size_t used = 0;
+  const auto grow_to = [&](std::size_t size) {
+    const std::size_t part = std::min(size - part_.size(), bytes.size() - used);
+    part_.append(reinterpret_cast<const char*>(bytes.data() + used), part);
+    used += part;
+    return part_.size() == size;
+  };
+  const auto head = [&] {
+    return http2::read_head(reinterpret_cast<const std::uint8_t*>(part_.data()));
+  };
+  if (part_.size() < kHeadBytes) {
+    if (!grow_to(kHeadBytes)) return used;
+    const FrameHead begun = head();
+    if (!accept(begun)) return bytes.size();
+    if (begun.type == FrameType::kData) {
+      std::string().swap(part_);
+      begin_data(begun);
+      return used;
     }
   }
+  const FrameHead begun = head();
+  if (!grow_to(kHeadBytes + begun.length)) return used;
+  const std::string whole = std::exchange(part_, {});
+  on_frame(begun, bytes_of(whole).subspan(kHeadBytes));
+  return used;
 }
 
-/// Our first SETTINGS frame, with the limit of the peer's table added behind nghttp2's back.
-void Http2Session::greet(OutputBuffer& out, std::span<const std::uint8_t> settings) {
-  constexpr std::size_t kLowByteOfLength = 2;  // RFC 9113 §4.1
-  greeted_ = true;
-  if (!table_limit_.announced()) return out.append(settings.data(), settings.size());
-  const auto limit = table_limit_.setting();
-  std::array<std::uint8_t, StreamHistory::kFrameHeaderBytes> head{};
-  std::copy_n(settings.begin(), head.size(), head.begin());
-  NB_ASSERT(head[3] == NGHTTP2_SETTINGS && head[kLowByteOfLength] <= 0xff - limit.size());
-  head[kLowByteOfLength] = static_cast<std::uint8_t>(head[kLowByteOfLength] + limit.size());
-  out.append(head.data(), head.size());
-  const auto known = settings.subspan(head.size());
-  out.append(known.data(), known.size());
-  out.append(limit.data(), limit.size());
+/// Of every frame, as soon as its head is there.
+bool Http2Session::accept(const FrameHead& head) {
+  if (head.length > http2::kPayloadMax) {
+    fail_protocol(ErrorCode::kFrameSizeError);
+    return false;
+  }
+  const bool settings = head.type == FrameType::kSettings && !head.has(http2::kAck);
+  const bool goes_on = head.type == FrameType::kContinuation && head.stream == block_stream_;
+  if ((!settled_ && !settings) || (block_stream_ != 0 && !goes_on)) {
+    fail_protocol();
+    return false;
+  }
+  return true;
+}
+
+// --- DATA --------------------------------------------------------------------------------------
+
+void Http2Session::begin_data(const FrameHead& head) {
+  const auto length = static_cast<std::int32_t>(head.length);
+  if (head.stream % 2 == 0 || head.stream > closed_.last()) return fail_protocol();
+  if (length > receive_window_) return fail_protocol(ErrorCode::kFlowControlError);
+  if (head.has(http2::kPadded) && length == 0) return fail_protocol(ErrorCode::kFrameSizeError);
+  receive_window_ -= length;
+  Http2Stream* const stream = find(head.stream);
+  if (stream == nullptr) {
+    const ErrorCode error = closed_.error_for(head.stream);
+    if (error != ErrorCode::kNoError) return fail_protocol(error);
+  } else if (stream->remote_ended_) {
+    reset(*stream, ErrorCode::kStreamClosed);
+  } else if (length > stream->receive_window_) {
+    reset(*stream, ErrorCode::kFlowControlError);
+  } else {
+    stream->receive_window_ -= length;
+  }
+  data_stream_ = head.stream;
+  data_left_ = head.length;
+  data_ends_stream_ = head.has(http2::kEndStream);
+  padding_left_ = 0;
+  padding_unknown_ = head.has(http2::kPadded);
+  in_data_ = true;
+  // RFC 9113 §10.5: empty frames that end nothing only cost.
+  if (length > 0)
+    flood_.data_frame();
+  else if (!data_ends_stream_ && !count_control())
+    return flooded("empty DATA frames");
+  if (length == 0) end_data();
+}
+
+std::size_t Http2Session::take_data(Bytes bytes) {
+  std::size_t used = 0;
+  if (std::exchange(padding_unknown_, false)) {
+    padding_left_ = bytes[used++];
+    --data_left_;
+    if (padding_left_ > data_left_) {
+      fail_protocol();
+      return bytes.size();
+    }
+    data_left_ -= padding_left_;
+  }
+  const std::size_t body = std::min<std::size_t>(data_left_, bytes.size() - used);
+  const std::size_t padding = std::min<std::size_t>(padding_left_, bytes.size() - used - body);
+  const Bytes content = bytes.subspan(used, body);
+  data_left_ -= static_cast<std::uint32_t>(body);
+  padding_left_ = static_cast<std::uint8_t>(padding_left_ - padding);
+  used += body + padding;
+  consumed(used);
+  if (Http2Stream* stream = find(data_stream_); stream != nullptr && !stream->local_ended_) {
+    if (body > 0) on_body(*stream, content);
+    stream->unconsumed_ += static_cast<std::uint32_t>(used);
+    release_window(*stream);
+  }
+  if (data_left_ == 0 && padding_left_ == 0) end_data();
+  return used;
+}
+
+void Http2Session::end_data() {
+  in_data_ = false;
+  if (!data_ends_stream_) return;
+  if (Http2Stream* stream = find(data_stream_)) end_of_request(*stream);
+}
+
+void Http2Session::on_body(Http2Stream& stream, Bytes bytes) {
+  if (stream.content_left_ >= 0) {
+    stream.content_left_ -= static_cast<std::int64_t>(bytes.size());
+    // RFC 9113 §8.1.1: the body is not as long as its content-length.
+    if (stream.content_left_ < 0) return reset(stream, ErrorCode::kProtocolError);
+  }
+  stream.on_data(bytes);
+}
+
+void Http2Session::end_of_request(Http2Stream& stream) {
+  if (stream.remote_ended_ || stream.local_ended_) return;
+  if (stream.content_left_ > 0) return reset(stream, ErrorCode::kProtocolError);
+  stream.remote_ended_ = true;
+  stream.on_half_close();
+}
+
+/// The peer may send as much again.
+void Http2Session::consumed(std::size_t bytes) {
+  unconsumed_ += static_cast<std::uint32_t>(bytes);
+  if (unconsumed_ < http2::kFirstWindow / 2) return;
+  receive_window_ += static_cast<std::int32_t>(unconsumed_);
+  const auto frame = http2::number_frame(FrameType::kWindowUpdate, 0, unconsumed_);
+  unconsumed_ = 0;
+  put(frame.data(), frame.size());
+  flush_soon();
+}
+
+void Http2Session::release_window(Http2Stream& stream) {
+  if (stream.unconsumed_ < http2::kFirstWindow / 2 || stream.congested()) return;
+  if (stream.remote_ended_ || stream.local_ended_) return;
+  stream.receive_window_ += static_cast<std::int32_t>(stream.unconsumed_);
+  const auto frame = http2::number_frame(FrameType::kWindowUpdate, stream.id_, stream.unconsumed_);
+  stream.unconsumed_ = 0;
+  put(frame.data(), frame.size());
+  flush_soon();
 }
 
 }  // namespace nb::net

@@ -32,7 +32,7 @@ struct ServerLimits {
   std::uint32_t streams_per_connection_max = 256;
   std::size_t header_bytes_max = 16 * 1024;
   /// Table of header compression that an HTTP/2 peer is asked to keep to, at most the default of
-  /// RFC 9113 §6.5.2; see header_table_limit.h.
+  /// RFC 9113 §6.5.2; see docs/decisions/0121-header-tables.md.
   std::uint32_t peer_table_bytes = 4'096;
   std::size_t message_bytes_max = 4 * 1024 * 1024;       // one gRPC message, after decompression
   std::size_t body_bytes_max = 4 * 1024 * 1024;          // one HTTP request body

@@ -1,15 +1,14 @@
 // Tables of header compression of peers, over raw sockets.
-#include "net/header_table_limit.h"
 
-#include "base/assert.h"
+#include "net/nghttp2_hpack.h"
 #include "net/testing.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nghttp2/nghttp2.h>
 
 namespace nb::net {
 namespace {
+using testing::Deflater;
 using testing::frame;
 using testing::goaway;
 using ::testing::HasSubstr;
@@ -17,39 +16,15 @@ using testing::hello;
 using testing::RawClient;
 using testing::TestServer;
 
-/// Fields in compressed form, as by a peer that never hears of SETTINGS_HEADER_TABLE_SIZE or, with
-/// `limit`, obeys it from the next block on.
-class Compressor {
- public:
-  Compressor() { NB_ASSERT(nghttp2_hd_deflate_new(&deflater_, 4'096) == 0); }
-  ~Compressor() { nghttp2_hd_deflate_del(deflater_); }
-  Compressor(const Compressor&) = delete;
-  Compressor& operator=(const Compressor&) = delete;
-  void limit(std::size_t bytes) {
-    NB_ASSERT(nghttp2_hd_deflate_change_table_size(deflater_, bytes) == 0);
-  }
-  std::string get(const std::string& path, std::string key) {
-    std::vector<std::pair<std::string, std::string>> fields{{":method", "GET"},
-                                                            {":scheme", "http"},
-                                                            {":path", path},
-                                                            {":authority", "x"},
-                                                            {"x-key", std::move(key)}};
-    std::vector<nghttp2_nv> pairs;
-    for (auto& [name, value] : fields)
-      pairs.push_back({reinterpret_cast<std::uint8_t*>(name.data()),
-                       reinterpret_cast<std::uint8_t*>(value.data()), name.size(), value.size(),
-                       NGHTTP2_NV_FLAG_NONE});
-    std::string out(1'024, '\0');
-    const auto size = nghttp2_hd_deflate_hd(deflater_, reinterpret_cast<std::uint8_t*>(out.data()),
-                                            out.size(), pairs.data(), pairs.size());
-    NB_ASSERT(size > 0);
-    out.resize(static_cast<std::size_t>(size));
-    return out;
-  }
-
- private:
-  nghttp2_hd_deflater* deflater_ = nullptr;
-};
+/// The block of a request by a peer that never hears of SETTINGS_HEADER_TABLE_SIZE or, with
+/// limit(), obeys it from the next block on.
+std::string get(Deflater& peer, const std::string& path, const std::string& key) {
+  return peer.block({{":method", "GET"},
+                     {":scheme", "http"},
+                     {":path", path},
+                     {":authority", "x"},
+                     {"x-key", key}});
+}
 
 void echo_key(GrpcRouter& /*grpc*/, HttpRouter& http) {
   http.exact("/key", [](HttpRequest request) -> boost::asio::awaitable<HttpResponse> {
@@ -73,13 +48,13 @@ std::optional<std::uint32_t> table_size_asked_for(const std::string& received) {
 }
 
 /// Forty keys that together are twice as large as the table asked for, then each of them again.
-void ask_for_keys(RawClient& client, Compressor& compressor) {
+void ask_for_keys(RawClient& client, Deflater& peer) {
   std::uint32_t id = 1;
   for (int round = 0; round < 2; ++round) {
     for (int i = 0; i < 40; ++i, id += 2) {
       const std::string key = "number-" + std::to_string(100 + i);
       client.received.clear();
-      ASSERT_TRUE(client.send(frame(1, 5, id, compressor.get("/key", key))));
+      ASSERT_TRUE(client.send(frame(1, 5, id, get(peer, "/key", key))));
       client.receive_until([&](const std::string& all) {
         return all.find("key " + key) != std::string::npos || goaway(all).has_value();
       });
@@ -106,9 +81,9 @@ TEST(Http2Compression, APeerThatIsToldToKeepItsTableSmallMayDoSo) {
   const auto size = table_size_asked_for(client.received);
   ASSERT_EQ(size, 1'024U);
   client.send(frame(4, 1, 0));
-  Compressor compressor;
-  compressor.limit(*size);
-  ask_for_keys(client, compressor);
+  Deflater peer;
+  peer.limit(*size);
+  ask_for_keys(client, peer);
 }
 
 // HAProxy and nginx acknowledge the limit and go on as before.
@@ -117,17 +92,17 @@ TEST(Http2Compression, APeerThatKeepsItsTableLargeIsUnderstoodAllTheSame) {
   RawClient client(server.port());
   greet(client);
   client.send(frame(4, 1, 0));
-  Compressor compressor;
-  ask_for_keys(client, compressor);
+  Deflater peer;
+  ask_for_keys(client, peer);
 }
 
 enum class Split : std::uint8_t { kNo, kBytes, kFrames };
 
 /// A request whose header block begins with an update of the table to `size`.
 void announce(RawClient& client, std::size_t size, Split split = Split::kNo) {
-  Compressor compressor;
-  compressor.limit(size);
-  const std::string block = compressor.get("/key", "k");
+  Deflater peer;
+  peer.limit(size);
+  const std::string block = get(peer, "/key", "k");
   std::string bytes = frame(1, 5, 1, block);
   // A priority of five bytes, the first byte of the update, and the rest in a frame of its own.
   if (split == Split::kFrames)

@@ -1,5 +1,4 @@
 // PING and WINDOW_UPDATE of the connection, over raw sockets.
-#include "net/control_frames.h"
 
 #include "net/testing.h"
 
@@ -73,7 +72,7 @@ std::vector<std::string> pongs(const std::string& received) {
   return out;
 }
 
-/// Past the exchange of SETTINGS, so that control frames are not nghttp2's any more.
+/// Past the exchange of SETTINGS.
 void greet(RawClient& client, const std::string& settings = {}) {
   client.send(std::string(testing::kPreface) + frame(kSettings, 0, 0, settings));
   client.receive_until([](const std::string& all) { return frames(all).size() >= 2; });
@@ -117,7 +116,6 @@ TEST(ControlFrames, ABodyWaitsForTheWindowOfItsConnectionAndEndsWhenItIsWidened)
   greet(client, std::string("\0\4", 2) + number(1'000'000));  // of each stream
   client.send(get("/large", 1));
   std::size_t allowed = kFirstWindow;
-  // The first step is below what is kept from nghttp2, so it must learn of it because it waits.
   for (const std::uint32_t step : {1U, 100U, 20'000U, 16'384U, 98'000U}) {
     client.receive_until([&](const std::string& all) { return data_bytes(all) >= allowed; });
     ASSERT_EQ(data_bytes(client.received), allowed);
@@ -141,7 +139,7 @@ TEST(ControlFrames, AWindowThatWasWidenedBeforeItWasNeededIsUsed) {
   EXPECT_EQ(data_bytes(client.received), kFirstWindow + 10'000);
 }
 
-// A read may end anywhere; what was kept from nghttp2 must not reach it in the middle of a frame.
+// A read may end anywhere.
 TEST(ControlFrames, AWindowIsUsedWhileAFrameOfThePeerHasComeInPart) {
   const TestServer server(large);
   for (const bool header_only : {true, false}) {
