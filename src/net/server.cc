@@ -249,7 +249,7 @@ class TlsWatch final : private Timer {
   TlsWatch(EventLoop& loop, TlsContext& tls) : loop_(loop), tls_(tls) {
     loop_.arm(*this, std::chrono::steady_clock::now() + kTlsCheck);
   }
-  ~TlsWatch() { loop_.cancel(*this); }
+  ~TlsWatch() override { loop_.cancel(*this); }
   TlsWatch(const TlsWatch&) = delete;
   TlsWatch& operator=(const TlsWatch&) = delete;
 
