@@ -1,6 +1,7 @@
 #include "management/store/event_reader.h"
 
 #include "management/domain/event.h"
+#include "management/store/run_options.h"
 
 #include <boost/json.hpp>
 
@@ -170,14 +171,12 @@ Task<std::vector<ListedEvent>> EventReader::list(Instant deadline, AccountId acc
     NB_LET(out.second, read_archive(session, {codec, cipher}));
     return out;
   };
-  const sql::RunOptions options{
-      .isolation = sql::Isolation::kRepeatableRead, .read_only = true, .bulk = true};
-  auto read = co_await events_.run<Read>(deadline, options, std::move(from_events));
+  auto read = co_await events_.run<Read>(deadline, kReadBulk, std::move(from_events));
   if (!read) co_return std::move(read).error();
   std::function<Result<People>(sql::Session&)> from_main = [codec](sql::Session& session) {
     return read_users(session, codec);
   };
-  auto users = co_await main_.run<People>(deadline, options, std::move(from_main));
+  auto users = co_await main_.run<People>(deadline, kReadBulk, std::move(from_main));
   if (!users) co_return std::move(users).error();
   People people = std::move(read->second);
   for (auto& [id, person] : *users) people[id] = std::move(person);

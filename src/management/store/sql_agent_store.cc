@@ -7,12 +7,7 @@
 namespace nb::management {
 namespace {
 
-using sql::RunOptions;
 using sql::Session;
-
-constexpr RunOptions kRead{.read_only = true, .single_statement = true};
-constexpr RunOptions kWrite{};
-constexpr RunOptions kMark{.transient = true};  // as in sql_store.cc
 
 Result<> own_tables(Session& session, sql::MigrationReport& /*report*/) {
   return session.script(

@@ -1,17 +1,14 @@
 #include "management/store/catalog.h"
 #include "management/store/object_reader.h"
 #include "management/store/row_stamp.h"
+#include "management/store/run_options.h"
 #include "management/store/sql_store.h"
 
 namespace nb::management {
 namespace {
 
-using sql::RunOptions;
 using sql::Session;
 using work::Context;
-
-constexpr RunOptions kRead{.read_only = true, .single_statement = true};
-constexpr RunOptions kReadMany{.isolation = sql::Isolation::kRepeatableRead, .read_only = true};
 
 template <class T, class Fetch>
 Result<> fill(EntityTable<T>& table, const Wanted& wanted, Fetch fetch) {

@@ -1,4 +1,5 @@
 #include "management/store/open_logins.h"
+#include "management/store/run_options.h"
 #include "management/store/sql_store.h"
 #include "management/store/work_identity.h"
 
@@ -8,9 +9,6 @@ namespace {
 using sql::RunOptions;
 using sql::Session;
 using work::Context;
-
-constexpr RunOptions kRead{.read_only = true, .single_statement = true};
-constexpr RunOptions kReadMany{.isolation = sql::Isolation::kRepeatableRead, .read_only = true};
 
 class SqlIdentityStore final : public IdentityStore {
  public:
@@ -34,7 +32,7 @@ class SqlIdentityStore final : public IdentityStore {
   Task<> token_used(Instant deadline, TokenId id, WallTime at,
                     std::chrono::seconds at_most_every) override {
     return run<void>(
-        deadline, RunOptions{.single_statement = true},
+        deadline, kWriteOne,
         [id = std::move(id), at, at_most_every](Session& session, const Context&) -> Result<> {
           NB_TRY(
               session.exec("UPDATE personal_access_tokens SET last_used = $1 WHERE id = $2 AND "

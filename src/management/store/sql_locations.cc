@@ -1,4 +1,5 @@
 #include "management/store/locations.h"
+#include "management/store/run_options.h"
 #include "sql/database.h"
 
 #include <filesystem>
@@ -7,7 +8,6 @@ namespace nb::management {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr sql::RunOptions kRead{.read_only = true, .single_statement = true};
 
 class SqlLocations final : public Locations {
  public:

@@ -7,13 +7,7 @@
 namespace nb::management {
 namespace {
 
-using sql::RunOptions;
 using sql::Session;
-
-constexpr RunOptions kRead{.read_only = true};
-constexpr RunOptions kReadBulk{
-    .isolation = sql::Isolation::kRepeatableRead, .read_only = true, .bulk = true};
-constexpr RunOptions kWrite{};
 
 class SqlProxyStore final : public ProxyStore, private SqlUnits {
  public:
@@ -28,7 +22,7 @@ class SqlProxyStore final : public ProxyStore, private SqlUnits {
   }
   Task<ProxyPulse> pulse(Instant deadline, ProxyHello hello, ProxyTokenId token,
                          bool heartbeat) override {
-    return call(deadline, heartbeat ? kWrite : kRead, work::proxy_pulse, std::move(hello),
+    return call(deadline, heartbeat ? kWrite : kReadEach, work::proxy_pulse, std::move(hello),
                 std::move(token), heartbeat);
   }
   Task<> disconnect(Instant deadline, std::string id, std::string own) override {
@@ -41,10 +35,10 @@ class SqlProxyStore final : public ProxyStore, private SqlUnits {
                 std::move(accounts));
   }
   Task<SignedService> service(Instant deadline, AccountId account, ServiceId id) override {
-    return call(deadline, kRead, work::signed_service, std::move(account), std::move(id));
+    return call(deadline, kReadEach, work::signed_service, std::move(account), std::move(id));
   }
   Task<SignedService> service_of_domain(Instant deadline, std::string domain) override {
-    return call(deadline, kRead, work::service_of_domain, std::move(domain));
+    return call(deadline, kReadEach, work::service_of_domain, std::move(domain));
   }
   Task<> set_status(Instant deadline, AccountId account, ServiceId id, std::string status,
                     bool certificate_issued) override {
@@ -53,10 +47,10 @@ class SqlProxyStore final : public ProxyStore, private SqlUnits {
   }
 
   Task<ProxyVisitor> visitor(Instant deadline, UserId user) override {
-    return call(deadline, kRead, work::proxy_visitor, std::move(user));
+    return call(deadline, kReadEach, work::proxy_visitor, std::move(user));
   }
   Task<TunnelVisitor> tunnel_visitor(Instant deadline, AccountId account, IpAddress ip) override {
-    return call(deadline, kRead, work::tunnel_visitor, std::move(account), ip);
+    return call(deadline, kReadEach, work::tunnel_visitor, std::move(account), ip);
   }
   Task<> add_access(Instant deadline, AccountId account, ProxyAccess access,
                     std::uint64_t geo_name_id) override {
@@ -101,8 +95,9 @@ Result<> add_proxy_token(sql::Database& database, const ProxyToken& token,
 }
 
 Result<std::vector<ProxyToken>> all_proxy_tokens(sql::Database& database, Instant deadline) {
-  return database.run_blocking<std::vector<ProxyToken>>(
-      deadline, kRead, [](Session& session) { return work::proxy_tokens(session, std::nullopt); });
+  return database.run_blocking<std::vector<ProxyToken>>(deadline, kReadEach, [](Session& session) {
+    return work::proxy_tokens(session, std::nullopt);
+  });
 }
 
 Result<> revoke_proxy_token(sql::Database& database, const ProxyTokenId& id, Instant deadline) {
@@ -113,7 +108,7 @@ Result<> revoke_proxy_token(sql::Database& database, const ProxyTokenId& id, Ins
 
 Result<std::vector<ConnectedProxy>> connected_proxies(sql::Database& database, Instant deadline) {
   return database.run_blocking<std::vector<ConnectedProxy>>(
-      deadline, kRead, [](Session& session) -> Result<std::vector<ConnectedProxy>> {
+      deadline, kReadEach, [](Session& session) -> Result<std::vector<ConnectedProxy>> {
         NB_LET(const sql::Rows rows,
                session.query("SELECT id, cluster_address, ip_address FROM proxies WHERE status = "
                              "'connected' ORDER BY id"));

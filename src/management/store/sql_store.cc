@@ -11,18 +11,8 @@
 namespace nb::management {
 namespace {
 
-using sql::RunOptions;
 using sql::Session;
 using work::Context;
-
-constexpr RunOptions kRead{.read_only = true, .single_statement = true};
-constexpr RunOptions kReadMany{.isolation = sql::Isolation::kRepeatableRead, .read_only = true};
-constexpr RunOptions kReadBulk{
-    .isolation = sql::Isolation::kRepeatableRead, .read_only = true, .bulk = true};
-constexpr RunOptions kWrite{};
-/// Who is connected is true only while this machine runs: after a power cut nobody is, and each
-/// heartbeat takes what was marked before it to the disk (decision 0128).
-constexpr RunOptions kMark{.transient = true};
 
 class SqlStore final : public Store, private SqlUnits {
  public:
@@ -44,7 +34,7 @@ class SqlStore final : public Store, private SqlUnits {
   }
   Task<> notify(Instant deadline, std::string channel, std::string payload) override {
     return run<void>(
-        deadline, RunOptions{.single_statement = true},
+        deadline, kWriteOne,
         [channel = std::move(channel), payload = std::move(payload)](
             Session& session, const Context&) { return session.notify(channel, payload); });
   }

@@ -2,6 +2,7 @@
 // database. Private to store/.
 #pragma once
 
+#include "management/store/run_options.h"
 #include "management/store/store_work.h"
 
 #include <functional>
