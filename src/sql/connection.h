@@ -13,22 +13,23 @@ namespace nb::sql {
 class Connection : public Session {
  public:
   /// For the work that follows. `cancelled` outlives it.
-  void set_limits(Instant deadline, const std::atomic<bool>* cancelled, bool transient = false) {
-    transient_ = transient;
-    has_to_last_ = false;
+  void set_limits(Instant deadline, const std::atomic<bool>* cancelled,
+                  Durability durability = Durability::kFull) {
+    durability_ = durability;
+    durability_fell_short_ = false;
     deadline_ = deadline;
     cancelled_ = cancelled;
     failure_ = Error{Code::kOk, {}};
     violation_ = {};
   }
   [[nodiscard]] Instant deadline() const final { return deadline_; }
-  Result<> must_last() final {
-    if (!transient_) return {};
-    has_to_last_ = true;
+  Result<> require_full_durability() final {
+    if (durability_ == Durability::kFull) return {};
+    durability_fell_short_ = true;
     return failed(fail(Code::kAborted, "SQL transaction has to outlast a power cut"));
   }
-  /// The work asked for it since set_limits(), and its transaction was transient.
-  [[nodiscard]] bool has_to_last() const { return has_to_last_; }
+  /// Since set_limits() the work has required full durability and its transaction has not got it.
+  [[nodiscard]] bool durability_fell_short() const { return durability_fell_short_; }
   [[nodiscard]] const Violation& violation() const final { return violation_; }
   /// Code of the last statement that failed in the driver since set_limits(); kOk: none.
   [[nodiscard]] Code failure() const { return failure_.code; }
@@ -56,8 +57,8 @@ class Connection : public Session {
  private:
   Instant deadline_{};
   const std::atomic<bool>* cancelled_ = nullptr;
-  bool transient_ = false;
-  bool has_to_last_ = false;
+  Durability durability_ = Durability::kFull;
+  bool durability_fell_short_ = false;
   Error failure_{Code::kOk, {}};
 };
 

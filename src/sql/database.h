@@ -36,16 +36,23 @@ namespace nb::sql {
 
 enum class Isolation : std::uint8_t { kReadCommitted, kRepeatableRead, kSerializable };
 
+/// What a commit outlasts once it is answered.
+enum class Durability : std::uint8_t {
+  kFull,  ///< a power cut
+  /// The death of the process. SQLite's COMMIT does not wait for the disk then: a power cut may
+  /// undo this commit and all after it, up to the next one of full durability, which takes them
+  /// along to the disk. For what is true only while the machine runs; see
+  /// Session::require_full_durability(). PostgreSQL commits as ever: there the instances survive
+  /// their database.
+  kRelaxed,
+};
+
 struct RunOptions {
   Isolation isolation = Isolation::kReadCommitted;
   bool read_only = false;
   /// Exactly one statement, which needs no BEGIN and COMMIT around it.
   bool single_statement = false;
-  /// SQLite: COMMIT does not wait for the disk. A process that dies loses nothing; a power cut may
-  /// undo this commit and all after it, up to the next one that is not transient, which takes them
-  /// along to the disk. For what is true only while the machine runs; see Session::must_last().
-  /// PostgreSQL commits as ever: there the instances survive their database.
-  bool transient = false;
+  Durability durability = Durability::kFull;
   /// Large reads: they never take the last workers, so that short work does not queue behind them.
   bool bulk = false;
   /// How often the function may run in all after kAborted or a lost connection.

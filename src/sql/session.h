@@ -48,9 +48,9 @@ class Session {
   /// Several statements without parameters; for schema changes.
   virtual Result<> script(std::string_view statements) = 0;
 
-  /// Says that what this transaction does has to outlast a power cut. A transient one (RunOptions)
-  /// ends with the error that comes back, and its work runs again in one that is not.
-  virtual Result<> must_last() = 0;
+  /// Says that what this transaction does has to outlast a power cut. One of relaxed durability
+  /// (RunOptions) ends with the error that comes back, and its work runs again in one of full.
+  virtual Result<> require_full_durability() = 0;
 
   [[nodiscard]] virtual const Violation& violation() const = 0;
   /// Whether `error` is the last one that the driver reported, unchanged; its text is for

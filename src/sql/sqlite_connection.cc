@@ -47,7 +47,7 @@ class SqliteConnection final : public Connection {
     auto ready = script(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
         "PRAGMA temp_store=MEMORY;");
-    commits_wait_ = true;
+    durability_ = Durability::kFull;
     if (ready && !writer_) ready = script("PRAGMA query_only=ON;");
     if (!ready) {
       close();
@@ -57,7 +57,7 @@ class SqliteConnection final : public Connection {
   }
 
   Result<> begin(const RunOptions& options) override {
-    NB_TRY(let_commits_wait(!options.transient));
+    NB_TRY(set_durability(options.durability));
     if (options.single_statement) return {};
     return step(writer_ && !options.read_only ? "BEGIN IMMEDIATE" : "BEGIN");
   }
@@ -115,13 +115,14 @@ class SqliteConnection final : public Connection {
     return !rolling_back_ && (cancelled() || std::chrono::steady_clock::now() >= deadline());
   }
 
-  /// For the disk. With a write-ahead log nothing is ever torn: a power cut takes away the end of
-  /// the log, and whoever waits next waits for the whole log. Takes effect while the statement is
+  /// With a write-ahead log nothing is ever torn: a power cut takes away the end of the log, and
+  /// whoever waits for the disk next waits for the whole log. Takes effect while the statement is
   /// prepared, so that it has to be prepared each time.
-  Result<> let_commits_wait(bool wait) {
-    if (commits_wait_ == wait) return {};
-    NB_TRY(script(wait ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"));
-    commits_wait_ = wait;
+  Result<> set_durability(Durability wanted) {
+    if (durability_ == wanted) return {};
+    NB_TRY(script(wanted == Durability::kFull ? "PRAGMA synchronous=FULL"
+                                              : "PRAGMA synchronous=NORMAL"));
+    durability_ = wanted;
     return {};
   }
 
@@ -265,7 +266,7 @@ class SqliteConnection final : public Connection {
   std::size_t cached_max_;
   bool writer_;
   bool rolling_back_ = false;
-  bool commits_wait_ = true;
+  Durability durability_ = Durability::kFull;
   sqlite3* db_ = nullptr;
   std::unordered_map<std::string, Statement> cache_;
 };

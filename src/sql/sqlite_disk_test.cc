@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::soon;
 
-constexpr RunOptions kTransient{.transient = true};
+constexpr RunOptions kRelaxed{.durability = Durability::kRelaxed};
 
 class SqliteDisk : public testing::Test {
  protected:
@@ -63,47 +63,49 @@ class SqliteDisk : public testing::Test {
 
 using Ids = std::vector<std::int64_t>;
 
-TEST_F(SqliteDisk, APowerCutLeavesEverythingUpToTheLastCommitThatWaited) {
+TEST_F(SqliteDisk, APowerCutLeavesEverythingUpToTheLastCommitOfFullDurability) {
   ASSERT_TRUE(insert({}, 1));
-  ASSERT_TRUE(insert(kTransient, 2));
-  ASSERT_TRUE(insert(kTransient, 3));
+  ASSERT_TRUE(insert(kRelaxed, 2));
+  ASSERT_TRUE(insert(kRelaxed, 3));
   EXPECT_EQ(rows_after_power_cut(), (Ids{1}));
   EXPECT_EQ(rows_after_death(), (Ids{1, 2, 3}));
   ASSERT_TRUE(insert({}, 4));
   EXPECT_EQ(rows_after_power_cut(), (Ids{1, 2, 3, 4}));
-  ASSERT_TRUE(insert(kTransient, 5));
+  ASSERT_TRUE(insert(kRelaxed, 5));
   EXPECT_EQ(rows_after_power_cut(), (Ids{1, 2, 3, 4}));
 }
 
-TEST_F(SqliteDisk, ALoneStatementWaits) {
-  ASSERT_TRUE(insert(kTransient, 1));
+TEST_F(SqliteDisk, ALoneStatementIsOfFullDurability) {
+  ASSERT_TRUE(insert(kRelaxed, 1));
   ASSERT_TRUE(insert({.single_statement = true}, 2));
   EXPECT_EQ(rows_after_power_cut(), (Ids{1, 2}));
 }
 
-TEST_F(SqliteDisk, WhatMustLastIsDoneOnceAndWaits) {
+TEST_F(SqliteDisk, WhatRequiresFullDurabilityIsDoneOnceAndHasIt) {
   int runs = 0;
-  const auto done = database_->run_blocking<int>(soon(), {.transient = true, .attempts_max = 1},
-                                                 [&runs](Session& s) -> Result<int> {
-                                                   ++runs;
-                                                   NB_TRY(s.exec("INSERT INTO t (id) VALUES (1)"));
-                                                   NB_TRY(s.must_last());
-                                                   return 7;
-                                                 });
+  const auto done =
+      database_->run_blocking<int>(soon(), {.durability = Durability::kRelaxed, .attempts_max = 1},
+                                   [&runs](Session& s) -> Result<int> {
+                                     ++runs;
+                                     NB_TRY(s.exec("INSERT INTO t (id) VALUES (1)"));
+                                     NB_TRY(s.require_full_durability());
+                                     return 7;
+                                   });
   ASSERT_TRUE(done) << done.error().text;
   EXPECT_EQ(*done, 7);
   EXPECT_EQ(runs, 2);
   EXPECT_EQ(rows_after_power_cut(), (Ids{1}));
 }
 
-TEST_F(SqliteDisk, DoingWhatMustLastOnceMoreIsNoAttempt) {
+TEST_F(SqliteDisk, RunningAgainWithFullDurabilityIsNoAttempt) {
   int runs = 0;
   const auto done = database_->run_blocking<void>(
-      soon(), {.transient = true, .attempts_max = 2}, [&runs](Session& s) -> Result<> {
+      soon(), {.durability = Durability::kRelaxed, .attempts_max = 2},
+      [&runs](Session& s) -> Result<> {
         // The second run finds no room for the table, so that there has to be a third.
         NB_TRY(
             s.script(++runs == 2 ? "PRAGMA max_page_count = 1" : "PRAGMA max_page_count = 1000"));
-        NB_TRY(s.must_last());
+        NB_TRY(s.require_full_durability());
         NB_TRY(s.script("CREATE TABLE more (id bigint)"));
         NB_TRY(s.exec("INSERT INTO t (id) VALUES (1)"));
         return {};
@@ -113,21 +115,21 @@ TEST_F(SqliteDisk, DoingWhatMustLastOnceMoreIsNoAttempt) {
   EXPECT_EQ(rows_after_power_cut(), (Ids{1}));
 }
 
-TEST_F(SqliteDisk, WhatMustLastWaitsAlsoIfTheWorkGoesOnRegardless) {
-  const auto done = database_->run_blocking<void>(soon(), kTransient, [](Session& s) -> Result<> {
+TEST_F(SqliteDisk, WhatRequiresFullDurabilityHasItAlsoIfTheWorkGoesOnRegardless) {
+  const auto done = database_->run_blocking<void>(soon(), kRelaxed, [](Session& s) -> Result<> {
     NB_TRY(s.exec("INSERT INTO t (id) VALUES (1)"));
-    ignore(s.must_last(), "as a careless caller would");
+    ignore(s.require_full_durability(), "as a careless caller would");
     return {};
   });
   ASSERT_TRUE(done) << done.error().text;
   EXPECT_EQ(rows_after_power_cut(), (Ids{1}));
 }
 
-TEST_F(SqliteDisk, ALastingTransactionIsToldNothing) {
+TEST_F(SqliteDisk, ATransactionOfFullDurabilityIsToldNothing) {
   int runs = 0;
   ASSERT_TRUE(database_->run_blocking<void>(soon(), {}, [&runs](Session& s) {
     ++runs;
-    return s.must_last();
+    return s.require_full_durability();
   }));
   EXPECT_EQ(runs, 1);
 }

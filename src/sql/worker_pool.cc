@@ -48,15 +48,15 @@ Attempt attempt_once(Connection& connection, const Job& job, SqlMetrics& metrics
     return out;
   }
   out.result = job.work(connection);
-  if (connection.has_to_last()) out.result = connection.must_last();
+  if (connection.durability_fell_short()) out.result = connection.require_full_durability();
   if (out.result) out.result = connection.commit(out.in_doubt);
   if (!out.result) connection.rollback();
   return out;
 }
 
-/// PostgreSQL has no transient transactions: its instances survive it.
-bool transient(const Connection& connection, const Job& job) {
-  return job.options.transient && connection.engine() == Engine::kSqlite;
+/// PostgreSQL relaxes nothing: its instances survive it.
+Durability durability_on(const Connection& connection, const Job& job) {
+  return connection.engine() == Engine::kSqlite ? job.options.durability : Durability::kFull;
 }
 
 /// Only what the driver reported is tried again, not what the work decided by itself.
@@ -74,11 +74,11 @@ Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics) {
   const Instant start = std::chrono::steady_clock::now();
   Result<> result;
   for (int attempt = 1;; ++attempt) {
-    connection.set_limits(job.deadline, &job.cancelled, transient(connection, job));
+    connection.set_limits(job.deadline, &job.cancelled, durability_on(connection, job));
     Attempt done = attempt_once(connection, job, metrics);
     result = std::move(done.result);
-    if (connection.has_to_last()) {
-      job.options.transient = false;
+    if (connection.durability_fell_short()) {
+      job.options.durability = Durability::kFull;
       --attempt;  // nothing has failed
       continue;
     }

@@ -16,7 +16,7 @@ constexpr std::size_t kObjectsMax = 2'000;
 constexpr std::size_t kRowsMax = 5'000;
 
 Result<std::uint64_t> raise(Session& session, const AccountId& id, const std::string& objects) {
-  NB_TRY(session.must_last());  // a serial that agents have seen is never given again
+  NB_TRY(session.require_full_durability());  // a serial that agents have seen is never given again
   constexpr std::string_view kRaise =
       "UPDATE accounts SET network_serial = COALESCE(network_serial, 0) + 1 WHERE id = $1 "
       "RETURNING network_serial";

@@ -17,6 +17,6 @@ inline constexpr sql::RunOptions kWrite{};
 inline constexpr sql::RunOptions kWriteOne{.single_statement = true};
 /// For who is connected. That is true only while this machine runs: after a power cut nobody is,
 /// and each heartbeat takes what was marked before it to the disk (decision 0128).
-inline constexpr sql::RunOptions kMark{.transient = true};
+inline constexpr sql::RunOptions kMark{.durability = sql::Durability::kRelaxed};
 
 }  // namespace nb::management

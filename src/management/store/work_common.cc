@@ -77,7 +77,7 @@ Result<> add_event(Session& session, const Context& context, const Event& event)
 Result<> add_event_once(Session& session, const Context& context, const std::string& key,
                         const Event& event) {
   if (!context.options.keep_events) return {};
-  NB_TRY(session.must_last());
+  NB_TRY(session.require_full_durability());
   NB_TRY(session.exec(
       "INSERT INTO nb_event_outbox (key, event) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING",
       {key, columns::event(event)}));

@@ -85,7 +85,7 @@ std::string parameters_json(const BundleJob& bundle) {
 
 Result<> fail_pending(Session& session, const Context& context, const PeerId& peer,
                       std::string_view reason) {
-  NB_TRY(session.must_last());
+  NB_TRY(session.require_full_durability());
   NB_TRY(session.exec(
       "UPDATE jobs SET status = 'failed', failed_reason = $2, completed_at = $3 WHERE peer_id = $1 "
       "AND status = 'pending'",
