@@ -421,24 +421,24 @@ TEST(LoopCrew, AGuestSharesTheThreadOfTheOthers) {
   LoopCrew host(1, {}, 1);
   EventLoop guest(0);
   host.start();
-  host.invite(guest);
+  host.attach(guest);
   EXPECT_EQ(thread_of(guest), thread_of(host.at(0)));
   host.stop();
-  host.see_off(guest);
+  host.detach(guest);
 }
 
 TEST(LoopCrew, ABusyGuestHasAThreadOfItsOwnAndGivesItBack) {
   LoopCrew host(1, kSoon, 1);
   EventLoop guest(0);
   host.start();
-  host.invite(guest);
+  host.attach(guest);
   {
     const Load load(guest);
     EXPECT_TRUE(eventually([&] { return thread_of(guest) != thread_of(host.at(0)); }));
   }
   EXPECT_TRUE(calms_down([&] { return thread_of(guest) == thread_of(host.at(0)); }));
   host.stop();
-  host.see_off(guest);
+  host.detach(guest);
   EXPECT_FALSE(guest.alive());
 }
 

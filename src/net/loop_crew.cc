@@ -151,7 +151,7 @@ void LoopCrew::stop() {
   for (auto& loop : loops_) loop->set_alive(false);
 }
 
-void LoopCrew::invite(EventLoop& guest) {
+void LoopCrew::attach(EventLoop& guest) {
   const std::size_t place = loops_.size() + guests_.size();
   NB_ASSERT(place < seats_.size());
   guests_.push_back(&guest);
@@ -160,7 +160,7 @@ void LoopCrew::invite(EventLoop& guest) {
   seat_of(guest).give(guest);
 }
 
-void LoopCrew::see_off(EventLoop& guest) {
+void LoopCrew::detach(EventLoop& guest) {
   if (std::erase(guests_, &guest) == 0) return;
   NB_ASSERT(threads_.empty());
   guest.set_alive(false);

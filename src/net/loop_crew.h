@@ -42,9 +42,9 @@ class LoopCrew {
   void start();
   void stop();
   /// Serves another crew's loop too, until stop(); the other crew is not started.
-  void invite(EventLoop& guest);
-  /// After stop().
-  void see_off(EventLoop& guest);
+  void attach(EventLoop& guest);
+  /// After stop(); nothing if it was never attached.
+  void detach(EventLoop& guest);
   [[nodiscard]] std::size_t size() const { return loops_.size(); }
   [[nodiscard]] EventLoop& at(std::size_t index) const { return *loops_.at(index); }
 

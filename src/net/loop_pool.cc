@@ -33,7 +33,7 @@ Loop& LoopPool::at(std::size_t index) const {
 }
 
 void LoopPool::start() {
-  if (impl_->host != nullptr) return impl_->host->invite(impl_->crew.at(0));
+  if (impl_->host != nullptr) return impl_->host->attach(impl_->crew.at(0));
   // Signals belong to the main thread; SIGPIPE of a socket closed under OpenSSL to nobody.
   sigset_t all;
   sigset_t before;
@@ -47,7 +47,7 @@ void LoopPool::start() {
 
 void LoopPool::stop() {
   if (impl_->host != nullptr)
-    impl_->host->see_off(impl_->crew.at(0));
+    impl_->host->detach(impl_->crew.at(0));
   else
     impl_->crew.stop();
 }
