@@ -150,9 +150,9 @@ grpc::ServiceOptions service_options(const MgmtConfig& config) {
   for (const auto& [account, version] : config.sync_message_version_per_account)
     options.map_forms.by_account[account] = form(version);
   options.address_limits.logins_per_second = config.limits.logins_per_second_per_source;
-  options.admission.first_maps_max = config.limits.concurrent_syncs_max;
-  options.admission.waiting_max = config.limits.sync_queue_max;
-  options.admission.wait_max = config.limits.sync_queue_wait;
+  options.sync_admission.in_setup_max = config.limits.concurrent_syncs_max;
+  options.sync_admission.waiting_max = config.limits.sync_queue_max;
+  options.sync_admission.wait_max = config.limits.sync_queue_wait;
   return options;
 }
 

@@ -27,17 +27,18 @@ void JobSession::on_message(net::GrpcCall& call, std::string_view message) {
     return finish({Code::kUnavailable, "server is shutting down"});
   loop_.jobs.insert(this);
   hello_ = message;
-  const app::SyncPlace::Asking asking{call.client().ip, hello_.size(), service_->ports.clock.now()};
+  const app::AdmissionPlace::Asking asking{call.client().ip, hello_.size(),
+                                           service_->ports.clock.now()};
   const bool waits =
-      place_.enter(asking, loop_.poster(), [weak = weak_from_this()](bool go, bool /*waited*/) {
-        if (const auto self = weak.lock()) self->on_turn(go);
+      place_.enter(asking, loop_.poster(), [weak = weak_from_this()](Outcome outcome) {
+        if (const auto self = weak.lock()) self->on_admission(outcome);
       });
   if (waits) service_->ports.metrics.jobs_queued.add();
 }
 
-void JobSession::on_turn(bool go) {
+void JobSession::on_admission(Outcome outcome) {
   if (finishing_ || ended_) return;  // it has left, or leaves, its place itself
-  if (go)                            // after what is answered at once
+  if (outcome != Outcome::kRefused)  // after what is answered at once
     return loop_.loop.post([self = shared_from_this()] { self->begin(); });
   service_->ports.metrics.jobs_refused.add();
   finish({Code::kResourceExhausted, "too many concurrent job streams, please try again later"});

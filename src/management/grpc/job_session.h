@@ -31,8 +31,9 @@ class JobSession final : public app::JobSink, public std::enable_shared_from_thi
   void end() override;
 
  private:
+  using Outcome = app::AdmissionPlace::Outcome;
   void begin();
-  void on_turn(bool go);
+  void on_admission(Outcome outcome);
   boost::asio::awaitable<void> open(std::string hello);
   void deliver(const Job& job);
   void on_result(std::string_view message);
@@ -40,8 +41,8 @@ class JobSession final : public app::JobSink, public std::enable_shared_from_thi
   const std::shared_ptr<ServiceState> service_;
   LoopState& loop_;
   const net::GrpcCallHandle call_;
-  std::string hello_;     // while it waits for its turn
-  app::SyncPlace place_;  // until the database knows the stream
+  std::string hello_;          // while it waits for its turn
+  app::AdmissionPlace place_;  // until the database knows the stream
   std::optional<Channel> channel_;
   PeerId peer_;
   std::int64_t epoch_ = 0;  // 0: not open

@@ -31,7 +31,7 @@ asio::awaitable<void> tick(std::shared_ptr<ServiceState> service, LoopState* loo
     if (state.cancelled() != asio::cancellation_type::none) co_return;
     // A session that ends leaves the set later, by on_end().
     for (SyncSession* const session : loop->syncs) session->on_tick();
-    service->admission.expire(service->ports.clock.now());
+    service->sync_openings.expire(service->ports.clock.now());
     service->job_openings.expire(service->ports.clock.now());
   }
 }
@@ -113,7 +113,7 @@ void Service::stop() {
 }
 
 std::size_t Service::waiting() const {
-  return state_->admission.waiting();
+  return state_->sync_openings.waiting();
 }
 
 std::size_t Service::jobs_waiting() const {

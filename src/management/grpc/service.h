@@ -15,7 +15,7 @@
 #include "management/app/exposures.h"
 #include "management/app/jobs.h"
 #include "management/app/peer_sessions.h"
-#include "management/app/sync_admission.h"
+#include "management/app/stream_admission.h"
 #include "management/app/sync_hub.h"
 #include "management/grpc/address_limiter.h"
 #include "management/grpc/envelope.h"
@@ -69,7 +69,7 @@ struct ServiceOptions {
   LoginSettings login;
   MapForms map_forms;
   AddressLimits address_limits;
-  app::SyncAdmissionOptions admission;
+  app::StreamAdmissionOptions sync_admission;
   std::chrono::milliseconds unary_deadline{8'000};  // where the client set none
   std::chrono::milliseconds drain_spread{2'000};    // streams end spread over this
 };

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/task_group.h"
-#include "management/app/sync_place.h"
+#include "management/app/admission_place.h"
 #include "management/grpc/recent_maps.h"
 #include "management/grpc/service.h"
 
@@ -32,7 +32,7 @@ struct LoopState {
   std::unordered_set<SyncSession*> syncs;
   std::unordered_set<JobSession*> jobs;
 
-  [[nodiscard]] app::SyncPlace::Post poster() const {
+  [[nodiscard]] app::AdmissionPlace::Post poster() const {
     return [&to = loop](std::function<void()> work) { to.post(std::move(work)); };
   }
 };
@@ -53,14 +53,14 @@ struct ServiceState {
         options(std::move(options_in)),
         log(std::move(log_in)),
         addresses(options.address_limits),
-        admission(options.admission),
-        job_openings({.first_maps_max = kJobOpeningsMax,
-                      .starts_max = kJobOpeningsMax,
-                      .waiting_max = options.admission.waiting_max,
-                      .waiting_bytes_max = options.admission.waiting_bytes_max,
-                      .wait_max = options.admission.wait_max}),
-        departures({.first_maps_max = kDeparturesMax,
-                    .starts_max = kDeparturesMax,
+        sync_openings(options.sync_admission),
+        job_openings({.in_setup_max = kJobOpeningsMax,
+                      .starting_max = kJobOpeningsMax,
+                      .waiting_max = options.sync_admission.waiting_max,
+                      .waiting_bytes_max = options.sync_admission.waiting_bytes_max,
+                      .wait_max = options.sync_admission.wait_max}),
+        departures({.in_setup_max = kDeparturesMax,
+                    .starting_max = kDeparturesMax,
                     .waiting_max = std::numeric_limits<std::size_t>::max()}),
         login_(std::make_shared<const LoginSettings>(options.login)) {}
 
@@ -68,11 +68,11 @@ struct ServiceState {
   ServiceOptions options;
   Logger log;
   AddressLimiter addresses;
-  app::SyncAdmission admission;
-  app::SyncAdmission job_openings;
+  app::StreamAdmission sync_openings;
+  app::StreamAdmission job_openings;
   /// As many as there are streams, and sessions that may have begun without one
   /// (PeerSessions::abandoned): no more than calls that the database took.
-  app::SyncAdmission departures;
+  app::StreamAdmission departures;
   RecentMaps recent_maps;
   std::vector<std::unique_ptr<LoopState>> loops;
   std::atomic<bool> draining{false};

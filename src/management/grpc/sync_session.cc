@@ -34,7 +34,7 @@ SyncSession::SyncSession(std::shared_ptr<ServiceState> service, LoopState& loop,
       loop_(loop),
       call_(std::move(call)),
       began_(service_->ports.clock.now()),
-      place_(service_->admission),
+      place_(service_->sync_openings),
       departure_(service_->departures) {}
 
 SyncSession::~SyncSession() = default;
@@ -47,21 +47,21 @@ void SyncSession::on_request(net::GrpcCall& call, std::string_view message) {
   client_ip_ = call.client().ip;
   loop_.syncs.insert(this);
   service_->streams.fetch_add(1);
-  const app::SyncPlace::Asking asking{client_ip_, request_.size(), began_};
+  const app::AdmissionPlace::Asking asking{client_ip_, request_.size(), began_};
   const bool waits =
-      place_.enter(asking, loop_.poster(), [weak = weak_from_this()](bool go, bool waited) {
-        if (const auto self = weak.lock()) self->on_turn(go, waited);
+      place_.enter(asking, loop_.poster(), [weak = weak_from_this()](Outcome outcome) {
+        if (const auto self = weak.lock()) self->on_admission(outcome);
       });
   if (waits) service_->ports.metrics.syncs_queued.add();
 }
 
-void SyncSession::on_turn(bool go, bool waited) {
+void SyncSession::on_admission(Outcome outcome) {
   if (finishing_ || ended_) return;  // it has left, or leaves, its place itself
-  if (go && waited) {
+  if (outcome == Outcome::kAdmittedAfterWait) {
     const auto wait = service_->ports.clock.now() - began_;
     service_->ports.metrics.sync_wait_s.observe(std::chrono::duration<double>(wait).count());
   }
-  if (go)  // after what is answered at once
+  if (outcome != Outcome::kRefused)  // after what is answered at once
     return loop_.loop.post([self = shared_from_this()] { self->begin(); });
   service_->ports.metrics.syncs_refused.add();
   finish({Code::kResourceExhausted, "too many concurrent sync requests, please try again later"});
@@ -303,8 +303,8 @@ void SyncSession::on_end() {
 
 void SyncSession::depart() {
   departure_.enter({.since = service_->ports.clock.now()}, loop_.poster(),
-                   [self = shared_from_this()](bool go, bool /*waited*/) {
-                     if (go) self->mark_disconnected();
+                   [self = shared_from_this()](Outcome outcome) {
+                     if (outcome != Outcome::kRefused) self->mark_disconnected();
                    });
 }
 

@@ -33,8 +33,9 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   void end(app::EndReason reason, const netmap::MapViewPtr& view) override;
 
  private:
+  using Outcome = app::AdmissionPlace::Outcome;
   void begin();
-  void on_turn(bool go, bool waited);
+  void on_admission(Outcome outcome);
   boost::asio::awaitable<void> start(std::string request, std::string client_ip);
   void open(app::SyncStarted started);
   [[nodiscard]] std::shared_ptr<PreparedMap> prepare(const RecentMaps::Source& source,
@@ -54,10 +55,10 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   const net::GrpcCallHandle call_;
   const Instant began_;
   bool requested_ = false;
-  std::string request_;    // while it waits for its turn
-  std::string client_ip_;  // the same
-  app::SyncPlace place_;   // until the first map
-  app::SyncPlace departure_;
+  std::string request_;        // while it waits for its turn
+  std::string client_ip_;      // the same
+  app::AdmissionPlace place_;  // until the first map
+  app::AdmissionPlace departure_;
   bool opened_ = false;  // known to the hub
   bool ended_ = false;
   bool finishing_ = false;

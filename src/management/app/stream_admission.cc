@@ -1,4 +1,4 @@
-#include "management/app/sync_admission.h"
+#include "management/app/stream_admission.h"
 
 #include "base/assert.h"
 
@@ -6,14 +6,14 @@
 
 namespace nb::management::app {
 
-bool SyncAdmission::room() const {
-  if (options_.first_maps_max < 0) return true;
-  return in_setup_ < options_.first_maps_max && starting_ < options_.starts_max;
+bool StreamAdmission::room() const {
+  if (options_.in_setup_max < 0) return true;
+  return in_setup_ < options_.in_setup_max && starting_ < options_.starting_max;
 }
 
-SyncAdmission::Place SyncAdmission::enter(const std::string& source, std::size_t bytes, Instant now,
-                                          Decide decide) {
-  if (options_.first_maps_max == 0) return {};
+StreamAdmission::Place StreamAdmission::enter(const std::string& source, std::size_t bytes,
+                                              Instant now, Decide decide) {
+  if (options_.in_setup_max == 0) return {};
   Decisions decisions;
   Place place;
   {
@@ -24,7 +24,7 @@ SyncAdmission::Place SyncAdmission::enter(const std::string& source, std::size_t
               .since = now,
               .decide = std::move(decide)};
     if (room() && by_age_.empty()) {
-      place = {Entry::kGo, ++last_};
+      place = {Entry::kAdmitted, ++last_};
       ++starting_;
       ++in_setup_;
       call.decide = nullptr;
@@ -48,7 +48,7 @@ SyncAdmission::Place SyncAdmission::enter(const std::string& source, std::size_t
   return place;
 }
 
-void SyncAdmission::enqueue(Ticket ticket, Call call) {
+void StreamAdmission::enqueue(Ticket ticket, Call call) {
   call.state = Call::State::kWaiting;
   const auto [source, fresh] = sources_.try_emplace(call.source);
   std::list<Ticket>& calls = source->second.calls;
@@ -63,7 +63,7 @@ void SyncAdmission::enqueue(Ticket ticket, Call call) {
   calls_.emplace(ticket, std::move(call));
 }
 
-void SyncAdmission::dequeue(Call& call) {
+void StreamAdmission::dequeue(Call& call) {
   const auto source = sources_.find(call.source);
   std::list<Ticket>& calls = source->second.calls;
   sizes_.erase({calls.size(), call.source});
@@ -78,15 +78,15 @@ void SyncAdmission::dequeue(Call& call) {
   sources_.erase(source);
 }
 
-void SyncAdmission::refuse(Ticket ticket, Decisions& out) {
+void StreamAdmission::refuse(Ticket ticket, Decisions& out) {
   const auto found = calls_.find(ticket);
   NB_ASSERT(found != calls_.end());
   dequeue(found->second);
-  out.emplace_back(std::move(found->second.decide), false);
+  out.emplace_back(std::move(found->second.decide), Decision::kRefused);
   calls_.erase(found);
 }
 
-void SyncAdmission::admit(Decisions& out) {
+void StreamAdmission::admit(Decisions& out) {
   while (!turns_.empty() && room()) {
     // The next source's oldest call; its other calls wait until all sources had their turn.
     const std::string name = turns_.front();
@@ -97,24 +97,24 @@ void SyncAdmission::admit(Decisions& out) {
     call.state = Call::State::kStarting;
     ++starting_;
     ++in_setup_;
-    out.emplace_back(std::exchange(call.decide, nullptr), true);
+    out.emplace_back(std::exchange(call.decide, nullptr), Decision::kAdmitted);
   }
 }
 
-void SyncAdmission::started(Ticket ticket) {
+void StreamAdmission::started(Ticket ticket) {
   Decisions decisions;
   {
     const std::lock_guard lock(mutex_);
     const auto found = calls_.find(ticket);
     if (found == calls_.end() || found->second.state != Call::State::kStarting) return;
-    found->second.state = Call::State::kMapping;
+    found->second.state = Call::State::kStarted;
     --starting_;
     admit(decisions);
   }
   tell(std::move(decisions));
 }
 
-void SyncAdmission::leave(Ticket ticket) {
+void StreamAdmission::leave(Ticket ticket) {
   Decisions decisions;
   {
     const std::lock_guard lock(mutex_);
@@ -132,7 +132,7 @@ void SyncAdmission::leave(Ticket ticket) {
   tell(std::move(decisions));
 }
 
-void SyncAdmission::expire(Instant now) {
+void StreamAdmission::expire(Instant now) {
   Decisions decisions;
   {
     const std::lock_guard lock(mutex_);
@@ -142,16 +142,16 @@ void SyncAdmission::expire(Instant now) {
   tell(std::move(decisions));
 }
 
-void SyncAdmission::tell(Decisions decisions) {
-  for (auto& [decide, go] : decisions) decide(go);
+void StreamAdmission::tell(Decisions decisions) {
+  for (auto& [decide, decision] : decisions) decide(decision);
 }
 
-std::size_t SyncAdmission::waiting() const {
+std::size_t StreamAdmission::waiting() const {
   const std::lock_guard lock(mutex_);
   return by_age_.size();
 }
 
-std::size_t SyncAdmission::in_setup() const {
+std::size_t StreamAdmission::in_setup() const {
   const std::lock_guard lock(mutex_);
   return static_cast<std::size_t>(in_setup_);
 }

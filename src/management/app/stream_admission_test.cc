@@ -1,6 +1,4 @@
-#include "management/app/sync_admission.h"
-
-#include "management/app/sync_place.h"
+#include "management/app/stream_admission.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,34 +10,36 @@ namespace nb::management::app {
 namespace {
 
 using namespace std::chrono_literals;
-using Entry = SyncAdmission::Entry;
+using Decision = StreamAdmission::Decision;
+using Entry = StreamAdmission::Entry;
 using testing::ElementsAre;
 
-class SyncAdmissionTest : public testing::Test {
+class StreamAdmissionTest : public testing::Test {
  protected:
   /// Enters as `name` ("a1" is of source "a") and remembers what becomes of it.
   Entry enter(const std::string& name, std::size_t bytes = 100) {
-    const auto place = admission->enter(name.substr(0, 1), bytes, now, [this, name](bool go) {
-      (go ? went : refused).push_back(name);
-    });
+    const auto place =
+        admission->enter(name.substr(0, 1), bytes, now, [this, name](Decision decision) {
+          (decision == Decision::kAdmitted ? went : refused).push_back(name);
+        });
     tickets[name] = place.ticket;
     return place.entry;
   }
   void leave(const std::string& name) { admission->leave(tickets.at(name)); }
   void started(const std::string& name) { admission->started(tickets.at(name)); }
-  void make(SyncAdmissionOptions options) { admission.emplace(options); }
+  void make(StreamAdmissionOptions options) { admission.emplace(options); }
 
-  std::optional<SyncAdmission> admission;
-  std::map<std::string, SyncAdmission::Ticket> tickets;
+  std::optional<StreamAdmission> admission;
+  std::map<std::string, StreamAdmission::Ticket> tickets;
   std::vector<std::string> went;
   std::vector<std::string> refused;
   Instant now{};
 };
 
-TEST_F(SyncAdmissionTest, CallsAboveTheLimitWaitAndGoWhenOthersHaveTheirMap) {
-  make({.first_maps_max = 2});
-  EXPECT_EQ(enter("a1"), Entry::kGo);
-  EXPECT_EQ(enter("a2"), Entry::kGo);
+TEST_F(StreamAdmissionTest, CallsAboveTheLimitWaitAndGoWhenOthersAreSetUp) {
+  make({.in_setup_max = 2});
+  EXPECT_EQ(enter("a1"), Entry::kAdmitted);
+  EXPECT_EQ(enter("a2"), Entry::kAdmitted);
   EXPECT_EQ(enter("a3"), Entry::kWaits);
   EXPECT_EQ(enter("a4"), Entry::kWaits);
   started("a1");
@@ -52,9 +52,9 @@ TEST_F(SyncAdmissionTest, CallsAboveTheLimitWaitAndGoWhenOthersHaveTheirMap) {
   EXPECT_EQ(admission->in_setup(), 2U);
 }
 
-TEST_F(SyncAdmissionTest, FewAskTheDatabaseAtOnceAndMoreWaitForTheirMap) {
-  make({.first_maps_max = 10, .starts_max = 1});
-  EXPECT_EQ(enter("a1"), Entry::kGo);
+TEST_F(StreamAdmissionTest, FewAskTheDatabaseAtOnceAndMoreAreSetUp) {
+  make({.in_setup_max = 10, .starting_max = 1});
+  EXPECT_EQ(enter("a1"), Entry::kAdmitted);
   EXPECT_EQ(enter("a2"), Entry::kWaits);
   EXPECT_EQ(enter("a3"), Entry::kWaits);
   started("a1");
@@ -65,9 +65,9 @@ TEST_F(SyncAdmissionTest, FewAskTheDatabaseAtOnceAndMoreWaitForTheirMap) {
   EXPECT_THAT(went, ElementsAre("a2", "a3"));
 }
 
-TEST_F(SyncAdmissionTest, SourcesTakeTurns) {
-  make({.first_maps_max = 1});
-  EXPECT_EQ(enter("a1"), Entry::kGo);
+TEST_F(StreamAdmissionTest, SourcesTakeTurns) {
+  make({.in_setup_max = 1});
+  EXPECT_EQ(enter("a1"), Entry::kAdmitted);
   for (const char* name : {"a2", "a3", "a4", "b1", "c1", "b2"})
     EXPECT_EQ(enter(name), Entry::kWaits);
   std::string last = "a1";
@@ -78,8 +78,8 @@ TEST_F(SyncAdmissionTest, SourcesTakeTurns) {
   EXPECT_THAT(went, ElementsAre("a2", "b1", "c1", "a3", "b2", "a4"));
 }
 
-TEST_F(SyncAdmissionTest, WhoComesLateDoesNotOvertake) {
-  make({.first_maps_max = 2});
+TEST_F(StreamAdmissionTest, WhoComesLateDoesNotOvertake) {
+  make({.in_setup_max = 2});
   enter("a1");
   enter("a2");
   enter("a3");
@@ -87,8 +87,8 @@ TEST_F(SyncAdmissionTest, WhoComesLateDoesNotOvertake) {
   EXPECT_EQ(enter("a4"), Entry::kWaits);
 }
 
-TEST_F(SyncAdmissionTest, AFullQueueRefusesTheSourceWithMost) {
-  make({.first_maps_max = 1, .waiting_max = 4});
+TEST_F(StreamAdmissionTest, AFullQueueRefusesTheSourceWithMost) {
+  make({.in_setup_max = 1, .waiting_max = 4});
   enter("a1");
   for (const char* name : {"a2", "a3", "a4", "b1"}) EXPECT_EQ(enter(name), Entry::kWaits);
   EXPECT_EQ(enter("a5"), Entry::kRefused);
@@ -98,8 +98,8 @@ TEST_F(SyncAdmissionTest, AFullQueueRefusesTheSourceWithMost) {
   EXPECT_EQ(admission->waiting(), 4U);
 }
 
-TEST_F(SyncAdmissionTest, RequestsAreBoundedInBytes) {
-  make({.first_maps_max = 1, .waiting_bytes_max = 1'000});
+TEST_F(StreamAdmissionTest, RequestsAreBoundedInBytes) {
+  make({.in_setup_max = 1, .waiting_bytes_max = 1'000});
   enter("a1");
   EXPECT_EQ(enter("a2", 600), Entry::kWaits);
   EXPECT_EQ(enter("b1", 600), Entry::kRefused);
@@ -108,8 +108,8 @@ TEST_F(SyncAdmissionTest, RequestsAreBoundedInBytes) {
   EXPECT_EQ(enter("b3", 600), Entry::kWaits);
 }
 
-TEST_F(SyncAdmissionTest, WhoWaitedForTooLongIsRefused) {
-  make({.first_maps_max = 1, .wait_max = 10s});
+TEST_F(StreamAdmissionTest, WhoWaitedForTooLongIsRefused) {
+  make({.in_setup_max = 1, .wait_max = 10s});
   enter("a1");
   enter("a2");
   now += 5s;
@@ -122,8 +122,8 @@ TEST_F(SyncAdmissionTest, WhoWaitedForTooLongIsRefused) {
   EXPECT_THAT(went, ElementsAre("a3"));
 }
 
-TEST_F(SyncAdmissionTest, WhoLeavesWhileWaitingIsNotCalled) {
-  make({.first_maps_max = 1});
+TEST_F(StreamAdmissionTest, WhoLeavesWhileWaitingIsNotCalled) {
+  make({.in_setup_max = 1});
   enter("a1");
   enter("a2");
   enter("a3");
@@ -133,29 +133,29 @@ TEST_F(SyncAdmissionTest, WhoLeavesWhileWaitingIsNotCalled) {
   EXPECT_THAT(refused, ElementsAre());
 }
 
-TEST_F(SyncAdmissionTest, NoLimitIsNoQueueAndZeroRefusesAll) {
-  make({.first_maps_max = -1, .starts_max = 1});
-  EXPECT_EQ(enter("a1"), Entry::kGo);
-  EXPECT_EQ(enter("a2"), Entry::kGo);
-  make({.first_maps_max = 0});
+TEST_F(StreamAdmissionTest, NoLimitIsNoQueueAndZeroRefusesAll) {
+  make({.in_setup_max = -1, .starting_max = 1});
+  EXPECT_EQ(enter("a1"), Entry::kAdmitted);
+  EXPECT_EQ(enter("a2"), Entry::kAdmitted);
+  make({.in_setup_max = 0});
   EXPECT_EQ(enter("a3"), Entry::kRefused);
 }
 
 /// Whatever comes and goes: limits hold, nobody is forgotten, everybody is told at most once.
-TEST_F(SyncAdmissionTest, KeepsItsBooksOverRandomHistories) {
+TEST_F(StreamAdmissionTest, KeepsItsBooksOverRandomHistories) {
   for (unsigned seed = 1; seed <= 200; ++seed) {
     std::mt19937 random(seed);
     const auto up_to = [&](int limit) {
       return static_cast<int>(random() % static_cast<unsigned>(limit));
     };
     now = {};
-    const SyncAdmissionOptions options{.first_maps_max = 1 + up_to(5),
-                                       .starts_max = 1 + up_to(3),
-                                       .waiting_max = static_cast<std::size_t>(1 + up_to(10)),
-                                       .wait_max = std::chrono::seconds(1 + up_to(20))};
+    const StreamAdmissionOptions options{.in_setup_max = 1 + up_to(5),
+                                         .starting_max = 1 + up_to(3),
+                                         .waiting_max = static_cast<std::size_t>(1 + up_to(10)),
+                                         .wait_max = std::chrono::seconds(1 + up_to(20))};
     make(options);
     enum class State { kWaits, kStarts, kMaps, kOver };
-    std::map<SyncAdmission::Ticket, State> calls;
+    std::map<StreamAdmission::Ticket, State> calls;
     const auto count = [&](State wanted) {
       return std::ranges::count_if(calls, [&](const auto& call) { return call.second == wanted; });
     };
@@ -163,14 +163,15 @@ TEST_F(SyncAdmissionTest, KeepsItsBooksOverRandomHistories) {
       now += std::chrono::milliseconds(up_to(500));
       const int what = up_to(10);
       if (what < 5) {
-        const auto ticket = std::make_shared<SyncAdmission::Ticket>();
-        const auto place = admission->enter(std::string(1, static_cast<char>('a' + up_to(3))), 10,
-                                            now, [&calls, ticket](bool go) {
-                                              EXPECT_EQ(calls.at(*ticket), State::kWaits);
-                                              calls[*ticket] = go ? State::kStarts : State::kOver;
-                                            });
+        const auto ticket = std::make_shared<StreamAdmission::Ticket>();
+        const auto place = admission->enter(
+            std::string(1, static_cast<char>('a' + up_to(3))), 10, now,
+            [&calls, ticket](Decision decision) {
+              EXPECT_EQ(calls.at(*ticket), State::kWaits);
+              calls[*ticket] = decision == Decision::kAdmitted ? State::kStarts : State::kOver;
+            });
         *ticket = place.ticket;
-        if (place.entry == Entry::kGo) calls[place.ticket] = State::kStarts;
+        if (place.entry == Entry::kAdmitted) calls[place.ticket] = State::kStarts;
         if (place.entry == Entry::kWaits) calls[place.ticket] = State::kWaits;
       } else if (what < 9 && !calls.empty()) {
         auto at = calls.begin();
@@ -186,37 +187,15 @@ TEST_F(SyncAdmissionTest, KeepsItsBooksOverRandomHistories) {
       } else {
         admission->expire(now);
       }
-      ASSERT_LE(count(State::kStarts), options.starts_max) << "seed " << seed;
-      ASSERT_LE(count(State::kStarts) + count(State::kMaps), options.first_maps_max);
+      ASSERT_LE(count(State::kStarts), options.starting_max) << "seed " << seed;
+      ASSERT_LE(count(State::kStarts) + count(State::kMaps), options.in_setup_max);
       ASSERT_EQ(static_cast<std::size_t>(count(State::kWaits)), admission->waiting());
       ASSERT_LE(admission->waiting(), options.waiting_max);
-      ASSERT_TRUE(admission->waiting() == 0 || count(State::kStarts) == options.starts_max ||
-                  count(State::kStarts) + count(State::kMaps) == options.first_maps_max)
+      ASSERT_TRUE(admission->waiting() == 0 || count(State::kStarts) == options.starting_max ||
+                  count(State::kStarts) + count(State::kMaps) == options.in_setup_max)
           << "seed " << seed << ": somebody waits for nothing";
     }
   }
-}
-
-TEST_F(SyncAdmissionTest, PlaceThatIsDroppedIsGivenBack) {
-  make({.first_maps_max = 1});
-  std::vector<std::string> turns;
-  const auto enter_as = [&](SyncPlace& place, const std::string& name) {
-    place.enter(
-        {.since = now}, [](const std::function<void()>& work) { work(); },
-        [&turns, name](bool go, bool) { turns.push_back(name + (go ? "" : " refused")); });
-  };
-  SyncPlace last(*admission);
-  {
-    SyncPlace first(*admission);
-    SyncPlace waits(*admission);
-    enter_as(first, "first");
-    enter_as(waits, "waits");
-    enter_as(last, "last");
-    EXPECT_EQ(admission->waiting(), 2U);
-  }  // who waits goes before whom it waits for
-  EXPECT_THAT(turns, ElementsAre("first", "last"));
-  EXPECT_EQ(admission->waiting(), 0U);
-  EXPECT_EQ(admission->in_setup(), 1U);
 }
 
 }  // namespace
