@@ -95,41 +95,45 @@ struct CommitProxy::Impl {
     return fault != Fault::kNone && statements.find(part) != std::string::npos;
   }
 
-  asio::awaitable<void> inward(std::shared_ptr<Line> line) {
+  /// Whether bytes may go on; it may take its time to say so.
+  using MayPass = asio::awaitable<bool> (Impl::*)(std::shared_ptr<Line>, std::string_view);
+
+  asio::awaitable<void> pump(std::shared_ptr<Line> line, tcp::socket Line::*from,
+                             tcp::socket Line::*to, MayPass may_pass) {
     std::array<char, 16 * 1024> bytes{};
     for (;;) {
       const auto [read_error, size] =
-          co_await line->near.async_read_some(asio::buffer(bytes), kAwait);
-      if (read_error) break;
-      if (is_wanted(*line, {bytes.data(), size})) {
-        line->loses_answer = std::exchange(fault, Fault::kNone) == Fault::kLoseAnswer;
-        if (!line->loses_answer) {
-          struck = true;
-          static_cast<void>(co_await held.async_wait(kAwait));
-        }
-      }
+          co_await ((*line).*from).async_read_some(asio::buffer(bytes), kAwait);
+      if (read_error) co_return;
+      const std::string_view read(bytes.data(), size);
+      if (!co_await (this->*may_pass)(line, read)) co_return;
       const auto [error, sent] =
-          co_await asio::async_write(line->far, asio::buffer(bytes.data(), size), kAwait);
-      if (error) break;
+          co_await asio::async_write((*line).*to, asio::buffer(read), kAwait);
+      if (error) co_return;
     }
+  }
+
+  asio::awaitable<bool> may_go_in(std::shared_ptr<Line> line, std::string_view bytes) {
+    if (!is_wanted(*line, bytes)) co_return true;
+    line->loses_answer = std::exchange(fault, Fault::kNone) == Fault::kLoseAnswer;
+    if (!line->loses_answer) {
+      struck = true;
+      static_cast<void>(co_await held.async_wait(kAwait));
+    }
+    co_return true;
+  }
+  asio::awaitable<void> inward(std::shared_ptr<Line> line) {
+    co_await pump(line, &Line::near, &Line::far, &Impl::may_go_in);
     boost::system::error_code gone;  // what was sent is still to be done
     line->far.shutdown(tcp::socket::shutdown_send, gone);
   }
 
+  asio::awaitable<bool> may_go_out(std::shared_ptr<Line> line, std::string_view /*bytes*/) {
+    if (line->loses_answer) struck = true;
+    co_return !line->loses_answer;
+  }
   asio::awaitable<void> outward(std::shared_ptr<Line> line) {
-    std::array<char, 16 * 1024> bytes{};
-    for (;;) {
-      const auto [read_error, size] =
-          co_await line->far.async_read_some(asio::buffer(bytes), kAwait);
-      if (read_error) break;
-      if (line->loses_answer) {
-        struck = true;
-        break;
-      }
-      const auto [error, sent] =
-          co_await asio::async_write(line->near, asio::buffer(bytes.data(), size), kAwait);
-      if (error) break;
-    }
+    co_await pump(line, &Line::far, &Line::near, &Impl::may_go_out);
     line->close();
   }
 
