@@ -3,10 +3,10 @@
 // the newest state. The hub is the production one; database, agents and map threads are simulated.
 #include "base/task_group.h"
 #include "management/app/sync_hub.h"
-#include "sim/mgmt_stub_store.h"
 #include "sim/seeds.h"
 #include "sim/sim_agents.h"
 #include "sim/sim_map_workers.h"
+#include "sim/sim_store.h"
 
 #include <gtest/gtest.h>
 
@@ -50,30 +50,19 @@ struct Database {
   }
 };
 
-/// One instance's connection to it: answers take time, some are lost.
-class SimStore final : public management::StubStore {
+/// Its log of changes does not always reach back far enough.
+class LoggingStore final : public SimStore {
  public:
-  SimStore(NodeEnv& env, Database& database) : env_(env), database_(database) {}
-
-  management::Task<management::AccountSnapshotPtr> snapshot(Instant,
-                                                            management::AccountId) override {
-    if (!co_await way()) co_return away();
-    auto out = std::make_shared<management::AccountSnapshot>();
-    out->account = account();
-    std::vector<management::Peer> peers;
-    for (const auto& [id, content] : database_.content) peers.push_back(peer_of(id, content));
-    out->peers = management::EntityTable<management::Peer>(std::move(peers));
-    if (!co_await way()) co_return away();
-    co_return out;
-  }
+  LoggingStore(NodeEnv& env, Database& database)
+      : SimStore(env, kAccount, {.delay_max = 20ms}), database_(database) {}
 
   management::Task<std::optional<management::SnapshotDelta>> changes(Instant, management::AccountId,
                                                                      std::uint64_t since) override {
     if (!co_await way()) co_return away();
     std::optional<management::SnapshotDelta> out;
-    if (env_.random() % 4 != 0) {  // otherwise the log does not reach back so far
+    if (env().random() % 4 != 0) {
       out.emplace();
-      out->account = account();
+      out->account = account_now();
       for (const auto& [id, content] : database_.content)
         if (content > since)
           out->peers.upserts.push_back(
@@ -83,40 +72,18 @@ class SimStore final : public management::StubStore {
     co_return out;
   }
 
-  management::Task<std::vector<management::AccountSerial>> serials(
-      Instant, std::vector<management::AccountId> ids) override {
-    if (!co_await way()) co_return away();
-    std::vector<management::AccountSerial> out;
-    for (auto& id : ids) out.push_back({std::move(id), database_.serial});
-    if (!co_await way()) co_return away();
-    co_return out;
-  }
-
-  asio::awaitable<bool> way() {
-    co_await env_.clock.sleep_for(std::chrono::microseconds(100 + env_.random() % 20'000));
-    co_return !database_.down;
-  }
-
  private:
-  [[nodiscard]] management::Account account() const {
-    management::Account out;
-    out.id = management::AccountId(kAccount);
-    out.serial = database_.serial;
+  /// Its own name is what a peer's own map shows, and nobody else's.
+  static management::Peer peer_of(const std::string& id, app::Serial content) {
+    return peer(id, std::to_string(content));
+  }
+  [[nodiscard]] bool down() const override { return database_.down; }
+  [[nodiscard]] std::uint64_t serial() const override { return database_.serial; }
+  [[nodiscard]] std::vector<management::Peer> peers() const override {
+    std::vector<management::Peer> out;
+    for (const auto& [id, content] : database_.content) out.push_back(peer_of(id, content));
     return out;
   }
-  static management::Peer peer_of(const std::string& id, app::Serial content) {
-    management::Peer peer;
-    peer.id = management::PeerId(id);
-    // Its own name is what a peer's own map shows, and nobody else's.
-    peer.name = std::to_string(content);
-    peer.dns_label = "c" + peer.name;
-    const auto number = static_cast<std::uint8_t>(std::stoi(id.substr(1)));
-    peer.key = management::PeerKey("key-" + id);
-    peer.ip = *management::IpAddress::parse(fmt::format("100.64.0.{}", number + 1));
-    return peer;
-  }
-  static Error away() { return fail(Code::kUnavailable, "database away"); }
-  NodeEnv& env_;
   Database& database_;
 };
 
@@ -283,7 +250,7 @@ class Instance final : public Process {
   NodeEnv& env_;
   const std::shared_ptr<Cluster> shared_;  // the world outlives the test's part of it
   Cluster& cluster_;
-  SimStore store_;
+  LoggingStore store_;
   SimMapWorkers workers_;
   TaskGroup tasks_;
   std::shared_ptr<app::SyncHub> hub_;

@@ -3,15 +3,11 @@
 #pragma once
 
 #include "ha/sim/world.h"
-#include "sim/mgmt_stub_store.h"
-
-#include <boost/asio/awaitable.hpp>
-#include <fmt/format.h>
+#include "sim/sim_store.h"
 
 #include <chrono>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +17,7 @@ namespace nb::sim {
 inline constexpr const char* kSessionAccount = "acc";
 /// A statement whose answer does not come.
 inline constexpr std::chrono::seconds kLostCall{3};
+inline constexpr std::chrono::milliseconds kWayMax{50};
 
 /// What a planted flaw changes; the alarms of the simulation must hear each of them.
 struct SessionFlaws {
@@ -89,37 +86,13 @@ struct SessionDatabase {
   }
 };
 
-/// One instance's connection to it: answers take time, and some are lost after the deed.
-class SessionStore final : public management::StubStore {
+class SessionStore final : public SimStore {
  public:
-  SessionStore(NodeEnv& env, SessionDatabase& database) : env_(env), database_(database) {}
+  SessionStore(NodeEnv& env, SessionDatabase& database)
+      : SimStore(env, kSessionAccount,
+                 {.delay_max = kWayMax, .lost_call = kLostCall, .reads_come_back = false}),
+        database_(database) {}
 
-  management::Task<management::AccountSnapshotPtr> snapshot(Instant,
-                                                            management::AccountId) override {
-    if (!co_await way()) co_return away();
-    auto out = std::make_shared<management::AccountSnapshot>();
-    out->account.id = management::AccountId(kSessionAccount);
-    out->account.serial = 1;
-    std::vector<management::Peer> peers;
-    for (const auto& [id, row] : database_.peers) {
-      management::Peer peer;
-      peer.id = management::PeerId(id);
-      peer.name = peer.dns_label = id;
-      peer.key = management::PeerKey("key-" + id);
-      const auto number = static_cast<std::uint8_t>(std::stoi(id.substr(1)));
-      peer.ip = *management::IpAddress::parse(fmt::format("100.64.0.{}", number + 1));
-      peers.push_back(std::move(peer));
-    }
-    out->peers = management::EntityTable<management::Peer>(std::move(peers));
-    co_return out;
-  }
-  management::Task<std::vector<management::AccountSerial>> serials(
-      Instant, std::vector<management::AccountId> ids) override {
-    if (!co_await way()) co_return away();
-    std::vector<management::AccountSerial> out;
-    for (auto& id : ids) out.push_back({std::move(id), 1});
-    co_return out;
-  }
   management::Task<std::int64_t> heartbeat(Instant, management::InstanceId instance,
                                            std::int64_t incarnation,
                                            std::chrono::milliseconds ttl) override {
@@ -189,15 +162,14 @@ class SessionStore final : public management::StubStore {
   }
 
  private:
-  [[nodiscard]] Instant now() const { return env_.world.now(); }  // the database's clock
-  boost::asio::awaitable<bool> way() {
-    co_await env_.clock.sleep_for(std::chrono::microseconds(100 + env_.random() % 50'000));
-    if (!database_.down) co_return true;
-    co_await env_.clock.sleep_for(kLostCall);
-    co_return false;
+  [[nodiscard]] Instant now() const { return env().world.now(); }  // the database's clock
+  [[nodiscard]] bool down() const override { return database_.down; }
+  [[nodiscard]] std::uint64_t serial() const override { return 1; }
+  [[nodiscard]] std::vector<management::Peer> peers() const override {
+    std::vector<management::Peer> out;
+    for (const auto& [id, row] : database_.peers) out.push_back(peer(id, id));
+    return out;
   }
-  static Error away() { return fail(Code::kUnavailable, "database away"); }
-  NodeEnv& env_;
   SessionDatabase& database_;
 };
 
