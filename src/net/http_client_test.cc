@@ -1,18 +1,15 @@
 // The HTTP client against a real server of ours, with and without TLS, and against bad ones.
 #include "net/http_client.h"
 
+#include "net/test_certificate.h"
 #include "net/testing.h"
 #include "support/home_loop.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <filesystem>
 
 namespace nb::net {
 namespace {
@@ -154,46 +151,19 @@ TEST_F(HttpClientTest, NobodyListeningIsUnavailable) {
 class HttpClientTlsTest : public HttpClientTest {
  protected:
   HttpClientTlsTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "http_client_XXXXXX").string();
-    directory_ = mkdtemp(name.data());
-    EVP_PKEY* key = EVP_EC_gen("P-256");
-    X509* cert = X509_new();
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-    X509_gmtime_adj(X509_getm_notBefore(cert), 0);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    X509_set_pubkey(cert, key);
-    X509_NAME* subject = X509_get_subject_name(cert);
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>("localhost"), -1, -1, 0);
-    X509_set_issuer_name(cert, subject);
-    X509_sign(cert, key, EVP_sha256());
-    FILE* file = std::fopen(files().cert_file.c_str(), "w");
-    PEM_write_X509(file, cert);
-    std::fclose(file);
-    file = std::fopen(files().key_file.c_str(), "w");
-    PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
-    std::fclose(file);
-    X509_free(cert);
-    EVP_PKEY_free(key);
+    certificate_.issue("localhost");
     ServerConfig config;
     config.listeners = {{.address = "127.0.0.1", .port = 0, .tls = true}};
-    config.tls_files = files();
+    config.tls_files = certificate_.pair();
     server_ = std::make_unique<TestServer>(routes, config);
   }
-  ~HttpClientTlsTest() override {
-    server_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-  [[nodiscard]] TlsFiles files() const {
-    return {(directory_ / "cert.pem").string(), (directory_ / "key.pem").string()};
-  }
-  std::filesystem::path directory_;
+  const testing::TestCertificate certificate_;
   std::unique_ptr<TestServer> server_;
 };
 
 TEST_F(HttpClientTlsTest, TrustsTheGivenAuthority) {
   const auto got = send({.url = url(server_->port(), "/echo", "https", "localhost")},
-                        {.ca_file = files().cert_file});
+                        {.ca_file = certificate_.pair().cert_file});
   ASSERT_TRUE(got) << got.error().text;
   EXPECT_EQ(got->body, "GET /echo?  ");
 }
@@ -203,7 +173,7 @@ TEST_F(HttpClientTlsTest, RefusesAnUnknownAuthorityAndAnotherName) {
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code, Code::kPermissionDenied) << unknown.error().text;
   const auto other = send({.url = url(server_->port(), "/echo", "https", "127.0.0.1")},
-                          {.ca_file = files().cert_file});
+                          {.ca_file = certificate_.pair().cert_file});
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().code, Code::kPermissionDenied) << other.error().text;
 }

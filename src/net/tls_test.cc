@@ -1,4 +1,5 @@
 // TLS with ALPN, and certificates renewed while the server runs.
+#include "net/test_certificate.h"
 #include "net/testing.h"
 
 #include <arpa/inet.h>
@@ -6,65 +7,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/tcp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 
 namespace nb::net {
 namespace {
 using testing::eventually;
+using testing::TestCertificate;
 using testing::TestServer;
-
-class Files {
- public:
-  Files() {
-    std::string name = (std::filesystem::temp_directory_path() / "net_tls_XXXXXX").string();
-    directory_ = mkdtemp(name.data());
-  }
-  ~Files() { std::filesystem::remove_all(directory_); }
-  Files(const Files&) = delete;
-  Files& operator=(const Files&) = delete;
-  [[nodiscard]] TlsFiles pair() const {
-    return {(directory_ / "cert.pem").string(), (directory_ / "key.pem").string()};
-  }
-  /// A fresh self-signed pair in the name of `common_name`.
-  void issue(const std::string& common_name) const {
-    EVP_PKEY* key = EVP_EC_gen("P-256");
-    X509* cert = X509_new();
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-    X509_gmtime_adj(X509_getm_notBefore(cert), 0);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-    X509_set_pubkey(cert, key);
-    X509_NAME* name = X509_get_subject_name(cert);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1,
-                               0);
-    X509_set_issuer_name(cert, name);
-    X509_sign(cert, key, EVP_sha256());
-    write(pair().cert_file, [&](FILE* file) { PEM_write_X509(file, cert); });
-    write(pair().key_file, [&](FILE* file) {
-      PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
-    });
-    X509_free(cert);
-    EVP_PKEY_free(key);
-  }
-
- private:
-  /// As renewal tools do: a new file takes the place of the old one.
-  template <class Write>
-  static void write(const std::string& path, Write fill) {
-    FILE* file = std::fopen((path + ".new").c_str(), "w");
-    fill(file);
-    std::fclose(file);
-    std::filesystem::rename(path + ".new", path);
-  }
-  std::filesystem::path directory_;
-};
 
 /// What a client sees of one connection.
 struct Seen {
@@ -131,7 +85,7 @@ void hello(GrpcRouter&, HttpRouter& http) {
   });
 }
 
-ServerConfig tls(const Files& files) {
+ServerConfig tls(const TestCertificate& files) {
   ServerConfig config;
   config.tls_files = files.pair();
   config.listeners = {{.address = "127.0.0.1", .tls = true}};
@@ -142,7 +96,7 @@ constexpr const char* kBoth = "\x02h2\x08http/1.1";
 constexpr const char* kHttp1 = "\x08http/1.1";
 
 TEST(Tls, OffersHttp2FirstAndServesHttp1) {
-  const Files files;
+  const TestCertificate files;
   files.issue("first");
   const TestServer server(hello, tls(files));
   EXPECT_EQ(visit(server.port(), kBoth).protocol, "h2");
@@ -153,7 +107,7 @@ TEST(Tls, OffersHttp2FirstAndServesHttp1) {
 }
 
 TEST(Tls, ANewPairIsTakenOverAndABrokenOneIsNot) {
-  const Files files;
+  const TestCertificate files;
   files.issue("first");
   const TestServer server(hello, tls(files));
   EXPECT_EQ(visit(server.port(), kHttp1).common_name, "first");
@@ -167,7 +121,7 @@ TEST(Tls, ANewPairIsTakenOverAndABrokenOneIsNot) {
 }
 
 TEST(Tls, ClearTextOnATlsPortIsClosed) {
-  const Files files;
+  const TestCertificate files;
   files.issue("first");
   const TestServer server(hello, tls(files));
   testing::RawClient client(server.port());
@@ -183,7 +137,7 @@ std::string proxy_header() {
   return out.append("\x04\x00\xc8", 3).append(200, '\0');
 }
 
-ServerConfig tls_behind(const Files& files, const std::string& balancer) {
+ServerConfig tls_behind(const TestCertificate& files, const std::string& balancer) {
   ServerConfig config = tls(files);
   config.trusted_proxies = {balancer};
   return config;
@@ -197,7 +151,7 @@ void name_client(GrpcRouter&, HttpRouter& http) {
 }
 
 TEST(Tls, AProxyHeaderComesBeforeTheHandshake) {
-  const Files files;
+  const TestCertificate files;
   files.issue("first");
   const TestServer server(name_client, tls_behind(files, "127.0.0.1/32"));
   for (const bool one_by_one : {false, true}) {
@@ -213,7 +167,7 @@ TEST(Tls, AProxyHeaderComesBeforeTheHandshake) {
 }
 
 TEST(Tls, AProxyHeaderOfAStrangerIsNoHandshake) {
-  const Files files;
+  const TestCertificate files;
   files.issue("first");
   const TestServer server(name_client, tls_behind(files, "10.0.0.0/8"));
   EXPECT_EQ(visit(server.port(), kHttp1, {proxy_header()}).answer, "");
@@ -221,9 +175,9 @@ TEST(Tls, AProxyHeaderOfAStrangerIsNoHandshake) {
 }
 
 TEST(Tls, AMissingOrForeignKeyStopsTheStart) {
-  const Files files;
+  const TestCertificate files;
   files.issue("first");
-  const Files others;
+  const TestCertificate others;
   others.issue("other");
   LoopPool loops(1);
   prometheus::Registry registry;
