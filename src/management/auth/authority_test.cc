@@ -2,13 +2,13 @@
 #include "crypto/access_token.h"
 #include "management/auth/auth.h"
 #include "management/store/test_store.h"
+#include "support/together.h"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <thread>
 
 namespace nb::management::auth {
 namespace {
@@ -128,19 +128,14 @@ TEST_P(AuthorityTest, AnAccountWithoutDomainIsJoinedToo) {
 
 TEST_P(AuthorityTest, ManyFirstLoginsMakeOneAccount) {
   constexpr int kThreads = 8;
-  std::atomic<int> ready{0};
+  std::vector<std::string> tokens;
+  for (int i = 0; i < kThreads; ++i) tokens.push_back(token("racer-" + std::to_string(i)));
   std::atomic<int> owners{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < kThreads; ++i)
-    threads.emplace_back([&, i] {
-      const std::string jwt = token("racer-" + std::to_string(i));
-      ++ready;
-      while (ready < kThreads) std::this_thread::yield();
-      const auto caller = get(side(i).authority.bearer(soon(), jwt));
-      ASSERT_TRUE(caller) << caller.error().text;
-      if (caller->known.user.role == "owner") ++owners;
-    });
-  for (auto& thread : threads) thread.join();
+  nb::test::together(kThreads, [&](int i) {
+    const auto caller = get(side(i).authority.bearer(soon(), tokens[static_cast<std::size_t>(i)]));
+    ASSERT_TRUE(caller) << caller.error().text;
+    if (caller->known.user.role == "owner") ++owners;
+  });
   EXPECT_EQ(owners, 1);
   EXPECT_EQ(value("SELECT COUNT(*) FROM accounts"), "1");
   EXPECT_EQ(value("SELECT COUNT(*) FROM users"), std::to_string(kThreads));
@@ -195,15 +190,8 @@ TEST_P(AuthorityTest, NameMailAndLastLoginFollowTheToken) {
 
 TEST_P(AuthorityTest, OneUserAtTwoInstancesJoinsOnce) {
   ASSERT_TRUE(login("owner"));
-  std::atomic<int> ready{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i)
-    threads.emplace_back([&, i] {
-      ++ready;
-      while (ready < 4) std::this_thread::yield();
-      EXPECT_TRUE(get(side(i).authority.bearer(soon(), token("twin"))));
-    });
-  for (auto& thread : threads) thread.join();
+  nb::test::together(
+      4, [&](int i) { EXPECT_TRUE(get(side(i).authority.bearer(soon(), token("twin")))); });
   EXPECT_EQ(value("SELECT COUNT(*) FROM users WHERE id = 'twin'"), "1");
 }
 
@@ -371,27 +359,13 @@ TEST_P(AuthorityTest, GroupsOfTheTokenBecomeAutoGroupsAndMoveThePeers) {
   EXPECT_EQ((*snapshot)->users.begin()->auto_groups.size(), 1U);
 }
 
-/// The same moment for everybody.
-template <class Work>
-void at_once(int count, Work work) {
-  std::atomic<int> ready{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < count; ++i)
-    threads.emplace_back([&, i] {
-      ++ready;
-      while (ready < count) std::this_thread::yield();
-      work(i);
-    });
-  for (auto& thread : threads) thread.join();
-}
-
 TEST_P(AuthorityTest, ColleaguesWhoComeFirstTogetherFoundOneAccount) {  // scenario 74
   a_.reset();
   b_.reset();
   start(options(false));
   const std::string claims =
       R"(,"nb/wt_account_domain":"example.org","nb/wt_account_domain_category":"private")";
-  at_once(6, [&](int i) {
+  nb::test::together(6, [&](int i) {
     const auto caller = login("colleague-" + std::to_string(i), claims, i);
     EXPECT_TRUE(caller) << caller.error().text;
   });
@@ -405,7 +379,7 @@ TEST_P(AuthorityTest, DomainIsTakenByOneOfManyAccounts) {
   start(options(false));
   constexpr int kAccounts = 6;
   for (int i = 0; i < kAccounts; ++i) ASSERT_TRUE(login("user-" + std::to_string(i)));
-  at_once(kAccounts, [&](int i) {
+  nb::test::together(kAccounts, [&](int i) {
     const auto caller = login("user-" + std::to_string(i), of_domain("example.org"), i);
     EXPECT_TRUE(caller) << caller.error().text;
   });
@@ -420,7 +394,7 @@ TEST_P(AuthorityTest, ANewGroupOfManyTokensIsMadeOnce) {  // scenario 75
   a_->instance.sql(
       "UPDATE accounts SET settings_jwt_groups_enabled = TRUE, settings_jwt_groups_claim_name = "
       "'groups'");
-  at_once(6, [&](int i) {
+  nb::test::together(6, [&](int i) {
     const auto caller = login("user-" + std::to_string(i), R"(,"groups":["staff"])", i);
     EXPECT_TRUE(caller) << caller.error().text;
   });

@@ -34,22 +34,14 @@ class InvariantsRaceTest : public RaceTest {
 TEST_F(InvariantsRaceTest, FiveHundredMachinesShareASmallNet) {
   a_.sql(R"(UPDATE accounts SET network_net = '{"IP":"100.99.0.0","Mask":"////AA=="}')");
   const SetupKey key = make_key();
-  std::atomic<int> done{0};
-  std::atomic<int> refused{0};
+  Tally tally;
   together(20, [&](int i) {
-    for (int n = 0; n < 25; ++n) {
-      const auto result = get(store(i + n).register_peer(soon(), registration(key, "web")));
-      if (result)
-        ++done;
-      else if (result.error() ==
-               fail(Code::kFailedPrecondition, "network 100.99.0.0/24 is out of IPs"))
-        ++refused;
-      else
-        ADD_FAILURE() << result.error().text;
-    }
+    for (int n = 0; n < 25; ++n)
+      tally.count(get(store(i + n).register_peer(soon(), registration(key, "web"))),
+                  {fail(Code::kFailedPrecondition, "network 100.99.0.0/24 is out of IPs")});
   });
-  EXPECT_EQ(done, 254);
-  EXPECT_EQ(refused, 246);
+  EXPECT_EQ(tally.done, 254);
+  EXPECT_EQ(tally.refused, 246);
   EXPECT_EQ(a_.value("SELECT COUNT(*) FROM peers"), "254");
   EXPECT_EQ(a_.value("SELECT COUNT(DISTINCT ip) FROM peers"), "254");
   EXPECT_EQ(a_.value("SELECT COUNT(DISTINCT dns_label) FROM peers"), "254");

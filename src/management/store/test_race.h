@@ -1,15 +1,33 @@
-// Two instances over one PostgreSQL, and threads that start together.
+// Two instances over one PostgreSQL.
 #pragma once
 
 #include "management/store/test_store.h"
+#include "support/together.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
-#include <functional>
-#include <thread>
+#include <initializer_list>
 
 namespace nb::management::test {
+
+using nb::test::together;
+
+/// Of works that are done, or refused as expected.
+struct Tally {
+  std::atomic<int> done{0};
+  std::atomic<int> refused{0};
+  template <class T>
+  void count(const Result<T>& result, std::initializer_list<Error> refusals) {
+    if (result)
+      ++done;
+    else if (std::ranges::find(refusals, result.error()) != refusals.end())
+      ++refused;
+    else
+      ADD_FAILURE() << result.error().text;
+  }
+};
 
 class RaceTest : public testing::Test {
  protected:
@@ -26,18 +44,6 @@ class RaceTest : public testing::Test {
         soon(), fresh_setup_key(account_.id, std::move(request)), account_.created_by));
     EXPECT_TRUE(key) << key.error().text;
     return *std::move(key);
-  }
-  /// Runs `work(i)` on `count` threads that start together.
-  static void together(int count, const std::function<void(int)>& work) {
-    std::atomic<int> ready{0};
-    std::vector<std::thread> threads;
-    for (int i = 0; i < count; ++i)
-      threads.emplace_back([&, i] {
-        ++ready;
-        while (ready < count) std::this_thread::yield();
-        work(i);
-      });
-    for (std::thread& thread : threads) thread.join();
   }
 
   sql::test::TestDatabase fixture_{sql::Engine::kPostgres};

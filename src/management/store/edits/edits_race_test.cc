@@ -3,9 +3,9 @@
 #include "management/store/agent_store.h"
 #include "management/store/edits/edit_fixture.h"
 #include "management/store/proxy_store.h"
+#include "support/together.h"
 
 #include <atomic>
-#include <functional>
 #include <thread>
 
 namespace nb::management {
@@ -22,18 +22,8 @@ class EditRace : public testing::Test, public EditAccount {
   auto both(First first, Second second) {
     Result<Edited<typename First::Answer>> one;
     Result<Edited<typename Second::Answer>> two;
-    std::atomic<int> ready{0};
-    const auto wait = [&] {
-      ++ready;
-      while (ready < 2) std::this_thread::yield();
-    };
-    std::thread other([&] {
-      wait();
-      two = second_editor.edit(owner, std::move(second));
-    });
-    wait();
-    one = editor.edit(owner, std::move(first));
-    other.join();
+    nb::test::together({[&] { one = editor.edit(owner, std::move(first)); },
+                        [&] { two = second_editor.edit(owner, std::move(second)); }});
     return std::pair(std::move(one), std::move(two));
   }
   bool exists(const Group& group) { return snapshot()->group(group.id) != nullptr; }
@@ -239,28 +229,19 @@ TEST_F(EditRace, AnExposedServiceEndsOnceAndARenewedOneStays) {
     std::atomic<std::size_t> swept{0};
     Result<> renewal;
     Result<Edited<Nothing>> stopped;
-    std::atomic<int> ready{0};
-    const auto start = [&](const std::function<void()>& work) {
-      return std::thread([&ready, work] {
-        ++ready;
-        while (ready < 4) std::this_thread::yield();
-        work();
-      });
+    const auto sweep = [&swept](ProxyStore& at) {
+      const auto done = get(at.end_exposures(soon(), std::chrono::seconds(90), 100));
+      ASSERT_TRUE(done) << done.error().text;
+      swept += done->count;
     };
-    std::vector<std::thread> threads;
-    for (ProxyStore* const at : {proxies.get(), second_proxies.get()})
-      threads.push_back(start([&swept, at] {
-        const auto done = get(at->end_exposures(soon(), std::chrono::seconds(90), 100));
-        ASSERT_TRUE(done) << done.error().text;
-        swept += done->count;
-      }));
-    threads.push_back(start([&] {
-      renewal = get(proxies->renew_exposure(soon(), account.id, machine.id, domains[1]));
-    }));
-    threads.push_back(start([&] {
-      stopped = second_editor.edit(actor, StopExposing{machine.id, domains[2]});
-    }));
-    for (auto& thread : threads) thread.join();
+    nb::test::together({[&] { sweep(*proxies); }, [&] { sweep(*second_proxies); },
+                        [&] {
+                          renewal = get(
+                              proxies->renew_exposure(soon(), account.id, machine.id, domains[1]));
+                        },
+                        [&] {
+                          stopped = second_editor.edit(actor, StopExposing{machine.id, domains[2]});
+                        }});
     ASSERT_EQ(value("SELECT COUNT(*) FROM services WHERE domain = '" + domains[1] + "'"),
               renewal ? "1" : "0")
         << "round " << round;
