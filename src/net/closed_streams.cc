@@ -4,7 +4,8 @@ namespace nb::net {
 
 void ClosedStreams::opened(std::int32_t id) {
   // The first stream is 1: as if there had been one of -1.
-  const auto steps = static_cast<std::uint32_t>(id - (last_ == 0 ? -1 : last_)) / 2;
+  const std::int64_t before = last_ == 0 ? -1 : last_;
+  const auto steps = static_cast<std::uint32_t>((id - before) / 2);
   opened_ = (steps < kKept ? opened_ << steps : 0) | 1;
   reset_by_us_ = steps < kKept ? reset_by_us_ << steps : 0;
   last_ = id;

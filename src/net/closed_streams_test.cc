@@ -44,5 +44,12 @@ TEST(ClosedStreams, AFarJumpForgetsAllButItself) {
   EXPECT_EQ(streams.error_for(1), ErrorCode::kNoError);
 }
 
+TEST(ClosedStreams, TheFirstMayHaveTheLastNumberOfAll) {  // found by http2_grpc_fuzz
+  ClosedStreams streams;
+  streams.opened(0x7fff'ffff);
+  EXPECT_EQ(streams.error_for(0x7fff'ffff), ErrorCode::kStreamClosed);
+  EXPECT_EQ(streams.error_for(1), ErrorCode::kNoError);
+}
+
 }  // namespace
 }  // namespace nb::net
