@@ -78,7 +78,15 @@ void Connection::on_timer(Instant now) {
     case State::kLingering:
       return close();
     case State::kOpen:
-      const Instant next = session_->on_timer(now);
+      Instant next = session_->on_timer(now);
+      if (output_watched_) {
+        const Instant last = blocked_since_ + context_.limits().idle_timeout;
+        if (now >= last) {
+          context_.metrics.closed_dead.Increment();
+          return close();
+        }
+        next = std::min(next, last);
+      }
       wake_at(std::max(next, now + std::chrono::milliseconds(1)));
       return;
   }
@@ -222,6 +230,7 @@ void Connection::replace_session(std::unique_ptr<Session> next, std::string_view
                                  std::span<const std::uint8_t> rest) {
   next_ = std::move(next);
   pending_.append(first);
+  wait_for_peer();
   next_input_.assign(reinterpret_cast<const char*>(rest.data()), rest.size());
   want_flush();
 }
@@ -283,6 +292,12 @@ void Connection::watch_output(bool on) {
   context_.loop.rewatch(fd_, input | (on ? EPOLLOUT : 0U), *this);
 }
 
+/// Whoever takes nothing of what it is owed for as long as an idle connection may last is gone.
+void Connection::wait_for_peer() {
+  blocked_since_ = context_.loop.now();
+  wake_at(blocked_since_ + context_.limits().idle_timeout);
+}
+
 /// True: nothing is waiting any more.
 bool Connection::flush_pending() {
   if (pending_.empty()) return true;
@@ -293,6 +308,7 @@ bool Connection::flush_pending() {
   }
   if (static_cast<std::size_t>(sent) < pending_.size()) {
     pending_.erase(0, static_cast<std::size_t>(sent));
+    if (sent > 0) wait_for_peer();
     watch_output(true);
     return false;
   }
@@ -324,12 +340,14 @@ void Connection::flush() {
     if (static_cast<std::size_t>(sent) < bytes.size()) {
       const auto rest = bytes.subspan(static_cast<std::size_t>(sent));
       pending_.assign(reinterpret_cast<const char*>(rest.data()), rest.size());
+      wait_for_peer();
       watch_output(true);
       break;
     }
   }
   if (shut_) return close();
   if (!pending_.empty()) return;
+  if (more) wait_for_peer();
   watch_output(more);  // more: the other connections first, then on with this one
   if (session_->finished()) linger();
 }

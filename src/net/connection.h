@@ -54,7 +54,7 @@ class Connection final : public Mortal,
   /// Whose socket it is: the balancer's, where peer() is whom it speaks for.
   [[nodiscard]] const PeerAddress& socket_peer() const { return socket_peer_; }
   [[nodiscard]] bool tls() const override { return ssl_ != nullptr; }
-  [[nodiscard]] bool blocked() const override { return !pending_.empty(); }
+  [[nodiscard]] bool blocked() const override { return output_watched_; }
 
  private:
   friend class ConnectionList;
@@ -81,6 +81,7 @@ class Connection final : public Mortal,
   /// Bytes taken; -1: the connection is over.
   std::ptrdiff_t send(std::span<const std::uint8_t> bytes);
   bool flush_pending();
+  void wait_for_peer();
   void watch_output(bool on);
   void linger();
   void close();
@@ -97,6 +98,7 @@ class Connection final : public Mortal,
   SslPtr ssl_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<Session> next_;  // replaces session_ when that is off the stack
+  Instant blocked_since_;          // the socket took nothing of pending_
   std::string pending_;  // output the socket has not taken; or the first bytes while sniffing
   std::string next_input_;
   Connection* following_ = nullptr;

@@ -244,7 +244,8 @@ bool Http1Session::upgrade(const HttpRequest& request, std::string_view rest) {
   if (wanted.empty() || !grpc_wire::lists_token(request.header("connection"), "upgrade")) {
     return false;
   }
-  const std::string keep(rest);  // input_ dies with this session
+  const std::string keep(rest);                      // input_ dies with this session
+  output_.erase(0, std::exchange(output_sent_, 0));  // what is left goes out before the 101
   if (grpc_wire::lists_token(wanted, "h2c") && !carrier_.tls()) return upgrade_h2c(request, keep);
   if (grpc_wire::lists_token(wanted, "websocket")) return upgrade_websocket(request, keep);
   return false;
@@ -266,11 +267,12 @@ bool Http1Session::upgrade_h2c(const HttpRequest& request, std::string_view rest
     }
   }
   replaced_ = true;
+  const std::size_t before = output_.size();
   // The 101 goes out before anything the new session produces.
   output_ += "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
   if (!next->upgrade(*settings, headers, request.body)) {
     replaced_ = false;
-    output_.clear();
+    output_.resize(before);
     refuse(400, "bad request: HTTP2-Settings\n");
     return true;
   }

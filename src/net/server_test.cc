@@ -159,6 +159,45 @@ TEST(Http1, ASlowRequestIs408AndASilentConnectionIsClosed) {
   EXPECT_EQ(server.metric("netbird_net_connections_closed_total", "header_timeout"), 4);
 }
 
+constexpr std::size_t kHuge = 30'000'000;  // more than sockets hold
+
+void huge(GrpcRouter& grpc, HttpRouter& http) {
+  echo(grpc, http);
+  http.exact("/huge", [](HttpRequest) -> boost::asio::awaitable<HttpResponse> {
+    co_return HttpResponse::text(200, std::string(kHuge, 'x'));
+  });
+}
+
+TEST(Http1, WhoTakesNothingOfItsAnswerIsGone) {
+  ServerConfig config;
+  config.limits.idle_timeout = 200ms;
+  const TestServer server(huge, config);
+  RawClient client(server.port());
+  client.send(get("/huge"));
+  EXPECT_TRUE(testing::eventually(
+      [&] { return server.metric("netbird_net_connections_closed_total", "keepalive") == 1; }));
+}
+
+// What was sent of an answer before the request for an upgrade came is not sent again.
+TEST(Http1, AnUpgradeMayBeAskedForWhileAnAnswerIsHalfSent) {
+  const TestServer server(huge);
+  for (const bool right : {true, false}) {
+    RawClient client(server.port());
+    client.send("GET /huge HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.receive_until([](const std::string& all) { return !all.empty(); });
+    client.send(
+        "GET /echo/exact HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        "Upgrade: h2c\r\nHTTP2-Settings: " +
+        std::string(right ? "AAMAAABkAAQAAP__" : "AAAA") + "\r\n\r\n");
+    const std::string end = right ? "HTTP/1.1 101 " : "HTTP/1.1 400 ";
+    client.receive_until([&](const std::string& all) {
+      return all.size() > kHuge && all.find(end, kHuge) != std::string::npos;
+    });
+    const auto begun = client.received.find("\r\n\r\n") + 4;
+    EXPECT_EQ(client.received.find(end), begun + kHuge) << end;
+  }
+}
+
 TEST(Http1, HeadersOfAResponseCannotBeForgedByAValue) {
   const TestServer server([](GrpcRouter&, HttpRouter& http) {
     http.exact("/", [](HttpRequest) -> boost::asio::awaitable<HttpResponse> {

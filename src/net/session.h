@@ -28,7 +28,7 @@ class Carrier {
   virtual void want_flush() = 0;
   /// Session::on_timer() no later than `at`; only ever moved earlier until it has run.
   virtual void wake_at(Instant at) = 0;
-  /// From within Session::receive() only: the carrier goes on with `next` once the caller has
+  /// From within a turn of the session's loop: the carrier goes on with `next` once the caller has
   /// returned. `first` is sent before anything of it; `rest` is what the caller has not consumed.
   virtual void replace_session(std::unique_ptr<Session> next, std::string_view first,
                                std::span<const std::uint8_t> rest) = 0;

@@ -58,7 +58,8 @@ AsyncCall::AsyncCall(std::shared_ptr<const void> routes, const GrpcRouter::Async
 }
 
 AsyncCall::~AsyncCall() {
-  // Still running: cancel from a turn of its own, never from inside the coroutine's own stack.
+  // Still running. Streams go away in receive(), produce() and with their session: never inside the
+  // coroutine's own stack.
   if (std::exchange(state_->done, nullptr)) state_->cancel.emit(asio::cancellation_type::terminal);
 }
 

@@ -83,6 +83,7 @@ void TunnelSession::produce(OutputBuffer& out) {
 
 void TunnelSession::on_end_of_input() {
   context_.metrics.ws_read_error.Increment();
+  input_ended_ = true;
   closed_ = true;
 }
 

@@ -26,6 +26,7 @@ class TunnelSession final : public Session, private Carrier, private websocket::
   void receive(std::span<const std::uint8_t> bytes) override;
   void produce(OutputBuffer& out) override;
   [[nodiscard]] bool finished() const override { return closed_; }
+  [[nodiscard]] bool abandoned() const override { return input_ended_ || inner_->abandoned(); }
   [[nodiscard]] bool has_more() const override { return inner_->has_more(); }
   void on_end_of_input() override;
   Instant on_timer(Instant now) override { return inner_->on_timer(now); }
@@ -40,6 +41,7 @@ class TunnelSession final : public Session, private Carrier, private websocket::
                        std::span<const std::uint8_t>) override;
   [[nodiscard]] const PeerAddress& peer() const override { return client_; }
   [[nodiscard]] bool tls() const override { return carrier_.tls(); }
+  [[nodiscard]] bool blocked() const override { return carrier_.blocked(); }
 
   // websocket::Sink
   void on_payload(websocket::Opcode type, std::span<const std::uint8_t> bytes) override;
@@ -52,6 +54,7 @@ class TunnelSession final : public Session, private Carrier, private websocket::
   std::unique_ptr<Http2Session> inner_;
   std::string pong_;  // payload owed
   bool pong_due_ = false;
+  bool input_ended_ = false;
   bool shut_ = false;
   bool closed_ = false;  // our close frame is written
   websocket::CloseCode close_ = websocket::CloseCode::kNone;
