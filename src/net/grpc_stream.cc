@@ -13,6 +13,8 @@ namespace nb::net {
 namespace {
 /// A peer that has not read this much of what we sent gets no window for more requests.
 constexpr std::size_t kCongestedBytes = 256 * 1024;
+/// A caller hears no more of its own words: short requests must not buy long answers.
+constexpr std::size_t kPathTold = 256;
 
 std::string_view code_text(Code code) {
   constexpr std::array<std::string_view, 17> kTexts{
@@ -68,12 +70,13 @@ GrpcStream::Extra& GrpcStream::extra() {
 
 void GrpcStream::start(const HeaderBlock& headers) {
   headers_ = &headers;
-  const std::string_view path = headers.find(":path");
+  std::string_view path = headers.find(":path");
   const GrpcRouter& router = session_.context().grpc;
   if (headers.too_large) {
     session_.context().metrics.header_too_large.Increment();
     refuse(Code::kResourceExhausted, "request headers are too large");
   } else if (const GrpcRouter::Method* method = router.find(path); method == nullptr) {
+    path = path.substr(0, kPathTold);
     const std::size_t slash = path.find('/', 1);
     if (!path.starts_with('/') || slash == std::string_view::npos) {
       refuse(Code::kUnimplemented, fmt::format("malformed method name: \"{}\"", path));

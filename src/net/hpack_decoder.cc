@@ -3,7 +3,8 @@
 #include "net/hpack_huffman.h"
 #include "net/http2_fields.h"
 
-#include <algorithm>
+#include <limits>
+#include <utility>
 
 namespace nb::net {
 
@@ -18,10 +19,10 @@ constexpr unsigned kSizePrefix = 5;
 constexpr unsigned kLiteralPrefix = 4;
 constexpr std::uint8_t kHuffman = 0x80;
 constexpr unsigned kStringPrefix = 7;
-constexpr unsigned kShiftMax = 21;  // more is no size or index of anything here
+constexpr unsigned kShiftMax = 28;  // RFC 7541 §5.1 asks for a limit: numbers of 32 bits
 
 constexpr std::size_t kRoomStep = 256;
-constexpr std::size_t kNameMask = 0x7fff;  // of an entry; no larger one fits into a table
+constexpr std::size_t kNameMask = 0x3fff;  // of an entry; no larger one fits into a table
 
 }  // namespace
 
@@ -35,12 +36,13 @@ struct HpackDecoder::Input {
   [[nodiscard]] std::optional<std::uint32_t> number(unsigned prefix) {
     if (empty()) return std::nullopt;
     const std::uint32_t full = (1U << prefix) - 1;
-    std::uint32_t value = *at++ & full;
-    if (value < full) return value;
+    std::uint64_t value = *at++ & full;
+    if (value < full) return static_cast<std::uint32_t>(value);
     for (unsigned shift = 0; shift <= kShiftMax && !empty(); shift += 7) {
       const std::uint8_t byte = *at++;
-      value += static_cast<std::uint32_t>(byte & 0x7fU) << shift;
-      if ((byte & 0x80U) == 0) return value;
+      value += static_cast<std::uint64_t>(byte & 0x7fU) << shift;
+      if (value > std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
+      if ((byte & 0x80U) == 0) return static_cast<std::uint32_t>(value);
     }
     return std::nullopt;
   }
@@ -97,7 +99,7 @@ bool HpackDecoder::indexed(Input& in, HeaderBlock& out) const {
   if (found == nullptr) return false;
   const std::string_view all = text_;
   out.add(name_of(*found), all.substr(found->at + found->name, found->value));
-  if (found->well_formed == 0) out.malformed = true;
+  if (found->name_fine == 0 || found->value_fine == 0) out.malformed = true;
   return true;
 }
 
@@ -118,15 +120,15 @@ bool HpackDecoder::literal(Input& in, HeaderBlock& out, unsigned prefix, bool ke
     const Entry* const found = entry(*index);
     if (found == nullptr) return false;
     name = name_of(*found);
-    name_fine = found->well_formed != 0;
+    name_fine = found->name_fine != 0;
   }
   const auto value = in.string(value_text);
   if (!value) return false;
-  const bool fine = name_fine && http2::well_formed_value(*value);
+  const bool value_fine = http2::well_formed_value(*value);
   out.add(*name, *value);
-  if (!fine) out.malformed = true;
+  if (!name_fine || !value_fine) out.malformed = true;
   // From the copy: the name may stand in what is about to be moved.
-  if (keep) insert(out.at(out.size() - 1), fine);
+  if (keep) insert(out.at(out.size() - 1), name_fine, value_fine);
   return true;
 }
 
@@ -163,14 +165,15 @@ void HpackDecoder::evict_to(std::size_t bytes) {
   first_ = 0;
 }
 
-void HpackDecoder::insert(const HeaderField& field, bool well_formed) {
+void HpackDecoder::insert(const HeaderField& field, bool name_fine, bool value_fine) {
   const std::size_t size = field.name.size() + field.value.size();
   if (size + hpack::kEntryOverhead > max_) return evict_to(0);  // RFC 7541 §4.4
   evict_to(max_ - size - hpack::kEntryOverhead);
   make_room(size);
   entries_.push_back({.at = static_cast<std::uint32_t>(text_.size()),
                       .name = static_cast<std::uint16_t>(field.name.size() & kNameMask),
-                      .well_formed = well_formed,
+                      .name_fine = name_fine,
+                      .value_fine = value_fine,
                       .value = static_cast<std::uint16_t>(field.value.size())});
   text_.append(field.name);
   text_.append(field.value);
@@ -189,7 +192,12 @@ void HpackDecoder::make_room(std::size_t bytes) {
     for (Entry& entry : entries_) entry.at -= gone;
   }
   const std::size_t wanted = text_.size() + bytes;
-  if (wanted > text_.capacity()) text_.reserve((wanted / kRoomStep + 1) * kRoomStep - 1);
+  if (wanted > text_.capacity()) {
+    std::string larger;  // one that grows would double
+    larger.reserve((wanted / kRoomStep + 1) * kRoomStep - 1);
+    larger += text_;
+    text_ = std::move(larger);
+  }
   if (entries_.size() == entries_.capacity()) entries_.reserve(entries_.size() + 8);
 }
 

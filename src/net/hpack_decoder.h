@@ -46,8 +46,9 @@ class HpackDecoder {
   /// Of the peer's table. `at` is where its name begins in text_, followed by its value.
   struct Entry {
     std::uint32_t at;
-    std::uint16_t name : 15;
-    std::uint16_t well_formed : 1;
+    std::uint16_t name : 14;
+    std::uint16_t name_fine : 1;  // is one, as RFC 9113 §8.2.1 wants it
+    std::uint16_t value_fine : 1;
     std::uint16_t value;
   };
   struct Input;
@@ -57,7 +58,7 @@ class HpackDecoder {
   [[nodiscard]] bool resize(std::uint32_t bytes);
   [[nodiscard]] const Entry* entry(std::uint32_t index) const;
   [[nodiscard]] std::string_view name_of(const Entry& entry) const;
-  void insert(const HeaderField& field, bool well_formed);
+  void insert(const HeaderField& field, bool name_fine, bool value_fine);
   void evict_to(std::size_t bytes);
   void make_room(std::size_t bytes);
 

@@ -150,6 +150,18 @@ TEST(HpackDecoder, SaysWhenANameOrAValueIsNone) {
   EXPECT_TRUE(malformed("40013a0131")) << "only a colon";
 }
 
+// Behind a proxy the name is somebody else's as well.
+TEST(HpackDecoder, AWrongValueDoesNotSpoilItsName) {
+  HpackDecoder decoder(hpack::kDefaultTable);
+  HeaderBlock wrong;
+  EXPECT_EQ(decoder.decode(bytes(unhex("4001610100")), wrong, 1'000), Outcome::kWhole);
+  EXPECT_TRUE(wrong.malformed);
+  HeaderBlock right;
+  EXPECT_EQ(decoder.decode(bytes(unhex("0f2f0131")), right, 1'000), Outcome::kWhole);
+  EXPECT_EQ(listed(right), (Fields{{"a", "1"}}));
+  EXPECT_FALSE(right.malformed);
+}
+
 /// Fields as of agents and browsers, and some that are large, so that tables turn over.
 Fields random_fields(std::mt19937& random) {
   static const Fields kKnown{{":method", "POST"},

@@ -1,5 +1,7 @@
 #include "net/http2_fields.h"
 
+#include "net/http_rules.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -25,7 +27,7 @@ bool is_control(char c) {
 bool of_the_connection(const HeaderField& field) {
   switch (field.name.size()) {
     case 2:
-      return field.name == "te" && field.value != "trailers";
+      return field.name == "te" && lower(field.value) != "trailers";
     case 7:
       return field.name == "upgrade";
     case 10:

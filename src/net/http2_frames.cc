@@ -19,6 +19,8 @@ constexpr std::size_t kHeaderAbuse = 4;
 /// Acknowledgements that wait for a peer who does not read them.
 constexpr std::uint16_t kPingsQueuedMax = 1'000;
 constexpr std::size_t kGoawayBytes = 8;
+/// There are fewer settings than that; each one may concern every stream.
+constexpr std::size_t kSettingsMax = 32;
 constexpr std::uint32_t kFrameSizeMax = (1U << 24U) - 1;  // RFC 9113 §6.5.2
 constexpr std::uint32_t kNumberMask = 0x7fff'ffff;
 
@@ -88,10 +90,17 @@ void Http2Session::on_headers(const FrameHead& head, Bytes payload) {
   block_.assign(reinterpret_cast<const char*>(payload.data()), payload.size());
 }
 
+/// A frame on a stream that is not open and was not passed over.
+ErrorCode Http2Session::error_for(std::int32_t id) const {
+  // RFC 9113 §6.8: our GOAWAY has said that nothing becomes of it.
+  if (goaway_sent_ && id > processed_) return ErrorCode::kNoError;
+  return closed_.error_for(id);
+}
+
 Http2Session::BlockUse Http2Session::open_stream(std::int32_t id) {
   closed_.opened(id);
-  if (goaway_sent_) {  // which says that we will not: RFC 9113 §6.8
-    closed_.reset_by_us(id);
+  if (goaway_sent_) {
+    if (!count_control()) flooded("requests after GOAWAY");
     return BlockUse::kIgnore;
   }
   const bool room = streams_.size() < context_.limits().streams_per_connection_max;
@@ -102,7 +111,7 @@ Http2Session::BlockUse Http2Session::open_stream(std::int32_t id) {
 Http2Session::BlockUse Http2Session::reopen_stream(std::int32_t id) {
   Http2Stream* const stream = find(id);
   if (stream == nullptr) {
-    const ErrorCode error = closed_.error_for(id);
+    const ErrorCode error = error_for(id);
     if (error != ErrorCode::kNoError) fail_protocol(error);
     return BlockUse::kIgnore;
   }
@@ -148,6 +157,7 @@ void Http2Session::on_block(Bytes block) {
       if (Http2Stream* stream = find(id)) on_trailers(*stream, headers);
       return;
     case BlockUse::kRequest:
+      if (goaway_sent_) return;  // while the block came
       break;
   }
   headers.too_large = headers.bytes() > limit;
@@ -186,6 +196,7 @@ void Http2Session::on_settings(const FrameHead& head, Bytes payload) {
     return decoder_.acknowledged();
   }
   if (payload.size() % http2::kSettingBytes != 0) return fail_protocol(ErrorCode::kFrameSizeError);
+  if (payload.size() > kSettingsMax * http2::kSettingBytes) return flooded("settings");
   if (!apply(payload)) return;
   settled_ = true;
   const auto answer = http2::head_bytes({.type = FrameType::kSettings, .flags = http2::kAck});

@@ -55,6 +55,11 @@ std::chrono::milliseconds Http2Session::age_limit() const {
 
 Instant Http2Session::on_timer(Instant now) {
   const ServerLimits& limits = context_.limits();
+  if (failed_) {
+    dead_ = carrier_.blocked();  // the peer does not take our last word
+    flush_soon();
+    return now + limits.idle_timeout;
+  }
   Instant next =
       now + (limits.keepalive_time.count() > 0 ? limits.keepalive_time : limits.idle_timeout);
   const auto ask_again = [&](Instant at) { next = std::min(next, std::max(at, now)); };
@@ -105,6 +110,9 @@ Instant Http2Session::on_timer(Instant now) {
     }
     if (goaway_sent_ && streams_.empty()) fail(ErrorCode::kNoError);
     if (!context_.draining && expired(draining_since_, limits.age_grace)) shut();
+  } else if (state_ == State::kGone && draining_since_ != Instant{}) {
+    // Answers that wait for a window which does not open hold nothing up for ever.
+    if (expired(draining_since_, 2 * limits.age_grace)) fail(ErrorCode::kNoError);
   }
   return next;
 }

@@ -27,7 +27,11 @@ void Http2Request::start(const HeaderBlock& headers) {
   for (std::size_t i = 0; i < headers.size(); ++i) {
     const auto [name, value] = headers.at(i);
     if (name == ":authority") request_.headers.emplace_back("host", value);
-    if (!name.starts_with(':')) request_.headers.emplace_back(name, value);
+    if (name == "cookie") {
+      join_cookies(value);
+    } else if (!name.starts_with(':')) {
+      request_.headers.emplace_back(name, value);
+    }
   }
   request_.tls = session_.carrier().tls();
   request_.loop = &context.loop;
@@ -36,6 +40,18 @@ void Http2Request::start(const HeaderBlock& headers) {
     return begin_upload(*upload);
   handler_ = context.http.find(request_.path);
   if (handler_ == nullptr) respond(unmatched(context, request_, true));
+}
+
+/// RFC 9113 §8.2.3: browsers send each cookie in a field of its own.
+void Http2Request::join_cookies(std::string_view more) {
+  const auto before = std::ranges::find(
+      request_.headers, "cookie", [](const auto& field) { return std::string_view(field.first); });
+  if (before == request_.headers.end()) {
+    request_.headers.emplace_back("cookie", more);
+    return;
+  }
+  before->second += "; ";
+  before->second += more;
 }
 
 void Http2Request::begin_upload(const UploadRoute& route) {
@@ -83,8 +99,9 @@ void Http2Request::on_data(std::span<const std::uint8_t> bytes) {
 }
 
 void Http2Request::on_half_close() {
+  if (answered_) return;
   if (const auto sink = std::move(sink_)) return respond(sink->finish());
-  if (answered_ || handler_ == nullptr) return;
+  if (handler_ == nullptr) return;
   task_ =
       std::make_unique<HttpTask>(session_.context().routes, *handler_, request_,
                                  [this](HttpResponse response) { respond(std::move(response)); });
@@ -130,6 +147,7 @@ void Http2Request::on_closed() {
 }
 
 void Http2Request::on_shut() {
+  sink_.reset();
   respond(HttpResponse::text(503, "the server is shutting down\n"));
 }
 

@@ -32,6 +32,7 @@ class Http2Request final : public Http2Stream {
  private:
   void begin_upload(const UploadRoute& route);
   void take_upload(std::span<const std::uint8_t> bytes);
+  void join_cookies(std::string_view more);
   void respond(HttpResponse response);
 
   HttpRequest request_;

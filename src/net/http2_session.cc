@@ -73,7 +73,7 @@ void Http2Session::receive(Bytes bytes) {
   if (dead_ || failed_) return;
   received_ = context_.loop.now();
   ping_sent_ = Instant{};
-  while (!bytes.empty() && !failed_) bytes = bytes.subspan(take(bytes));
+  while (!bytes.empty() && !failed_ && !dead_) bytes = bytes.subspan(take(bytes));
   if (reading_ != nullptr) std::exchange(reading_, nullptr)->on_input_end();
   if (half_received()) carrier_.wake_at(half_received_since_ + context_.limits().header_timeout);
 }
@@ -160,7 +160,7 @@ void Http2Session::begin_data(const FrameHead& head) {
   receive_window_ -= length;
   Http2Stream* const stream = find(head.stream);
   if (stream == nullptr) {
-    const ErrorCode error = closed_.error_for(head.stream);
+    const ErrorCode error = error_for(head.stream);
     if (error != ErrorCode::kNoError) return fail_protocol(error);
   } else if (stream->remote_ended_) {
     reset(*stream, ErrorCode::kStreamClosed);
@@ -175,12 +175,17 @@ void Http2Session::begin_data(const FrameHead& head) {
   padding_left_ = 0;
   padding_unknown_ = head.has(http2::kPadded);
   in_data_ = true;
-  // RFC 9113 §10.5: empty frames that end nothing only cost.
-  if (length > 0)
-    flood_.data_frame();
-  else if (!data_ends_stream_ && !count_control())
-    return flooded("empty DATA frames");
-  if (length == 0) end_data();
+  if (!padding_unknown_) count_data(data_left_);
+  if (length == 0 && !failed_) end_data();
+}
+
+/// A DATA frame with this much of a body. RFC 9113 §10.5: what neither brings nor ends anything
+/// only costs.
+void Http2Session::count_data(std::uint32_t bytes) {
+  const Http2Stream* const stream = find(data_stream_);
+  const bool wanted = stream != nullptr && !stream->local_ended_;
+  if (wanted && bytes > 0) return flood_.data_frame();
+  if (!(wanted && data_ends_stream_) && !count_control()) flooded("empty DATA frames");
 }
 
 std::size_t Http2Session::take_data(Bytes bytes) {
@@ -193,6 +198,8 @@ std::size_t Http2Session::take_data(Bytes bytes) {
       return bytes.size();
     }
     data_left_ -= padding_left_;
+    count_data(data_left_);
+    if (failed_) return bytes.size();
   }
   const std::size_t body = std::min<std::size_t>(data_left_, bytes.size() - used);
   const std::size_t padding = std::min<std::size_t>(padding_left_, bytes.size() - used - body);

@@ -73,7 +73,10 @@ class Http2Session final : public Session {
   }
   [[nodiscard]] bool over_held_limit() const;
   /// Asks for on_input_end() before this receive() returns.
-  void note_input(Http2Stream& stream) { reading_ = &stream; }
+  void note_input(Http2Stream& stream) {
+    if (reading_ != nullptr && reading_ != &stream) reading_->on_input_end();
+    reading_ = &stream;
+  }
   /// From take(): asks for on_writable() after this produce().
   void note_writable(Http2Stream& stream);
   /// Counts calls of produce(): what was queued two of them ago has waited for a slow reader.
@@ -92,6 +95,7 @@ class Http2Session final : public Session {
   [[nodiscard]] std::size_t take_data(Bytes bytes);
   [[nodiscard]] bool accept(const http2::FrameHead& head);
   void begin_data(const http2::FrameHead& head);
+  void count_data(std::uint32_t bytes);
   void end_data();
   [[nodiscard]] bool half_received() const { return !part_.empty() || block_stream_ != 0; }
 
@@ -109,6 +113,7 @@ class Http2Session final : public Session {
   [[nodiscard]] http2::ErrorCode apply(http2::Setting setting, std::uint32_t value);
   [[nodiscard]] http2::ErrorCode change_first_window(std::uint32_t window);
   [[nodiscard]] BlockUse open_stream(std::int32_t id);
+  [[nodiscard]] http2::ErrorCode error_for(std::int32_t id) const;
   [[nodiscard]] BlockUse reopen_stream(std::int32_t id);
   void on_block(Bytes block);
   void on_trailers(Http2Stream& stream, const HeaderBlock& trailers);

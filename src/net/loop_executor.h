@@ -29,19 +29,19 @@ class LoopExecutor {
   LoopExecutor(Inner inner, AsioListener& loop) noexcept : inner_(std::move(inner)), loop_(&loop) {}
 
   template <class Property>
-  requires boost::asio::can_query_v<const Inner&, Property>
+    requires boost::asio::can_query_v<const Inner&, Property>
   [[nodiscard]] auto query(const Property& property) const
       noexcept(boost::asio::is_nothrow_query_v<const Inner&, Property>) ->
       typename boost::asio::query_result<const Inner&, Property>::type {
     return boost::asio::query(inner_, property);
   }
   template <class Property>
-  requires boost::asio::can_require_v<const Inner&, Property>
+    requires boost::asio::can_require_v<const Inner&, Property>
   [[nodiscard]] auto require(const Property& property) const {
     return with(boost::asio::require(inner_, property));
   }
   template <class Property>
-  requires boost::asio::can_prefer_v<const Inner&, Property>
+    requires boost::asio::can_prefer_v<const Inner&, Property>
   [[nodiscard]] auto prefer(const Property& property) const {
     return with(boost::asio::prefer(inner_, property));
   }

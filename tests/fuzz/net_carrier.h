@@ -103,7 +103,9 @@ void run(std::span<const std::uint8_t> input, Make make) {
   std::unique_ptr<net::Session> session = make(carrier);
   while (!input.empty()) {
     const std::size_t part = std::min(step, input.size());
-    if (!carrier.turn(session, input.first(part))) break;
+    // In memory that goes away, as what a session keeps of its input must not be a view of it.
+    const std::vector<std::uint8_t> bytes(input.begin(), input.begin() + part);
+    if (!carrier.turn(session, bytes)) break;
     input = input.subspan(part);
   }
   session->on_timer(World::instance().context().loop.now());
