@@ -104,7 +104,8 @@ void run(std::span<const std::uint8_t> input, Make make) {
   while (!input.empty()) {
     const std::size_t part = std::min(step, input.size());
     // In memory that goes away, as what a session keeps of its input must not be a view of it.
-    const std::vector<std::uint8_t> bytes(input.begin(), input.begin() + part);
+    const auto read = input.first(part);
+    const std::vector<std::uint8_t> bytes(read.begin(), read.end());
     if (!carrier.turn(session, bytes)) break;
     input = input.subspan(part);
   }
