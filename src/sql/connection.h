@@ -42,6 +42,8 @@ class Connection : public Session {
   virtual Result<> commit(bool& in_doubt) = 0;
   /// Leaves the connection ready for the next work, or closed.
   virtual void rollback() = 0;
+  /// SQLite: between begin() and its end, which some failures of statements are as well.
+  [[nodiscard]] virtual bool in_transaction() const { return false; }
   virtual void close() = 0;
 
  protected:

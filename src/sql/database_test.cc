@@ -7,6 +7,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
@@ -289,6 +290,166 @@ TEST(SqliteWithoutAName, ReadsAsAnEmptyDatabaseAndMakesNoFile) {
   ASSERT_TRUE(state) << state.error().text;
   EXPECT_EQ(state->applied, 0);
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+/// Work of relaxed durability that waits while other such work runs.
+class CompanyTest : public testing::Test {
+ protected:
+  static constexpr RunOptions kMark{.durability = Durability::kRelaxed};
+  using Work = std::function<Result<>(Session&)>;
+
+  void SetUp() override {
+    const auto made = database_->run_blocking<void>(soon(), {}, [](Session& session) {
+      return session.script(
+          "CREATE TABLE t (id bigint NOT NULL PRIMARY KEY); CREATE TABLE child (t_id bigint "
+          "REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED)");
+    });
+    ASSERT_TRUE(made) << made.error().text;
+  }
+  void TearDown() override {
+    loop_.run();
+    database_->stop();
+  }
+  static Work insert(int id) {
+    return [id](Session& s) -> Result<> {
+      NB_TRY(s.exec("INSERT INTO t (id) VALUES ($1)", {id}));
+      return {};
+    };
+  }
+  /// The answer comes once loop_ has run.
+  void start(Work work, Result<>& out, const RunOptions& options = kMark,
+             Instant deadline = soon()) {
+    boost::asio::co_spawn(
+        loop_,
+        [](Database* database, Instant by, RunOptions how, Work what,
+           Result<>* result) -> boost::asio::awaitable<void> {
+          *result = co_await database->run<void>(by, how, std::move(what));
+        }(database_.get(), deadline, options, std::move(work), &out),
+        boost::asio::detached);
+  }
+  /// Runs `host` while `guests` wait in their order.
+  void together(Work host, std::vector<std::pair<Work, RunOptions>> guests) {
+    loop_.restart();
+    results_.assign(guests.size() + 1, Result<>(fail(Code::kInternal, "not run")));
+    std::promise<void> begun;
+    std::promise<void> go;
+    auto going = go.get_future().share();
+    bool first = true;
+    start(
+        [&, host = std::move(host)](Session& s) -> Result<> {
+          if (std::exchange(first, false)) {
+            begun.set_value();
+            going.wait();
+          }
+          return host(s);
+        },
+        results_[0]);
+    loop_.poll();
+    begun.get_future().wait();
+    for (std::size_t i = 0; i < guests.size(); ++i)
+      start(std::move(guests[i].first), results_[i + 1], guests[i].second);
+    loop_.poll();
+    go.set_value();
+    loop_.restart();
+    loop_.run();
+  }
+  std::vector<std::int64_t> ids() {
+    const auto rows = database_->run_blocking<Rows>(soon(), {.read_only = true}, [](Session& s) {
+      return s.query("SELECT id FROM t ORDER BY id");
+    });
+    std::vector<std::int64_t> out;
+    for (std::size_t i = 0; i < rows->size(); ++i) out.push_back((*rows)[i].integer(0));
+    return out;
+  }
+
+  using Ids = std::vector<std::int64_t>;
+  test::TestDatabase fixture_{Engine::kSqlite};
+  std::unique_ptr<Database> database_ = fixture_.open();
+  boost::asio::io_context loop_;
+  std::vector<Result<>> results_;
+};
+
+TEST_F(CompanyTest, WhatWaitsIsDoneInOneTransaction) {
+  int commits = 0;
+  const auto count = [this, &commits](Session& s) -> Result<> {
+    // Others see what has been committed.
+    const auto seen = count_rows(*database_);
+    EXPECT_TRUE(seen);
+    commits += seen && *seen > 0 ? 1 : 0;
+    NB_TRY(s.exec("INSERT INTO t (id) SELECT MAX(id) + 1 FROM t"));
+    return {};
+  };
+  together(insert(1), {{count, kMark}, {count, kMark}});
+  for (const auto& result : results_) EXPECT_TRUE(result) << result.error().text;
+  EXPECT_EQ(commits, 0);
+  EXPECT_EQ(ids(), (Ids{1, 2, 3}));
+}
+
+TEST_F(CompanyTest, WhoFailsTakesBackOnlyItsOwn) {
+  int runs = 0;
+  const Work refused = [&runs](Session& s) -> Result<> {
+    ++runs;
+    NB_TRY(s.exec("INSERT INTO t (id) VALUES (7)"));
+    return fail(Code::kNotFound, "decided");
+  };
+  together(insert(1), {{refused, kMark}, {insert(1), kMark}, {insert(2), kMark}});
+  EXPECT_TRUE(results_[0]);
+  ASSERT_FALSE(results_[1]);
+  EXPECT_EQ(results_[1].error(), (Error{Code::kNotFound, "decided"}));
+  EXPECT_EQ(runs, 1);
+  ASSERT_FALSE(results_[2]);
+  EXPECT_EQ(results_[2].error().code, Code::kAlreadyExists);
+  EXPECT_TRUE(results_[3]);
+  EXPECT_EQ(ids(), (Ids{1, 2}));
+}
+
+TEST_F(CompanyTest, WhatBreaksTheTransactionHarmsNobodyElse) {
+  const Work orphan = [](Session& s) -> Result<> {  // noticed by the COMMIT
+    NB_TRY(s.exec("INSERT INTO child (t_id) VALUES (99)"));
+    return {};
+  };
+  const Work gone = [](Session& s) -> Result<> {
+    NB_TRY(s.exec("INSERT INTO t (id) VALUES (8)"));
+    NB_TRY(s.script("ROLLBACK"));
+    return fail(Code::kInternal, "as a full disk would do");
+  };
+  together(insert(1), {{insert(2), kMark}, {orphan, kMark}, {insert(3), kMark}});
+  EXPECT_TRUE(results_[0]);
+  EXPECT_TRUE(results_[1]);
+  EXPECT_FALSE(results_[2]);
+  EXPECT_TRUE(results_[3]);
+  EXPECT_EQ(ids(), (Ids{1, 2, 3}));
+  together(insert(4), {{insert(5), kMark}, {gone, kMark}, {insert(6), kMark}});
+  EXPECT_TRUE(results_[0]);
+  EXPECT_TRUE(results_[1]);
+  EXPECT_FALSE(results_[2]);
+  EXPECT_TRUE(results_[3]);
+  EXPECT_EQ(ids(), (Ids{1, 2, 3, 4, 5, 6}));
+}
+
+TEST_F(CompanyTest, WhatMustLastRunsByItself) {
+  int runs = 0;
+  const Work lasting = [&runs](Session& s) -> Result<> {
+    ++runs;
+    NB_TRY(s.exec("INSERT INTO t (id) VALUES (2)"));
+    return s.require_full_durability();
+  };
+  together(insert(1), {{lasting, kMark}, {insert(3), kMark}});
+  for (const auto& result : results_) EXPECT_TRUE(result) << result.error().text;
+  EXPECT_EQ(runs, 2);
+  EXPECT_EQ(ids(), (Ids{1, 2, 3}));
+}
+
+TEST_F(CompanyTest, WorkOfAnotherKindKeepsItsTurn) {
+  std::vector<int> order;
+  const auto note = [&order](int number) {
+    return [&order, number](Session&) -> Result<> {
+      order.push_back(number);
+      return {};
+    };
+  };
+  together(note(1), {{note(2), kMark}, {note(3), {}}, {note(4), kMark}});
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, DatabaseTest, testing::Values(Engine::kSqlite, Engine::kPostgres),

@@ -77,6 +77,10 @@ class SqliteConnection final : public Connection {
     if (code != SQLITE_OK) close();
   }
 
+  bool in_transaction() const override {
+    return db_ != nullptr && sqlite3_get_autocommit(db_) == 0;
+  }
+
   void close() override {
     for (auto& [text, statement] : cache_) sqlite3_finalize(statement.handle);
     cache_.clear();

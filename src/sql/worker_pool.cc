@@ -1,5 +1,6 @@
 #include "sql/worker_pool.h"
 
+#include "sql/company.h"
 #include "sql/never_began.h"
 
 #include <algorithm>
@@ -30,10 +31,21 @@ std::chrono::milliseconds retry_delay(int attempt) {
 struct Attempt {
   Result<> result;
   bool in_doubt = false;
+  bool in_company = false;  // others' work may be why it failed
   bool stale = false;  // a connection from the pool turned out to be dead before anything was done
 };
 
-Attempt attempt_once(Connection& connection, const Job& job, SqlMetrics& metrics) {
+/// As far as the COMMIT.
+Result<> do_work(Connection& connection, const Job& job, Company* company) {
+  auto done = job.work(connection);
+  if (connection.durability_fell_short()) return connection.require_full_durability();
+  if (done && company != nullptr && connection.in_transaction())
+    return company->join(connection, job);
+  return done;
+}
+
+Attempt attempt_once(Connection& connection, const Job& job, SqlMetrics& metrics,
+                     Company* company) {
   Attempt out;
   const auto opened = connection.ensure_open();
   if (!opened) {
@@ -47,16 +59,20 @@ Attempt attempt_once(Connection& connection, const Job& job, SqlMetrics& metrics
     connection.rollback();
     return out;
   }
-  out.result = job.work(connection);
-  if (connection.durability_fell_short()) out.result = connection.require_full_durability();
+  out.result = do_work(connection, job, company);
   if (out.result) out.result = connection.commit(out.in_doubt);
   if (!out.result) connection.rollback();
+  if (company != nullptr) out.in_company = company->settle(static_cast<bool>(out.result));
   return out;
 }
 
 /// PostgreSQL relaxes nothing: its instances survive it.
 Durability durability_on(const Connection& connection, const Job& job) {
   return connection.engine() == Engine::kSqlite ? job.options.durability : Durability::kFull;
+}
+
+bool relaxed(const Job& job) {
+  return job.options.durability == Durability::kRelaxed;
 }
 
 /// Only what the driver reported is tried again, not what the work decided by itself.
@@ -70,15 +86,18 @@ bool may_retry(const Connection& connection, const Job& job, const Attempt& atte
 
 }  // namespace
 
-Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics) {
+Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics, Company* company) {
   const Instant start = std::chrono::steady_clock::now();
   Result<> result;
   for (int attempt = 1;; ++attempt) {
-    connection.set_limits(job.deadline, &job.cancelled, durability_on(connection, job));
-    Attempt done = attempt_once(connection, job, metrics);
+    const Durability durability = durability_on(connection, job);
+    connection.set_limits(job.deadline, &job.cancelled, durability);
+    const bool alone = durability == Durability::kFull;
+    Attempt done = attempt_once(connection, job, metrics, alone ? nullptr : company);
     result = std::move(done.result);
-    if (connection.durability_fell_short()) {
-      job.options.durability = Durability::kFull;
+    if (connection.durability_fell_short() || (!result && done.in_company)) {
+      if (connection.durability_fell_short()) job.options.durability = Durability::kFull;
+      company = nullptr;
       --attempt;  // nothing has failed
       continue;
     }
@@ -101,11 +120,12 @@ bool never_began(const Error& error) {
 
 namespace {
 
-Result<> run_or_refuse(Connection& connection, Job& job, SqlMetrics& metrics) {
+Result<> run_or_refuse(Connection& connection, Job& job, SqlMetrics& metrics,
+                       Company* company = nullptr) {
   if (job.cancelled) return not_begun(Code::kCancelled, "cancelled");
   if (std::chrono::steady_clock::now() >= job.deadline)
     return not_begun(Code::kDeadlineExceeded, "waited too long for a connection");
-  return run_job(connection, job, metrics);
+  return run_job(connection, job, metrics, company);
 }
 
 }  // namespace
@@ -197,6 +217,27 @@ JobPtr WorkerPool::next_job() {
   return job;
 }
 
+JobPtr WorkerPool::next_relaxed() {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || queue_.empty() || !relaxed(*queue_.front())) return nullptr;
+  JobPtr job = std::move(queue_.front());
+  queue_.pop_front();
+  metrics_.queue_depth.Decrement();
+  return job;
+}
+
+void WorkerPool::run(Connection& connection, Job& job) {
+  const auto end = [](Job& done, Result<> result) {
+    done.work = nullptr;
+    done.finish(std::move(result));
+  };
+  if (durability_on(connection, job) == Durability::kFull)
+    return end(job, run_or_refuse(connection, job, metrics_));
+  Company company([this] { return next_relaxed(); }, metrics_);
+  end(job, run_or_refuse(connection, job, metrics_, &company));
+  for (const JobPtr& each : company.left()) end(*each, run_or_refuse(connection, *each, metrics_));
+}
+
 JobPtr WorkerPool::take(std::unique_lock<std::mutex>& lock, Connection& connection,
                         std::condition_variable& wake) {
   // Counts from the last job, not from the last time that another worker was faster.
@@ -228,10 +269,8 @@ void WorkerPool::work() {
   std::unique_lock lock(mutex_);
   while (JobPtr job = take(lock, *connection, wake)) {
     lock.unlock();
-    Result<> result = run_or_refuse(*connection, *job, metrics_);
     const bool bulk = job->options.bulk;
-    job->work = nullptr;
-    job->finish(std::move(result));
+    run(*connection, *job);
     job.reset();
     lock.lock();
     if (bulk) {

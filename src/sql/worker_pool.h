@@ -49,6 +49,9 @@ class WorkerPool {
   JobPtr take(std::unique_lock<std::mutex>& lock, Connection& connection,
               std::condition_variable& wake);
   JobPtr next_job();
+  /// Work of relaxed durability whose turn it is, for Company.
+  JobPtr next_relaxed();
+  void run(Connection& connection, Job& job);
   void wake_one();
   void end_queued(std::unique_lock<std::mutex>& lock, const std::vector<JobPtr>& jobs,
                   const Error& error);
@@ -69,7 +72,10 @@ class WorkerPool {
   std::vector<std::thread> threads_;
 };
 
-/// Runs the job's work on the connection: transaction, retries, deadline.
-Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics);
+class Company;
+
+/// Runs the job's work on the connection: transaction, retries, deadline. With `company`, other
+/// work in the same transaction.
+Result<> run_job(Connection& connection, Job& job, SqlMetrics& metrics, Company* company = nullptr);
 
 }  // namespace nb::sql
