@@ -150,7 +150,9 @@ class MgmtPart final : public Part {
   // HA off
   std::unique_ptr<ha::MemoryStore> memory;
   std::unique_ptr<ha::DirectAccess> memory_access;
-  std::unique_ptr<ha::LoginFilter> local_filter;
+  std::unique_ptr<ha::MemoryStore> filter_memory;
+  std::unique_ptr<ha::LockedAccess> filter_access;
+  std::unique_ptr<ha::LoginFilter> local_filter;  // asked by the loops of connections, in place
   std::unique_ptr<ha::Deadlines> local_deadlines;
   std::shared_ptr<app::Presence> presence;  // HA on
   std::unique_ptr<app::JanitorLease> janitor;
@@ -239,7 +241,9 @@ Result<> MgmtPart::open_adapters() {
   if (cluster) return {};
   memory = std::make_unique<ha::MemoryStore>(core->clock());
   memory_access = std::make_unique<ha::DirectAccess>(*memory);
-  local_filter = std::make_unique<ha::LocalLoginFilter>(*memory_access, config.ha.login_filter_key,
+  filter_memory = std::make_unique<ha::MemoryStore>(core->clock());
+  filter_access = std::make_unique<ha::LockedAccess>(*filter_memory);
+  local_filter = std::make_unique<ha::LocalLoginFilter>(*filter_access, config.ha.login_filter_key,
                                                         ha::LoginFilterConfig{});
   local_deadlines = std::make_unique<ha::LocalDeadlines>(*memory_access, config.ha.ephemeral_key);
   return {};
@@ -325,7 +329,7 @@ void MgmtPart::build_use_cases() {
                              .hub = *hub,
                              .tokens = api->tokens(),
                              .filter = cluster ? &cluster->filter() : local_filter.get(),
-                             .filter_home = home,
+                             .filter_home = cluster ? home : asio::any_io_executor{},
                              .clock = core->clock(),
                              .geo = geo.get()},
       std::move(options), log);

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -74,6 +75,23 @@ class DirectAccess final : public StoreAccess {
   }
 
  private:
+  MemoryStore& store_;
+};
+
+/// The same for callers on several threads; nobody else may use the store.
+class LockedAccess final : public StoreAccess {
+ public:
+  explicit LockedAccess(MemoryStore& store) : store_(store) {}
+  boost::asio::awaitable<Result<>> run(Op op) override {
+    {
+      const std::lock_guard lock(mutex_);
+      op(store_);
+    }
+    co_return Result<>{};
+  }
+
+ private:
+  std::mutex mutex_;
   MemoryStore& store_;
 };
 

@@ -67,6 +67,9 @@ class StubStore : public Store {
   }
   Task<> retire(Instant, InstanceId, std::int64_t) override { return none<>(); }
   Task<SessionStarted> connect(Instant, SessionCall) override { return none<SessionStarted>(); }
+  Task<SyncBegun> begin_sync(Instant, MetaUpdate, SessionCall) override {
+    return none<SyncBegun>();
+  }
   Task<bool> disconnect(Instant, PeerId, std::int64_t) override { return none<bool>(); }
   Task<bool> abandon(Instant, SessionCall) override { return none<bool>(); }
   Task<std::vector<ReapedPeer>> disconnect_dead(Instant, std::size_t) override {

@@ -87,6 +87,7 @@ asio::awaitable<ha::LoginVerdict> PeerSessions::filter(ha::LoginAttempt attempt,
   if (filter_ == nullptr) co_return ha::LoginVerdict{};
   auto work =
       record ? filter_->check_and_add(std::move(attempt)) : filter_->check(std::move(attempt));
+  if (!filter_home_) co_return co_await std::move(work);
   co_return co_await asio::co_spawn(filter_home_, std::move(work), asio::use_awaitable);
 }
 
@@ -197,42 +198,69 @@ Task<LoggedIn> PeerSessions::enroll(LoginCommand command, std::optional<TokenUse
                      true};
 }
 
-Task<MetaUpdated> PeerSessions::store_meta(SyncCommand command) {
+MetaUpdate PeerSessions::meta_update(SyncCommand command) const {
   MetaUpdate update{.key = std::move(command.key), .meta = std::move(command.meta), .location = {}};
   if (command.location.connection_ip.is_set()) {
     if (geo_ != nullptr) geo_->locate(command.location);
     update.location = std::move(command.location);
   }
-  auto stored = co_await store_.update_meta(command.deadline, std::move(update));
+  return update;
+}
+
+void PeerSessions::noticed(const MetaUpdated& stored) {
+  if (stored.change.any) counters_.meta_updates.fetch_add(1, std::memory_order_relaxed);
+  if (stored.change.map_relevant || stored.location_changed)
+    hub_.committed(stored.view.peer.account_id, stored.view.serial);
+}
+
+Task<MetaUpdated> PeerSessions::store_meta(SyncCommand command) {
+  const Instant deadline = command.deadline;
+  MetaUpdate update = meta_update(std::move(command));
+  auto stored = co_await store_.update_meta(deadline, std::move(update));
+  if (stored) noticed(*stored);
+  co_return stored;
+}
+
+Task<SyncBegun> PeerSessions::begin(SyncCommand command, ha::LoginVerdict verdict,
+                                    SessionCall call) {
+  const PeerKey key = command.key;
+  const Instant deadline = command.deadline;
+  if (verdict.allowed() && welcome_.contains(key)) {
+    MetaUpdate update = meta_update(std::move(command));
+    auto begun = co_await store_.begin_sync(deadline, std::move(update), std::move(call));
+    if (!begun) welcome_.forget(key);
+    if (begun && begun->session) noticed(begun->meta);
+    co_return begun;
+  }
+  auto stored = co_await store_meta(std::move(command));
   if (!stored) co_return std::move(stored).error();
-  if (stored->change.any) counters_.meta_updates.fetch_add(1, std::memory_order_relaxed);
-  if (stored->change.map_relevant || stored->location_changed)
-    hub_.committed(stored->view.peer.account_id, stored->view.serial);
-  co_return std::move(*stored);
+  NB_CO_TRY(judge(verdict, key, counters_.sync_blocked, !stored->view.peer.added_with_sso()));
+  call.peer = stored->view.peer.id;
+  auto session = co_await store_.connect(deadline, std::move(call));
+  if (session) welcome_.remember(key);
+  co_return SyncBegun{std::move(*stored), std::move(session)};
 }
 
 Task<SyncStarted> PeerSessions::start(SyncCommand command) {
   const PeerKey key = command.key;
-  const Instant deadline = command.deadline;
   const auto on_doubt = std::exchange(command.on_doubt, {});
   ha::LoginAttempt attempt{key.value(), meta_hash(command.meta.value_or(PeerMeta{}))};
   const auto verdict = co_await filter(std::move(attempt), true);
-  auto stored = co_await store_meta(std::move(command));
-  if (!stored) {
-    if (stored.error().code == Code::kNotFound)
-      co_return fail(Code::kPermissionDenied, std::string(kNotRegistered));
-    co_return as_agent_error(std::move(stored).error());
-  }
-  const Peer& peer = stored->view.peer;
-  NB_CO_TRY(judge(verdict, key, counters_.sync_blocked, !peer.added_with_sso()));
   const Instant asked = clock_.now();
   const std::uint64_t lapses = hub_.lapses();
-  const SessionCall call{.peer = peer.id,
-                         .instance = options_.instance,
-                         .incarnation = options_.incarnation,
-                         .number = ++calls_};
-  auto session = co_await store_.connect(deadline, call);
-  if (options_.on_status_time) options_.on_status_time(true, clock_.now() - asked);
+  SessionCall call{.peer = {},
+                   .instance = options_.instance,
+                   .incarnation = options_.incarnation,
+                   .number = ++calls_};
+  auto begun = co_await begin(std::move(command), verdict, call);
+  if (begun && options_.on_status_time) options_.on_status_time(true, clock_.now() - asked);
+  if (!begun) {
+    if (begun.error().code == Code::kNotFound)
+      co_return fail(Code::kPermissionDenied, std::string(kNotRegistered));
+    co_return as_agent_error(std::move(begun).error());
+  }
+  const Peer& peer = begun->meta.view.peer;
+  auto& session = begun->session;
   if (!session) {
     counters_.connect_errors.fetch_add(1, std::memory_order_relaxed);
     if (session.error().code == Code::kNotFound)
@@ -240,15 +268,17 @@ Task<SyncStarted> PeerSessions::start(SyncCommand command) {
     Error error = std::move(session).error();
     if (error.code == Code::kResourceExhausted)
       error.code = Code::kUnavailable;  // of the database; nothing has begun
-    else if (on_doubt)
-      on_doubt({session_peer(peer), call});
+    else if (on_doubt) {
+      call.peer = peer.id;
+      on_doubt({session_peer(peer), std::move(call)});
+    }
     co_return as_agent_error(std::move(error));
   }
   counters_.connects.fetch_add(1, std::memory_order_relaxed);
   if (peer.ephemeral && options_.on_ephemeral_busy) options_.on_ephemeral_busy(session_peer(peer));
-  co_return SyncStarted{
-      std::move(stored->view), session->epoch,
-      session->previous_epoch != 0 && session->previous_instance != options_.instance, lapses};
+  const bool replaces_remote =
+      session->previous_epoch != 0 && session->previous_instance != options_.instance;
+  co_return SyncStarted{std::move(begun->meta.view), session->epoch, replaces_remote, lapses};
 }
 
 Task<> PeerSessions::update_meta(SyncCommand command) {

@@ -8,6 +8,7 @@
 #include "management/app/session_peer.h"
 #include "management/app/sync_hub.h"
 #include "management/app/token_validator.h"
+#include "management/app/welcome_peers.h"
 #include "management/store/agent_store.h"
 #include "management/store/store.h"
 
@@ -74,9 +75,9 @@ struct PeerSessionsPorts {
   Store& store;
   AgentStore& agents;
   SyncHub& hub;
-  TokenValidator* tokens = nullptr;   // null: no user can log in
-  ha::LoginFilter* filter = nullptr;  // null: none; lives on filter_home
-  boost::asio::any_io_executor filter_home;
+  TokenValidator* tokens = nullptr;            // null: no user can log in
+  ha::LoginFilter* filter = nullptr;           // null: none; lives on filter_home
+  boost::asio::any_io_executor filter_home{};  // empty: any thread may ask it
   Clock& clock;
   const GeoDatabase* geo = nullptr;  // null: nobody knows where peers are
 };
@@ -141,6 +142,11 @@ class PeerSessions {
   Task<MetaUpdated> store_meta(SyncCommand command);
   Task<LoggedIn> enroll(LoginCommand command, std::optional<TokenUser> user);
   /// Whose token it is; from now on it is this peer's.
+  [[nodiscard]] MetaUpdate meta_update(SyncCommand command) const;
+  void noticed(const MetaUpdated& stored);
+  /// Of a peer that was welcome before in one step, which takes its turn among the writers: for
+  /// strangers, who are refused, it takes two.
+  Task<SyncBegun> begin(SyncCommand command, ha::LoginVerdict verdict, SessionCall call);
   Task<TokenUser> authenticate(std::string jwt, PeerKey peer, Instant deadline);
   boost::asio::awaitable<ha::LoginVerdict> filter(ha::LoginAttempt attempt, bool record);
   Result<> judge(const ha::LoginVerdict& verdict, const PeerKey& key,
@@ -158,6 +164,7 @@ class PeerSessions {
   const Logger log_;
   PeerSessionCounters counters_;
   std::atomic<std::int64_t> calls_{0};  // SessionCall::number
+  WelcomePeers welcome_;
 };
 
 /// Failures of database and bus never say anything about a peer: one code for all of them.

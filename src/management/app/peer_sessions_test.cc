@@ -320,6 +320,74 @@ TEST_F(PeerSessionsTest, SessionThatTheDatabaseNeverGotToIsInNoDoubt) {
   EXPECT_TRUE(sync(soon()));
 }
 
+TEST_F(PeerSessionsTest, WhoWasHereBeforeIsTreatedTheSame) {
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  std::vector<SessionInDoubt> doubts;
+  const auto sync = [&] {
+    SyncCommand out;
+    out.key = key;
+    out.deadline = soon();
+    out.on_doubt = [&](SessionInDoubt doubt) { doubts.push_back(std::move(doubt)); };
+    return get(sessions->start(std::move(out)));
+  };
+  const auto first = sync();
+  ASSERT_TRUE(first) << first.error().text;
+  const auto second = sync();
+  ASSERT_TRUE(second) << second.error().text;
+  EXPECT_GT(second->epoch, first->epoch);
+  EXPECT_FALSE(second->replaces_remote);
+  EXPECT_EQ(second->view.peer.key, key);
+  EXPECT_EQ(sessions->counters().connects, 2U);
+
+  instance.sql("ALTER TABLE nb_peer_sessions RENAME TO away");
+  EXPECT_EQ(sync().error().code, Code::kInternal);
+  ASSERT_EQ(doubts.size(), 1U);
+  EXPECT_EQ(doubts[0].peer.id, second->view.peer.id);
+  EXPECT_EQ(doubts[0].call.peer, second->view.peer.id);
+  EXPECT_EQ(sessions->counters().connect_errors, 1U);
+  instance.sql("ALTER TABLE away RENAME TO nb_peer_sessions");
+
+  instance.sql("UPDATE peers SET peer_status_login_expired = TRUE");
+  EXPECT_EQ(sync().error(),
+            (Error{Code::kPermissionDenied, "peer login has expired, please log in once more"}));
+  EXPECT_EQ(sync().error().code, Code::kPermissionDenied);
+  instance.sql("DELETE FROM nb_peer_sessions; DELETE FROM peers");
+  EXPECT_EQ(sync().error(), (Error{Code::kPermissionDenied, "peer is not registered"}));
+  EXPECT_EQ(doubts.size(), 1U);
+}
+
+TEST_F(PeerSessionsTest, RefusedByTheDatabasesQueueIsInNoDoubtTheSecondTimeEither) {
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  int doubts = 0;
+  const auto sync = [&](Instant deadline) {
+    SyncCommand out;
+    out.key = key;
+    out.deadline = deadline;
+    out.on_doubt = [&doubts](const SessionInDoubt&) { ++doubts; };
+    return get(sessions->start(std::move(out)));
+  };
+  ASSERT_TRUE(sync(soon()));
+  std::promise<void> taken;
+  std::promise<void> release;
+  std::thread writer([&] {
+    EXPECT_TRUE(instance.database->run_blocking<void>(soon(), {}, [&](sql::Session&) -> Result<> {
+      taken.set_value();
+      release.get_future().wait();
+      return {};
+    }));
+  });
+  taken.get_future().wait();
+  const auto late = sync(soon(nb::test::patient(1s)));
+  release.set_value();
+  writer.join();
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error(), as_agent_error(fail(Code::kUnavailable, "")));
+  EXPECT_EQ(doubts, 0);
+  EXPECT_TRUE(sync(soon()));
+}
+
 /// Machines that sync in a loop, before a filter that has seen enough after three times.
 class LoginFilterTest : public PeerSessionsTest {
  protected:

@@ -78,6 +78,19 @@ TEST_F(SessionDisk, ASerialThatWasToldIsNeverLost) {
   EXPECT_EQ(after_power_cut("SELECT network_serial FROM accounts"), std::to_string(serial_ + 2));
 }
 
+TEST_F(SessionDisk, WhatAnAgentSaysOfItselfLasts) {
+  MetaUpdate update{.key = peer_.key, .meta = peer_.meta, .location = {}};
+  const SessionCall call{{}, InstanceId("a"), 1, 1};
+  const auto same = get(instance_.store->begin_sync(soon(), update, call));
+  ASSERT_TRUE(same && same->session);
+  EXPECT_EQ(connected(), "0");
+  update.meta->wt_version = "9.9.9";
+  const auto changed = get(instance_.store->begin_sync(soon(), update, call));
+  ASSERT_TRUE(changed && changed->session);
+  EXPECT_EQ(after_power_cut("SELECT meta_wt_version FROM peers"), "9.9.9");
+  EXPECT_EQ(connected(), "1");
+}
+
 TEST_F(SessionDisk, AJobIsNeverGivenOutTwice) {
   ASSERT_TRUE(connect());
   const auto stream = get(agents_->open_job_stream(soon(), peer_.key, InstanceId("a"), 1));

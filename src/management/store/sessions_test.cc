@@ -45,6 +45,46 @@ TEST_P(SessionsTest, OnlyTheNewestSessionCanEndIt) {
   EXPECT_EQ(serial(), 1U);  // no map depends on it
 }
 
+TEST_P(SessionsTest, BeginSyncIsBothStepsInOne) {
+  const Registered peer = add_peer(make_key());
+  const SessionCall call{{}, InstanceId("a"), 5, 1};
+  MetaUpdate update{.key = peer.peer.key, .meta = peer.peer.meta, .location = {}};
+  const auto first = get(store().begin_sync(soon(), update, call));
+  ASSERT_TRUE(first) << first.error().text;
+  ASSERT_TRUE(first->session) << first->session.error().text;
+  EXPECT_FALSE(first->meta.change.any);
+  EXPECT_EQ(first->meta.view.peer.id, peer.peer.id);
+  EXPECT_EQ(status(peer).session_started_at, first->session->epoch);
+  EXPECT_EQ(serial(), 1U);
+
+  update.meta->wt_version = "9.9.9";
+  const auto second = get(store().begin_sync(soon(), update, {{}, InstanceId("b"), 7, 1}));
+  ASSERT_TRUE(second) << second.error().text;
+  ASSERT_TRUE(second->session) << second->session.error().text;
+  EXPECT_TRUE(second->meta.change.any);
+  EXPECT_EQ(get(store().peer_by_key(soon(), peer.peer.key))->peer.meta.wt_version, "9.9.9");
+  EXPECT_EQ(second->session->previous_epoch, first->session->epoch);
+  EXPECT_EQ(second->session->previous_instance, InstanceId("a"));
+  EXPECT_FALSE(*get(store().disconnect(soon(), peer.peer.id, first->session->epoch)));
+  EXPECT_TRUE(*get(store().abandon(soon(), {peer.peer.id, InstanceId("b"), 7, 1})));
+}
+
+TEST_P(SessionsTest, BeginSyncLetsNobodyInWhoIsNotWelcome) {
+  const Registered peer = add_peer(make_key());
+  MetaUpdate update{.key = PeerKey("nobody"), .meta = {}, .location = {}};
+  const SessionCall call{{}, InstanceId("a"), 5, 1};
+  EXPECT_EQ(get(store().begin_sync(soon(), update, call)).error().code, Code::kNotFound);
+  instance_.sql(
+      "UPDATE users SET blocked = TRUE; UPDATE peers SET user_id = (SELECT MIN(id) FROM users)");
+  update = {.key = peer.peer.key, .meta = peer.peer.meta, .location = {}};
+  update.meta->wt_version = "9.9.9";
+  const auto refused = get(store().begin_sync(soon(), update, call));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error(), (Error{Code::kPermissionDenied, "user is blocked"}));
+  EXPECT_FALSE(status(peer).connected);
+  EXPECT_NE(get(store().peer_by_key(soon(), peer.peer.key))->peer.meta.wt_version, "9.9.9");
+}
+
 TEST_P(SessionsTest, EpochsGrowEvenIfTheStoredOneIsFromTheFuture) {
   const Registered peer = add_peer(make_key());
   const std::int64_t future = 4'000'000'000'000'000'000;
@@ -245,6 +285,21 @@ TEST_P(LostAnswerTest, SessionThatBeganWithoutAnAnswerIsEnded) {
   const auto ended = get(far_->abandon(soon(), call_));
   ASSERT_TRUE(ended) << ended.error().text;
   EXPECT_TRUE(*ended);
+  EXPECT_EQ(connected(), "f");
+}
+
+TEST_P(LostAnswerTest, SyncThatBeganWithoutAnAnswerNamesItsPeer) {
+  const PeerKey key(instance_.value("SELECT key FROM peers"));
+  proxy_.lose_answer();
+  const auto begun = get(far_->begin_sync(soon(), {.key = key, .meta = {}, .location = {}},
+                                          {{}, call_.instance, 1, 1}));
+  ASSERT_TRUE(begun) << begun.error().text;
+  ASSERT_FALSE(begun->session);
+  EXPECT_EQ(begun->session.error().code, Code::kUnavailable) << begun->session.error().text;
+  EXPECT_EQ(begun->meta.view.peer.id, call_.peer);
+  ASSERT_TRUE(proxy_.struck());
+  EXPECT_EQ(connected(), "t");
+  EXPECT_TRUE(*get(far_->abandon(soon(), call_)));
   EXPECT_EQ(connected(), "f");
 }
 

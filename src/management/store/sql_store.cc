@@ -156,6 +156,25 @@ class SqlStore final : public Store, private SqlUnits {
       co_return fail(Code::kResourceExhausted, std::move(started).error().text);
     co_return started;
   }
+  Task<SyncBegun> begin_sync(Instant deadline, MetaUpdate update, SessionCall call) override {
+    // What was read before a session could begin; the work may fail after that.
+    const auto read = std::make_shared<std::optional<MetaUpdated>>();
+    auto begun = run<SessionStarted>(
+        deadline, kMark,
+        [read, update = std::move(update), call = std::move(call)](
+            Session& session, const Context& context) -> Result<SessionStarted> {
+          NB_LET(MetaUpdated meta, work::update_meta(session, context, update));
+          SessionCall named = call;
+          named.peer = meta.view.peer.id;
+          *read = std::move(meta);
+          return work::connect(session, context, named);
+        });
+    auto started = co_await std::move(begun);
+    if (!started && sql::never_began(started.error()))
+      co_return fail(Code::kUnavailable, std::move(started).error().text);
+    if (!started && !*read) co_return std::move(started).error();
+    co_return SyncBegun{std::move(**read), std::move(started)};
+  }
   Task<bool> disconnect(Instant deadline, PeerId peer, std::int64_t epoch) override {
     return call(deadline, kMark, work::disconnect, std::move(peer), epoch);
   }

@@ -115,6 +115,12 @@ struct SessionCall {
   std::int64_t number = 0;  // no other call of this process has it; from 1
 };
 
+/// A Sync of a peer that may have one: what became of its two steps.
+struct SyncBegun {
+  MetaUpdated meta;                // as of update_meta()
+  Result<SessionStarted> session;  // as of connect()
+};
+
 /// A session whose stream its instance still holds.
 struct OpenSession {
   PeerId peer;
@@ -284,6 +290,10 @@ class Store {
   /// Errors   kNotFound "peer is not registered"; kResourceExhausted: the database never got to it,
   ///          and it has not begun; after any other the session may have begun: abandon() it.
   virtual Task<SessionStarted> connect(Instant deadline, SessionCall call) = 0;
+  /// update_meta() and connect() in one transaction, for a peer that is likely to be welcome:
+  /// unlike the former, it takes its turn among the writers to find out. `call.peer` is read.
+  /// Errors   update_meta()'s, and any other as long as no session can have begun.
+  virtual Task<SyncBegun> begin_sync(Instant deadline, MetaUpdate update, SessionCall call) = 0;
   /// Marks it disconnected if `epoch` is still its session; otherwise nothing. True: it was.
   virtual Task<bool> disconnect(Instant deadline, PeerId peer, std::int64_t epoch) = 0;
   /// As disconnect() for the session that exactly this call of connect() began, if it is the peer's

@@ -158,6 +158,7 @@ Result<MetaUpdated> update_meta(Session& session, const Context& context,
   NB_TRY(check_may_sync(view, context.clock.wall()));
   MetaUpdated out = apply_meta(std::move(view), update);
   if (!out.change.any && !out.location_changed) return out;
+  NB_TRY(session.require_full_durability());
   const rows::Write row = rows::update_peer_meta(out.view.peer);
   NB_TRY(session.exec(row.statement, row.values));
   if (out.change.map_relevant || out.location_changed) {
