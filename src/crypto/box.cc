@@ -106,14 +106,18 @@ BoxSession::~BoxSession() {
   sodium_memzero(shared_.data(), shared_.size());
 }
 
-void BoxSession::seal_onto(std::string& out, std::string_view plain, RandomSource& random) const {
-  NB_ASSERT(plain.size() <= kPlainBytesMax);
+void BoxSession::seal_onto(std::string& out, std::initializer_list<std::string_view> plain,
+                           RandomSource& random) const {
   const std::size_t before = out.size();
-  out.resize(before + plain.size() + kOverhead);
+  std::size_t bytes = 0;
+  for (const std::string_view part : plain) bytes += part.size();
+  NB_ASSERT(bytes <= kPlainBytesMax);
+  out.reserve(before + kOverhead + bytes);
+  out.append(kOverhead, '\0');
+  for (const std::string_view part : plain) out += part;
   auto* sealed = reinterpret_cast<unsigned char*>(out.data() + before);
   random.fill({sealed, kNonceBytes});
-  crypto_box_easy_afternm(sealed + kNonceBytes, as_bytes(plain).data(), plain.size(), sealed,
-                          shared_.data());
+  crypto_box_easy_afternm(sealed + kNonceBytes, sealed + kOverhead, bytes, sealed, shared_.data());
 }
 
 std::string BoxSession::seal(std::string_view plain, RandomSource& random) const {

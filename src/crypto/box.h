@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -79,7 +80,13 @@ class BoxSession {
   /// One allocation, of the result.
   [[nodiscard]] std::string seal(std::string_view plain, RandomSource& random) const;
   /// Behind what `out` holds already, reusing its capacity.
-  void seal_onto(std::string& out, std::string_view plain, RandomSource& random) const;
+  void seal_onto(std::string& out, std::string_view plain, RandomSource& random) const {
+    seal_onto(out, {plain}, random);
+  }
+  /// The same for a plain text in parts, one after the other: they are copied once and sealed where
+  /// they are then.
+  void seal_onto(std::string& out, std::initializer_list<std::string_view> plain,
+                 RandomSource& random) const;
   /// Errors   kInvalidArgument "invalid request message": too short, wrong key or changed bytes.
   [[nodiscard]] Result<std::string> open(std::string_view sealed) const;
   /// Replaces `plain`, reusing its capacity; unspecified content on failure.

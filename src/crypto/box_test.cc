@@ -168,5 +168,15 @@ TEST(BoxSession, SealsBehindWhatIsThere) {
   EXPECT_EQ(*bob_to_alice().open(sealed.substr(4)), "text");
 }
 
+TEST(BoxSession, SealsPartsAsOneText) {
+  SystemRandom random;
+  for (const std::size_t size : {0, 1, 63, 64, 65, 100'000}) {
+    const std::string long_part(size, 'y');
+    std::string sealed = "head";
+    alice_to_bob().seal_onto(sealed, {"a", long_part, "", "z"}, random);
+    EXPECT_EQ(*bob_to_alice().open(sealed.substr(4)), "a" + long_part + "z");
+  }
+}
+
 }  // namespace
 }  // namespace nb::crypto

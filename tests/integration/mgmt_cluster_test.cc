@@ -209,6 +209,33 @@ TEST_F(MgmtCluster, StreamOfAKilledInstanceResumesElsewhere) {  // 11
   EXPECT_EQ(connected(*a), "t");
 }
 
+TEST_F(MgmtCluster, APeerThatIsBackAtOnceIsNeverShownAsGone) {
+  const auto a = agent("a", one);
+  auto stream = std::make_unique<SyncStream>(*a, one.target());
+  ASSERT_TRUE(stream->wait_first(5s));
+  postgres.psql(
+      "create table gone (id text); create function note() returns trigger language plpgsql as $$ "
+      "begin insert into gone values (old.id); return new; end $$; create trigger note before "
+      "update on peers for each row when (old.peer_status_connected and not "
+      "new.peer_status_connected) execute function note()");
+  const auto succeeded = [&] {
+    return one.metric(
+        R"(management_account_peer_status_update_counter_total{operation="disconnect",outcome="stale"})");
+  };
+  const double before = succeeded();
+  for (int i = 0; i < 3; ++i) {
+    stream.reset();
+    stream = std::make_unique<SyncStream>(*a, one.target());
+    ASSERT_TRUE(stream->wait_first(5s));
+  }
+  EXPECT_TRUE(eventually([&] { return succeeded() == before + 3; }, 10s));
+  EXPECT_EQ(postgres.psql("select count(*) from gone"), "0");
+  EXPECT_EQ(connected(*a), "t");
+  stream.reset();
+  EXPECT_TRUE(eventually([&] { return connected(*a) == "f"; }, 10s));
+  EXPECT_EQ(postgres.psql("select count(*) from gone"), "1");
+}
+
 TEST_F(MgmtCluster, PeersOfAKilledInstanceTurnDisconnectedAndOthersDoNot) {
   const auto a = agent("a", one);
   const auto b = agent("b", two);

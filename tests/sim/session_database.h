@@ -25,6 +25,7 @@ struct SessionFlaws {
   bool reopens_all = false;        // ends all streams after a lapse, as it was once
   bool restores_anything = false;  // takes peers back that have newer sessions
   bool forgets_leaving = false;    // a reaped session may come back after its stream has ended
+  bool welcomes_early = false;     // a peer counts as back when it asks, not when it is let in
   bool forgets_doubt = false;      // nobody ends a session whose beginning was not heard of
 };
 

@@ -128,6 +128,8 @@ class PeerSessions {
   Task<> logout(PeerKey key, std::string nonce, Instant deadline);
   /// Kept and repeated until the database has taken it.
   boost::asio::awaitable<void> stopped(SessionPeer peer, std::int64_t epoch);
+  /// Instead of stopped(), for a session that a newer one of this instance has replaced.
+  void succeeded() { counters_.disconnects_stale.fetch_add(1, std::memory_order_relaxed); }
   /// The same for a session without a stream: otherwise its peer would be shown as connected as
   /// long as this process lives.
   boost::asio::awaitable<void> abandoned(SessionInDoubt session);
@@ -140,13 +142,13 @@ class PeerSessions {
   using EndSession = std::function<Task<bool>(Instant deadline)>;
   boost::asio::awaitable<void> end_session(SessionPeer peer, EndSession end, std::uint64_t seed);
   Task<MetaUpdated> store_meta(SyncCommand command);
-  Task<LoggedIn> enroll(LoginCommand command, std::optional<TokenUser> user);
-  /// Whose token it is; from now on it is this peer's.
   [[nodiscard]] MetaUpdate meta_update(SyncCommand command) const;
   void noticed(const MetaUpdated& stored);
   /// Of a peer that was welcome before in one step, which takes its turn among the writers: for
   /// strangers, who are refused, it takes two.
   Task<SyncBegun> begin(SyncCommand command, ha::LoginVerdict verdict, SessionCall call);
+  Task<LoggedIn> enroll(LoginCommand command, std::optional<TokenUser> user);
+  /// Whose token it is; from now on it is this peer's.
   Task<TokenUser> authenticate(std::string jwt, PeerKey peer, Instant deadline);
   boost::asio::awaitable<ha::LoginVerdict> filter(ha::LoginAttempt attempt, bool record);
   Result<> judge(const ha::LoginVerdict& verdict, const PeerKey& key,

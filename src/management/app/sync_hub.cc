@@ -17,6 +17,11 @@ namespace {
 constexpr std::size_t kPollBatch = 5'000;
 constexpr std::size_t kSweepsPerPoll = 8;  // so that many accounts have their turns one by one
 constexpr auto kTimeSlack = std::chrono::milliseconds(20);
+/// A map at hand costs less than waking a map thread for it. When more come, that is another
+/// matter.
+constexpr auto kBuiltHerePause = std::chrono::milliseconds(5);
+/// Peers of an account that takes milliseconds to be taken apart: not where calls are answered.
+constexpr std::size_t kLargeAccount = 256;
 constexpr std::size_t kReassertBatch = 500;  // rows that one transaction may hold
 
 std::vector<std::string> peer_ids(const netmap::MapView& view, const netmap::Bits& slots) {
@@ -294,8 +299,20 @@ void SyncHub::perform(FanOut::Effect effect) {
   } else if (const auto* ended = std::get_if<FanOut::End>(&effect)) {
     end(*ended);
   } else if (const auto* forgotten = std::get_if<FanOut::Forget>(&effect)) {
-    if (!fan_out_.has_account(forgotten->account)) accounts_.erase(forgotten->account);
+    if (!fan_out_.has_account(forgotten->account)) forget(forgotten->account);
   }
+}
+
+void SyncHub::forget(const std::string& account) {
+  const auto state = accounts_.find(account);
+  if (state == accounts_.end()) return;
+  let_go(std::move(state->second.view));
+  accounts_.erase(state);
+}
+
+void SyncHub::let_go(netmap::MapViewPtr view) {
+  if (view && view->snapshot().peers.size() >= kLargeAccount)
+    maps_.post([view = std::move(view)] {});
 }
 
 void SyncHub::build(const FanOut::Build& wanted) {
@@ -307,6 +324,11 @@ void SyncHub::build(const FanOut::Build& wanted) {
   if (peer == netmap::kNoPeer) {  // deleted, and nobody told us
     sink->second->end(EndReason::kDeleted, view);
     return;
+  }
+  const Instant now = clock_.now();
+  if (now - built_here_at_ >= kBuiltHerePause && sink->second->at_hand(view, peer)) {
+    built_here_at_ = now;
+    return sink->second->build(view, peer);
   }
   maps_.post([sink = sink->second, view, peer] { sink->build(view, peer); });
 }
@@ -371,7 +393,8 @@ asio::awaitable<void> SyncHub::load_task(std::string account) {
                 view = std::move(update.view), affected = std::move(affected)] {
       const auto present = hub->accounts_.find(account);
       if (present == hub->accounts_.end()) return;  // the last stream left meanwhile
-      present->second.view = view;  // one load at a time: nobody replaced the one before
+      // One load at a time: nobody replaced the one before.
+      hub->let_go(std::exchange(present->second.view, view));
       hub->fan_out_.loaded(account, view->serial(), affected, hub->clock_.now());
       if (hub->options_.on_update) hub->options_.on_update(hub->clock_.now() - began);
       hub->step();

@@ -149,6 +149,9 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   void perform(FanOut::Effect effect);
   void build(const FanOut::Build& build);
   void end(const FanOut::End& end);
+  void forget(const std::string& account);
+  /// Drops what may be the last reference.
+  void let_go(netmap::MapViewPtr view);
   void subscribe(const std::string& account);
   void deliver(const BusMessage& message);
   void subscribe_self();
@@ -190,6 +193,7 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   std::function<void(const BusMessage&)> job_handler_;
   std::function<void()> reassert_handler_;
   std::optional<Instant> armed_for_;
+  Instant built_here_at_{};  // the last map, not on a map thread
   bool reasserting_ = false;
   bool reassert_again_ = false;
   bool stopped_ = false;

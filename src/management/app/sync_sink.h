@@ -13,8 +13,15 @@ namespace nb::management::app {
 class SyncSink {
  public:
   virtual ~SyncSink() = default;
+  /// Whether build() would take no longer than a call does that is answered at once, because the
+  /// map has been made before. Called on the hub's home, before build().
+  [[nodiscard]] virtual bool at_hand(const netmap::MapViewPtr& /*view*/,
+                                     netmap::PeerIndex /*slot*/) {
+    return false;
+  }
   /// Makes, seals and sends the peer's map, or drops it when the stream has one like it; then
-  /// SyncHub::ready() follows, once the transport took all bytes. Called on a map thread.
+  /// SyncHub::ready() follows, once the transport took all bytes. Called on a map thread, or on the
+  /// hub's home if it is at hand.
   virtual void build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) = 0;
   /// Ends the stream; `view` (may be null) tells the deletion message its serial. Called on the
   /// hub's home.

@@ -66,13 +66,15 @@ void ServerKeyRing::remember(const Keys& keys, const crypto::PublicKey& agent,
   if (keys == keys_) shared_.put(name_of(agent), std::move(shared));
 }
 
-std::string Channel::seal(std::string_view plain, crypto::RandomSource& random) const {
+std::string Channel::seal(std::initializer_list<std::string_view> plain,
+                          crypto::RandomSource& random) const {
   // Not by the protocol library: a map would be copied once more.
   namespace wire = netmap::wire;
   constexpr unsigned kKey = ::management::EncryptedMessage::kWgPubKeyFieldNumber;
   constexpr unsigned kBody = ::management::EncryptedMessage::kBodyFieldNumber;
   constexpr std::size_t kHeadsMax = 2 * (1 + 5);
-  const std::size_t body = plain.size() + crypto::BoxSession::kOverhead;
+  std::size_t body = crypto::BoxSession::kOverhead;
+  for (const std::string_view part : plain) body += part.size();
   std::string out;
   out.reserve(kHeadsMax + server_key.size() + body);
   wire::put_bytes(out, kKey, server_key);

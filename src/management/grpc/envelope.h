@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -57,7 +58,12 @@ struct Channel {
   std::string server_key;  // text of the key that opened the request
 
   /// An encoded EncryptedMessage around `plain`.
-  [[nodiscard]] std::string seal(std::string_view plain, crypto::RandomSource& random) const;
+  [[nodiscard]] std::string seal(std::string_view plain, crypto::RandomSource& random) const {
+    return seal({plain}, random);
+  }
+  /// The same for a message in parts.
+  [[nodiscard]] std::string seal(std::initializer_list<std::string_view> plain,
+                                 crypto::RandomSource& random) const;
 };
 
 struct Opened {

@@ -381,16 +381,11 @@ std::string EncodedMap::before_map(std::uint64_t serial, const std::string& netb
   return out + first;
 }
 
-std::string EncodedMap::message(std::uint64_t serial, const std::string& netbird_config) const& {
+std::string EncodedMap::message(std::uint64_t serial, const std::string& netbird_config) const {
   std::string out = before_map(serial, netbird_config);
   out.reserve(out.size() + map.size());
   out += map;
   return out;
-}
-
-std::string EncodedMap::message(std::uint64_t serial, const std::string& netbird_config) && {
-  map.insert(0, before_map(serial, netbird_config));
-  return std::move(map);
 }
 
 std::string encode_deletion(std::uint64_t serial, std::int64_t forwarder_port) {

@@ -75,14 +75,12 @@ struct EncodedMap {
   [[nodiscard]] std::uint64_t digest() const;
   /// The posture-check fields of `head`, as they stand there.
   [[nodiscard]] std::string checks() const;
-  /// The whole SyncResponse; `netbird_config`: an encoded NetbirdConfig, or empty for none.
-  [[nodiscard]] std::string message(std::uint64_t serial, const std::string& netbird_config) const&;
-  /// The same in the place of `map`: for large maps another buffer costs more than the copy.
-  [[nodiscard]] std::string message(std::uint64_t serial, const std::string& netbird_config) &&;
-
- private:
+  /// The SyncResponse up to `map`, which is its end; `netbird_config`: an encoded NetbirdConfig, or
+  /// empty for none.
   [[nodiscard]] std::string before_map(std::uint64_t serial,
                                        const std::string& netbird_config) const;
+  /// The whole SyncResponse.
+  [[nodiscard]] std::string message(std::uint64_t serial, const std::string& netbird_config) const;
 };
 
 /// Pure; any thread. Lists come out in the order of the account's ids, so bytes are stable.

@@ -30,11 +30,6 @@ std::size_t count_messages(std::string_view bytes) {
   return count;
 }
 
-std::size_t size_of(const PreparedMap& map) {
-  return map.map.head.size() + map.map.map.size() + map.checks.size() +
-         (map.map.network ? map.map.network->size() : 0);
-}
-
 /// Of the same object, also when it is gone and another one stands at its address.
 template <class T>
 bool is(const std::weak_ptr<T>& known, const std::shared_ptr<T>& asked) {
@@ -67,14 +62,14 @@ std::shared_ptr<const PreparedMap> RecentMaps::find(const Source& source, WallTi
 
 void RecentMaps::drop_oldest() {
   const Entry& oldest = entries_.back();
-  if (oldest.map) bytes_ -= size_of(*oldest.map);
+  if (oldest.map) bytes_ -= oldest.map->size();
   by_peer_.erase(oldest.peer);
   entries_.pop_back();
 }
 
 bool RecentMaps::made(const Source& source, WallTime now,
                       const std::shared_ptr<const PreparedMap>& map) {
-  const std::size_t size = size_of(*map);
+  const std::size_t size = map->size();
   const std::lock_guard lock(mutex_);
   auto known = by_peer_.find(source.peer.value());
   if (known == by_peer_.end()) {
@@ -84,7 +79,7 @@ bool RecentMaps::made(const Source& source, WallTime now,
   }
   Entry& entry = *known->second;
   const bool keep = same(entry, source) && size <= limits_.map_bytes_max;
-  if (entry.map) bytes_ -= size_of(*entry.map);
+  if (entry.map) bytes_ -= entry.map->size();
   entry.view = source.view;
   entry.login = source.login;
   entry.form = source.form;

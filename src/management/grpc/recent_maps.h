@@ -30,6 +30,11 @@ struct PreparedMap {
   std::uint64_t digest = 0;
   std::string checks{};     // of `map`; the maker's to fill in
   std::size_t objects = 0;  // peers, routes and rules; 0 in the component form
+
+  [[nodiscard]] std::size_t size() const {
+    return map.head.size() + map.map.size() + checks.size() +
+           (map.network ? map.network->size() : 0);
+  }
 };
 
 /// Thread-safe.
@@ -52,7 +57,7 @@ class RecentMaps {
   };
   /// Null: make it, and tell made().
   [[nodiscard]] std::shared_ptr<const PreparedMap> find(const Source& source, WallTime now);
-  /// True: `map` is kept, and must not be changed any more.
+  /// True: `map` is kept.
   bool made(const Source& source, WallTime now, const std::shared_ptr<const PreparedMap>& map);
 
   [[nodiscard]] std::size_t bytes() const;

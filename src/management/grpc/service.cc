@@ -21,23 +21,52 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr auto kTick = 1s;
+constexpr std::size_t kDepartedAtOnce = 64;
 constexpr auto kDrainStep = 50ms;
 
-/// Credentials, and streams whose bytes left unnoticed.
+/// What streams cannot notice themselves. A session that ends leaves the sets later, by on_end().
+void look_after(LoopState& loop, Instant now) {
+  const std::vector<SyncSession*> unflushed(loop.unflushed.begin(), loop.unflushed.end());
+  for (SyncSession* const session : unflushed) session->check_flushed();
+  if (now < loop.refresh_at) return;
+  Instant next = Instant::max();
+  for (SyncSession* const session : loop.syncs) {
+    session->refresh_due(now);
+    next = std::min(next, session->refresh_at());
+  }
+  loop.refresh_at = next;
+}
+
+/// Of streams that have ended until `until`; thousands may have at once, and calls go on meanwhile.
+void mark_departed(const std::shared_ptr<ServiceState>& service, LoopState* loop, Instant until) {
+  const auto due = [&] {
+    return !loop->leaving.empty() && loop->leaving.front()->ended_at() <= until;
+  };
+  for (std::size_t i = 0; i < kDepartedAtOnce && due(); ++i) {
+    const auto session = std::move(loop->leaving.front());
+    loop->leaving.pop_front();
+    session->depart_now();
+  }
+  if (due()) loop->loop.post([service, loop, until] { mark_departed(service, loop, until); });
+}
+
+/// Credentials, streams whose bytes left unnoticed, and peers that did not come back.
 asio::awaitable<void> tick(std::shared_ptr<ServiceState> service, LoopState* loop) {
   for (;;) {
     co_await service->ports.clock.sleep_for(kTick);
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) co_return;
-    // A session that ends leaves the set later, by on_end().
-    for (SyncSession* const session : loop->syncs) session->on_tick();
-    service->sync_openings.expire(service->ports.clock.now());
-    service->job_openings.expire(service->ports.clock.now());
+    const Instant now = service->ports.clock.now();
+    look_after(*loop, now);
+    mark_departed(service, loop, now - kReturnTime);
+    service->sync_openings.expire(now);
+    service->job_openings.expire(now);
   }
 }
 
 /// Ends the streams of one loop, some at a time, so that their agents come back spread.
 asio::awaitable<void> end_streams(std::shared_ptr<ServiceState> service, LoopState* loop) {
+  mark_departed(service, loop, Instant::max());
   std::vector<std::weak_ptr<SyncSession>> syncs;
   std::vector<std::weak_ptr<JobSession>> jobs;
   for (SyncSession* const session : loop->syncs) syncs.push_back(session->weak_from_this());
@@ -98,7 +127,9 @@ void Service::drain(std::chrono::milliseconds limit) {
     // One task per loop is its tick; the others end streams and mark peers disconnected.
     for (const auto& loop : state_->loops) {
       std::promise<bool> idle;
-      loop->loop.post([&] { idle.set_value(loop->syncs.empty() && loop->tasks.size() <= 1); });
+      loop->loop.post([&] {
+        idle.set_value(loop->syncs.empty() && loop->leaving.empty() && loop->tasks.size() <= 1);
+      });
       if (!idle.get_future().get()) return false;
     }
     return state_->departures.in_setup() == 0 && state_->departures.waiting() == 0;
@@ -107,9 +138,14 @@ void Service::drain(std::chrono::milliseconds limit) {
 }
 
 void Service::stop() {
+  state_->draining = true;                    // whoever leaves from now on is not waited for
   state_->departures.expire(Instant::max());  // they hold what holds them; others will mark them
+  const auto stop = [](LoopState* loop) -> asio::awaitable<void> {
+    loop->leaving.clear();
+    co_await loop->tasks.stop();
+  };
   for (const auto& loop : state_->loops)
-    asio::co_spawn(loop->loop.executor(), loop->tasks.stop(), asio::use_future).get();
+    asio::co_spawn(loop->loop.executor(), stop(loop.get()), asio::use_future).get();
 }
 
 std::size_t Service::waiting() const {

@@ -3,14 +3,17 @@
 
 #include "base/task_group.h"
 #include "management/app/admission_place.h"
+#include "management/app/departures.h"
 #include "management/grpc/recent_maps.h"
 #include "management/grpc/service.h"
 
 #include <boost/asio/co_spawn.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -31,6 +34,12 @@ struct LoopState {
   TaskGroup tasks;
   std::unordered_set<SyncSession*> syncs;
   std::unordered_set<JobSession*> jobs;
+  /// Of the syncs, those whose map the transport has not taken whole; looked at each second.
+  std::unordered_set<SyncSession*> unflushed;
+  /// None of the syncs is due for fresh credentials before.
+  Instant refresh_at = Instant::max();
+  /// Their streams have ended, and they are not marked disconnected yet; the first one first.
+  std::deque<std::shared_ptr<SyncSession>> leaving;
 
   [[nodiscard]] app::AdmissionPlace::Post poster() const {
     return [&to = loop](std::function<void()> work) { to.post(std::move(work)); };
@@ -40,6 +49,9 @@ struct LoopState {
 /// Job streams that ask the database at one time: few enough that each is answered within its
 /// deadline by a database that takes half a second for one.
 constexpr std::int64_t kJobOpeningsMax = 16;
+
+/// For so long a peer may be back before it is marked disconnected, and up to a tick longer.
+constexpr auto kReturnTime = std::chrono::seconds(1);
 
 /// Peers that are marked disconnected at one time. Nobody waits for that, and when a balancer
 /// restarts thousands of streams end at once: in the database's queue, where SQLite does one thing
@@ -73,6 +85,7 @@ struct ServiceState {
   /// As many as there are streams, and sessions that may have begun without one
   /// (PeerSessions::abandoned): no more than calls that the database took.
   app::StreamAdmission departures;
+  app::Departures departed;  // who waits for that, or to be back before
   RecentMaps recent_maps;
   std::vector<std::unique_ptr<LoopState>> loops;
   std::atomic<bool> draining{false};

@@ -18,6 +18,7 @@ namespace asio = boost::asio;
 using namespace std::chrono_literals;
 
 constexpr std::size_t kOversizeBytes = 3'670'016;  // 3.5 MiB; agents of 2026-04 stop at 4 MiB
+constexpr std::size_t kAtHandBytes = 256 * 1024;   // sealed in some tenths of a millisecond
 constexpr auto kStartDeadline = 10s;
 constexpr auto kAwaitedProviderLook = 30s;   // LoginSettings::awaited
 constexpr unsigned kNetbirdConfigField = 1;  // of SyncResponse
@@ -97,12 +98,13 @@ asio::awaitable<void> SyncSession::start(std::string request, std::string client
   channel_ = std::move(opened->channel);
   auto started = co_await service_->ports.sessions.start(std::move(command));
   if (!started) {
-    if (doubt_) depart();
+    if (doubt_) depart_now();
     co_return finish(net::GrpcStatus::from(started.error()));
   }
   service_->ports.metrics.sync_requests.add();
   peer_ = app::session_peer(started->view.peer);
   epoch_ = started->epoch;
+  service_->departed.began(peer_.id, epoch_);
   if (ended_ || finishing_) {  // the agent left meanwhile
     service_->ports.hub.superseded(peer_.account, peer_.id, epoch_);
     co_return depart();
@@ -118,6 +120,7 @@ void SyncSession::open(app::SyncStarted started) {
   ports.metrics.streams_plain.add();
   turn_due_ = next_refresh(ports.configs.turn_refresh_after());
   relay_due_ = next_refresh(ports.configs.relay_refresh_after());
+  loop_.refresh_at = std::min(loop_.refresh_at, refresh_at());
   const Instant opening = ports.clock.now();
   ports.hub.open({.stream = number_,
                   .account = peer_.account.value(),
@@ -142,24 +145,36 @@ std::shared_ptr<PreparedMap> SyncSession::prepare(const RecentMaps::Source& sour
   return out;
 }
 
+RecentMaps::Source SyncSession::source_of(const netmap::MapViewPtr& view,
+                                          const std::shared_ptr<const LoginSettings>& login,
+                                          netmap::PeerIndex slot) const {
+  return {.peer = peer_.id,
+          .view = view,
+          .login = login,
+          .form = service_->options.map_forms.of(*view->peer(slot)->peer)};
+}
+
+bool SyncSession::at_hand(const netmap::MapViewPtr& view, netmap::PeerIndex slot) {
+  if (sent_) return false;
+  const std::shared_ptr<const LoginSettings> login = service_->login();
+  auto map = service_->recent_maps.find(source_of(view, login, slot), service_->ports.clock.wall());
+  if (map && map->size() <= kAtHandBytes) at_hand_ = std::move(map);
+  return at_hand_ != nullptr;
+}
+
 void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) {
   auto& ports = service_->ports;
   const Instant begin = ports.clock.now();
   const WallTime now = ports.clock.wall();
   const std::shared_ptr<const LoginSettings> login = service_->login();
-  const RecentMaps::Source source{.peer = peer_.id,
-                                  .view = view,
-                                  .login = login,
-                                  .form = service_->options.map_forms.of(*view->peer(slot)->peer)};
+  const RecentMaps::Source source = source_of(view, login, slot);
   // Only a new stream asks for what an older one of the peer has got.
-  std::shared_ptr<const PreparedMap> map =
-      sent_ ? nullptr : service_->recent_maps.find(source, now);
+  std::shared_ptr<const PreparedMap> map = std::exchange(at_hand_, nullptr);
+  if (!map && !sent_) map = service_->recent_maps.find(source, now);
   const bool recent = map != nullptr;
-  std::shared_ptr<PreparedMap> own;  // nobody else has it
   if (!recent) {
-    auto made = prepare(source, slot, now);
-    if (sent_ || !service_->recent_maps.made(source, now, made)) own = made;
-    map = std::move(made);
+    map = prepare(source, slot, now);
+    if (!sent_) service_->recent_maps.made(source, now, map);
   }
   std::optional<WallTime> changes_at = map->changes_at;
   if (login->awaited) {
@@ -182,15 +197,14 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
   if (recent) ports.metrics.maps_recent.add();
   const bool in_components = map->map.network.has_value();
   if (!in_components) ports.metrics.map_objects.observe(static_cast<double>(map->objects));
-  const std::string plain = own ? std::move(own->map).message(view->serial(), config)
-                                : map->map.message(view->serial(), config);
-  if (plain.size() > kOversizeBytes) {
+  const std::string front = map->map.before_map(view->serial(), config);
+  const std::size_t size = front.size() + map->map.map.size();
+  if (size > kOversizeBytes) {
     ports.metrics.maps_oversize.add();
-    service_->log.limited().warn(
-        "map is larger than old agents can receive",
-        {log::f(log::kPeer, peer_.id.value()), log::f(log::kCount, plain.size())});
+    service_->log.limited().warn("map is larger than old agents can receive",
+                                 {log::f(log::kPeer, peer_.id.value()), log::f(log::kCount, size)});
   }
-  std::string sealed = channel_->seal(plain, ports.random);
+  std::string sealed = channel_->seal({front, map->map.map}, ports.random);
   ports.metrics.maps_sent.add();
   if (in_components) ports.metrics.maps_in_components.add();
   ports.metrics.map_bytes.add(sealed.size());
@@ -219,15 +233,19 @@ void SyncSession::deliver(const std::string& sealed, std::optional<WallTime> cha
   changes_at_ = changes_at;
   // The transport takes it at the end of this turn; what is left then waits for the agent.
   loop_.loop.post([self = shared_from_this()] {
+    if (self->ended_) return;
     self->awaiting_flush_ = true;
+    self->loop_.unflushed.insert(self.get());
     self->check_flushed();
   });
 }
 
 void SyncSession::check_flushed() {
+  if (!awaiting_flush_) return;
   net::GrpcCall* const call = call_.get();
-  if (call == nullptr || !awaiting_flush_ || call->queued_bytes() > 0) return;
+  if (call == nullptr || call->queued_bytes() > 0) return;
   awaiting_flush_ = false;
+  loop_.unflushed.erase(this);
   service_->ports.hub.ready(number_, changes_at_);
 }
 
@@ -240,9 +258,11 @@ std::optional<Instant> SyncSession::next_refresh(std::optional<std::chrono::seco
   return service_->ports.clock.now() + refresh_wait(*after, service_->ports.random.fraction());
 }
 
-void SyncSession::on_tick() {
-  check_flushed();
-  const Instant now = service_->ports.clock.now();
+Instant SyncSession::refresh_at() const {
+  return std::min(turn_due_.value_or(Instant::max()), relay_due_.value_or(Instant::max()));
+}
+
+void SyncSession::refresh_due(Instant now) {
   const auto& configs = service_->ports.configs;
   if (turn_due_ && now >= *turn_due_)
     refresh(configs.turn_refresh(service_->ports.clock.wall()), configs.turn_refresh_after(),
@@ -289,6 +309,7 @@ void SyncSession::finish(net::GrpcStatus status) {
 void SyncSession::on_end() {
   ended_ = true;
   place_.leave();
+  loop_.unflushed.erase(this);
   if (loop_.syncs.erase(this) > 0) service_->streams.fetch_sub(1);
   if (!std::exchange(opened_, false)) return;
   auto& ports = service_->ports;
@@ -302,9 +323,25 @@ void SyncSession::on_end() {
 }
 
 void SyncSession::depart() {
+  ended_at_ = service_->ports.clock.now();
+  departing_ = service_->departed.left(peer_.id, epoch_);
+  if (service_->draining.load(std::memory_order_relaxed)) return depart_now();
+  loop_.leaving.push_back(shared_from_this());
+}
+
+bool SyncSession::succeeded() {
+  if (!departing_ || !departing_->over()) return false;
+  departure_.leave();
+  service_->ports.sessions.succeeded();
+  return true;
+}
+
+void SyncSession::depart_now() {
+  if (succeeded()) return;
   departure_.enter({.since = service_->ports.clock.now()}, loop_.poster(),
                    [self = shared_from_this()](Outcome outcome) {
-                     if (outcome != Outcome::kRefused) self->mark_disconnected();
+                     if (outcome != Outcome::kRefused && !self->succeeded())
+                       self->mark_disconnected();
                    });
 }
 
@@ -314,6 +351,7 @@ void SyncSession::mark_disconnected() {
     auto told = self->doubt_ ? sessions.abandoned(*self->doubt_)
                              : sessions.stopped(self->peer_, self->epoch_);
     co_await std::move(told);
+    if (self->departing_) self->service_->departed.forget(self->departing_);
     self->departure_.leave();
   }(shared_from_this()));
 }

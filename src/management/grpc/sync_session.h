@@ -24,11 +24,19 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   void on_request(net::GrpcCall& call, std::string_view message);
   void on_writable();
   void on_end();
-  /// Once a second: sends fresh credentials when they are due.
-  void on_tick();
+  /// Sends fresh credentials when they are due.
+  void refresh_due(Instant now);
+  /// When they are due next; max: never.
+  [[nodiscard]] Instant refresh_at() const;
+  /// Tells the hub once the transport has taken the map.
+  void check_flushed();
+  /// Its stream has ended, and its peer is not back: that is marked now.
+  void depart_now();
+  [[nodiscard]] Instant ended_at() const { return ended_at_; }
   void finish(net::GrpcStatus status);
 
   // SyncSink
+  [[nodiscard]] bool at_hand(const netmap::MapViewPtr& view, netmap::PeerIndex peer) override;
   void build(const netmap::MapViewPtr& view, netmap::PeerIndex peer) override;
   void end(app::EndReason reason, const netmap::MapViewPtr& view) override;
 
@@ -41,10 +49,10 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   [[nodiscard]] std::shared_ptr<PreparedMap> prepare(const RecentMaps::Source& source,
                                                      netmap::PeerIndex slot, WallTime now) const;
   void deliver(const std::string& sealed, std::optional<WallTime> changes_at);
-  void check_flushed();
-  /// The session is over, or may have begun in vain: its peer is marked disconnected when its turn
-  /// comes.
+  /// The session is over: its peer is marked disconnected when it is not back soon.
   void depart();
+  /// It may have begun in vain, or is not succeeded: that is marked when its turn comes.
+  [[nodiscard]] bool succeeded();
   void mark_disconnected();
   void refresh(std::string config, std::optional<std::chrono::seconds> after,
                std::optional<Instant>& due);
@@ -59,6 +67,8 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   std::string client_ip_;      // the same
   app::AdmissionPlace place_;  // until the first map
   app::AdmissionPlace departure_;
+  app::Departures::Ptr departing_;
+  Instant ended_at_{};
   bool opened_ = false;  // known to the hub
   bool ended_ = false;
   bool finishing_ = false;
@@ -75,7 +85,12 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   std::optional<app::SessionInDoubt> doubt_;  // instead of a session
   std::optional<Channel> channel_;
 
-  // Only in build().
+  [[nodiscard]] RecentMaps::Source source_of(const netmap::MapViewPtr& view,
+                                             const std::shared_ptr<const LoginSettings>& login,
+                                             netmap::PeerIndex slot) const;
+
+  // Only in at_hand() and build(), which come one after the other.
+  std::shared_ptr<const PreparedMap> at_hand_;
   bool sent_ = false;
   std::uint64_t digest_ = 0;
 };
