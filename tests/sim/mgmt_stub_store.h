@@ -72,6 +72,7 @@ class StubStore : public Store {
   }
   Task<bool> disconnect(Instant, PeerId, std::int64_t) override { return none<bool>(); }
   Task<bool> abandon(Instant, SessionCall) override { return none<bool>(); }
+  Task<std::string> lease_mark(Instant) override { return none<std::string>(); }
   Task<std::vector<ReapedPeer>> disconnect_dead(Instant, std::size_t) override {
     return none<std::vector<ReapedPeer>>();
   }

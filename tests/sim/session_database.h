@@ -139,6 +139,14 @@ class SessionStore final : public SimStore {
     if (!co_await way()) co_return away();
     co_return was;
   }
+  management::Task<std::string> lease_mark(Instant) override {
+    if (!co_await way()) co_return away();
+    std::string out;
+    for (const auto& [id, lease] : database_.leases)
+      out += fmt::format("{} {} {},", id, lease.incarnation, lease.until > now());
+    if (!co_await way()) co_return away();
+    co_return out;
+  }
   management::Task<std::vector<management::ReapedPeer>> disconnect_dead(Instant,
                                                                         std::size_t) override {
     if (!co_await way()) co_return away();

@@ -11,16 +11,26 @@ namespace nb::management::app {
 
 namespace asio = boost::asio;
 
+namespace {
+/// Sweeps look at all peers: this times as long as the last one took there is none.
+constexpr int kRest = 500;
+}  // namespace
+
 Expiry::Expiry(Store& store, Changes& changes, Clock& clock, ExpiryOptions options, Logger log)
     : store_(store), changes_(changes), clock_(clock), options_(options), log_(std::move(log)) {}
 
 asio::awaitable<void> Expiry::run() {
   Instant inactive_at = clock_.now();
+  std::chrono::nanoseconds took{0};
   for (;;) {
-    co_await clock_.sleep_for(options_.logins);
+    const auto pause =
+        std::clamp<std::chrono::nanoseconds>(kRest * took, options_.logins, options_.logins_max);
+    co_await clock_.sleep_for(pause);
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) co_return;
+    const Instant began = clock_.now();
     co_await sweep(&Store::expire_logins);
+    took = clock_.now() - began;
     if (clock_.now() >= inactive_at) {
       inactive_at = clock_.now() + options_.inactive;
       co_await sweep(&Store::expire_inactive);

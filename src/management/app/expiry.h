@@ -16,7 +16,8 @@
 namespace nb::management::app {
 
 struct ExpiryOptions {
-  std::chrono::milliseconds logins{2'000};  // between two sweeps
+  std::chrono::milliseconds logins{2'000};  // between two sweeps; longer if they take long
+  std::chrono::milliseconds logins_max{15'000};
   std::chrono::milliseconds inactive{15'000};
   std::chrono::milliseconds deadline{10'000};
   std::size_t batch = 500;

@@ -11,6 +11,10 @@ namespace nb::management::app {
 
 namespace asio = boost::asio;
 
+namespace {
+constexpr int kLooksInVain = 2;
+}  // namespace
+
 InstanceKeeper::InstanceKeeper(Store& store, Clock& clock, InstanceKeeperOptions options,
                                Handlers handlers, Logger log)
     : store_(store),
@@ -73,13 +77,30 @@ asio::awaitable<void> InstanceKeeper::beat() {
   }
 }
 
+asio::awaitable<bool> InstanceKeeper::has_to_look() {
+  auto leases = co_await store_.lease_mark(clock_.now() + options_.interval);
+  if (!leases) co_return false;
+  const bool same = *leases == leases_;
+  if (same && looks_in_vain_ >= kLooksInVain && clock_.now() < look_at_) co_return false;
+  if (!same) looks_in_vain_ = 0;
+  leases_ = *std::move(leases);
+  co_return true;
+}
+
 asio::awaitable<void> InstanceKeeper::reap() {
   // After an outage of the database everybody's lease looks dead: the living get one ttl to renew.
   if (!steady_ || clock_.now() < steady_since_ + options_.ttl) co_return;
+  if (!co_await has_to_look()) co_return;
   for (;;) {
     const auto dead =
         co_await store_.disconnect_dead(clock_.now() + options_.interval, options_.reap_batch);
-    if (!dead || dead->empty()) co_return;
+    if (!dead) co_return;
+    if (dead->empty()) {
+      ++looks_in_vain_;
+      look_at_ = clock_.now() + options_.reap_all_interval;
+      co_return;
+    }
+    looks_in_vain_ = 0;
     reaped_.fetch_add(dead->size(), std::memory_order_relaxed);
     log_.info("peers of a dead instance marked disconnected", {log::f(log::kCount, dead->size())});
     for (const ReapedPeer& peer : *dead)

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <string>
 
 namespace nb::management::app {
 
@@ -21,6 +22,9 @@ struct InstanceKeeperOptions {
   std::chrono::milliseconds interval{10'000};
   std::chrono::milliseconds reap_interval{2'000};
   std::size_t reap_batch = 500;
+  /// A peer may lose its lease although no lease ends: marked late by an instance that had none, or
+  /// by a server of another kind.
+  std::chrono::milliseconds reap_all_interval{60'000};
 };
 
 /// Lives on one executor. Without Redis too: leases are rows, so that a crashed instance's peers
@@ -50,6 +54,9 @@ class InstanceKeeper {
  private:
   boost::asio::awaitable<void> beat();
   boost::asio::awaitable<void> reap();
+  /// Whether anybody may have been left by a dead instance since the last looks, which found
+  /// nobody.
+  boost::asio::awaitable<bool> has_to_look();
 
   Store& store_;
   Clock& clock_;
@@ -60,6 +67,9 @@ class InstanceKeeper {
   std::int64_t held_since_ = 0;  // by the database's clock
   Instant steady_since_{};       // no heartbeat failed since
   bool steady_ = false;
+  std::string leases_{};   // as they were before the last look
+  int looks_in_vain_ = 0;  // since then; a peer whose row is held at the moment is left out
+  Instant look_at_{};      // at the latest
   std::atomic<std::uint64_t> reaped_{0};
 };
 

@@ -181,6 +181,9 @@ class SqlStore final : public Store, private SqlUnits {
   Task<bool> abandon(Instant deadline, SessionCall session) override {
     return call(deadline, kWrite, work::abandon, std::move(session));
   }
+  Task<std::string> lease_mark(Instant deadline) override {
+    return call(deadline, kRead, work::lease_mark);
+  }
   Task<std::vector<ReapedPeer>> disconnect_dead(Instant deadline, std::size_t limit) override {
     return call(deadline, kWrite, work::disconnect_dead, limit);
   }

@@ -300,7 +300,10 @@ class Store {
   /// newest. Asked after connect() has failed, it is the last word: what the call did is seen, and
   /// it can do nothing later.
   virtual Task<bool> abandon(Instant deadline, SessionCall call) = 0;
+  /// All leases, as a text that is another one when any has begun, ended or changed hands.
+  virtual Task<std::string> lease_mark(Instant deadline) = 0;
   /// Marks the peers disconnected whose instance has no living lease, at most `limit` of them.
+  /// Looks at every connected peer.
   virtual Task<std::vector<ReapedPeer>> disconnect_dead(Instant deadline, std::size_t limit) = 0;
   /// For an instance that holds its lease again after a gap: takes back the sessions that were
   /// taken away from it, unless their peers have newer ones, and says for each what became of it.

@@ -119,6 +119,7 @@ Result<SessionStarted> connect(Session& session, const Context& context, const S
 Result<bool> disconnect(Session& session, const Context& context, const PeerId& peer,
                         std::int64_t epoch);
 Result<bool> abandon(Session& session, const Context& context, const SessionCall& call);
+Result<std::string> lease_mark(Session& session);
 Result<std::vector<ReapedPeer>> disconnect_dead(Session& session, const Context& context,
                                                 std::size_t limit);
 Result<std::vector<SessionFate>> reassert(Session& session, const Context& context,

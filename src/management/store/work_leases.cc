@@ -8,6 +8,7 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -158,6 +159,18 @@ Result<std::set<PeerId>> take_back(Session& session, const Context& context, con
 }
 
 }  // namespace
+
+Result<std::string> lease_mark(Session& session) {
+  NB_LET(const sql::Rows rows,
+         session.query(fmt::format("SELECT id, incarnation, lease_until > {} FROM nb_instances "
+                                   "ORDER BY id",
+                                   now_ms(session))));
+  std::string out;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    fmt::format_to(std::back_inserter(out), "{} {} {}\n", rows[i].text(0), rows[i].integer(1),
+                   rows[i].boolean(2) ? "held" : "over");
+  return out;
+}
 
 Result<std::vector<ReapedPeer>> disconnect_dead(Session& session, const Context& context,
                                                 std::size_t limit) {
