@@ -1,5 +1,4 @@
 // PING and WINDOW_UPDATE of the connection, over raw sockets.
-
 #include "net/testing.h"
 
 #include <gmock/gmock.h>
@@ -11,24 +10,12 @@ using testing::Frame;
 using testing::frame;
 using testing::frames;
 using testing::goaway;
-using ::testing::HasSubstr;
-using testing::hello;
 using testing::RawClient;
 using testing::TestServer;
 
-constexpr std::uint8_t kData = 0;
-constexpr std::uint8_t kHeaders = 1;
-constexpr std::uint8_t kSettings = 4;
-constexpr std::uint8_t kPing = 6;
-constexpr std::uint8_t kWindowUpdate = 8;
-constexpr std::uint8_t kEndOfAll = 5;  // END_STREAM and END_HEADERS
-constexpr std::uint8_t kEndHeaders = 4;
-// RFC 9113 §7
-constexpr std::uint32_t kProtocolError = 1;
-constexpr std::uint32_t kFlowControlError = 3;
-constexpr std::uint32_t kFrameSizeError = 6;
-constexpr std::uint32_t kEnhanceYourCalm = 11;
+using namespace testing::h2;
 
+constexpr std::uint8_t kEndOfAll = kEndStream | kEndHeaders;
 constexpr std::size_t kFirstWindow = 65'535;  // RFC 9113 §6.9.2
 constexpr std::size_t kBodyBytes = 200'000;
 
@@ -39,12 +26,6 @@ void large(GrpcRouter& /*grpc*/, HttpRouter& http) {
   http.exact("/small", [](HttpRequest) -> boost::asio::awaitable<HttpResponse> {
     co_return HttpResponse::text(200, "small");
   });
-}
-
-std::string number(std::uint32_t value) {
-  std::string out;
-  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
-  return out;
 }
 
 std::string widen(std::uint32_t bytes, std::uint32_t stream = 0) {

@@ -3,7 +3,6 @@
 #include "net/http2_session.h"
 
 #include <algorithm>
-#include <memory>
 #include <utility>
 
 namespace nb::net {
@@ -257,7 +256,7 @@ void Http2Session::on_ping(const FrameHead& head, Bytes payload) {
     return;
   }
   if (++pings_queued_ > kPingsQueuedMax) return flooded("acknowledgements");
-  put_pong(payload);
+  put_ping(payload, http2::kAck);
 }
 
 void Http2Session::on_goaway(const FrameHead& head, Bytes payload) {

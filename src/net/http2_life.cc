@@ -2,6 +2,7 @@
 #include "net/http2_session.h"
 
 #include <algorithm>
+#include <array>
 
 namespace nb::net {
 
@@ -90,7 +91,8 @@ Instant Http2Session::on_timer(Instant now) {
         return next;
       }
     } else if (expired(received_, limits.keepalive_time)) {
-      put_ping();
+      // Nobody reads its payload again: any bytes of the peer are a sign of life.
+      put_ping(std::array<std::uint8_t, http2::kPingBytes>{}, 0);
       ping_sent_ = now;
       flush_soon();
       ask_again(now + limits.keepalive_timeout);

@@ -159,7 +159,7 @@ void Http2Session::produce(OutputBuffer& out) {
   out_ = &out;
   output_full_ = false;
   if (!std::exchange(greeted_, true)) greet();
-  if (std::exchange(ping_waits_, false)) put_pong(ping_);
+  if (std::exchange(ping_waits_, false)) put_ping(ping_, http2::kAck);
   pings_queued_ = 0;
   if (!control_.empty()) {
     out.append(control_);
@@ -260,18 +260,20 @@ void Http2Session::put_headers(std::int32_t id, std::span<const HeaderField> hea
   }
 }
 
-/// Its payload is told by nobody: any bytes of the peer are a sign of life.
-void Http2Session::put_ping() {
-  std::array<std::uint8_t, http2::kHeadBytes + http2::kPingBytes> frame{};
-  http2::write_head(frame.data(), {.length = http2::kPingBytes, .type = FrameType::kPing});
-  put(frame.data(), frame.size());
-}
-
-void Http2Session::put_pong(Bytes payload) {
-  const auto head = http2::head_bytes(
-      {.length = http2::kPingBytes, .type = FrameType::kPing, .flags = http2::kAck});
+void Http2Session::put_ping(Bytes payload, std::uint8_t flags) {
+  const auto head =
+      http2::head_bytes({.length = http2::kPingBytes, .type = FrameType::kPing, .flags = flags});
   put(head.data(), head.size());
   put(payload.data(), payload.size());
+}
+
+/// Gives back what was consumed of a window.
+void Http2Session::put_window_update(std::int32_t id, std::int32_t& window,
+                                     std::uint32_t& consumed) {
+  const auto frame = http2::number_frame(FrameType::kWindowUpdate, id, consumed);
+  window += static_cast<std::int32_t>(std::exchange(consumed, 0));
+  put(frame.data(), frame.size());
+  flush_soon();
 }
 
 void Http2Session::put_reset(std::int32_t id, ErrorCode error) {

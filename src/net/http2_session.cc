@@ -175,20 +175,20 @@ void Http2Session::begin_data(const FrameHead& head) {
   padding_left_ = 0;
   padding_unknown_ = head.has(http2::kPadded);
   in_data_ = true;
-  if (!padding_unknown_) count_data(data_left_);
+  if (!padding_unknown_) count_data(stream, data_left_);
   if (length == 0 && !failed_) end_data();
 }
 
 /// A DATA frame with this much of a body. RFC 9113 §10.5: what neither brings nor ends anything
 /// only costs.
-void Http2Session::count_data(std::uint32_t bytes) {
-  const Http2Stream* const stream = find(data_stream_);
+void Http2Session::count_data(const Http2Stream* stream, std::uint32_t bytes) {
   const bool wanted = stream != nullptr && !stream->local_ended_;
   if (wanted && bytes > 0) return flood_.data_frame();
   if (!(wanted && data_ends_stream_) && !count_control()) flooded("empty DATA frames");
 }
 
 std::size_t Http2Session::take_data(Bytes bytes) {
+  Http2Stream* const stream = find(data_stream_);
   std::size_t used = 0;
   if (std::exchange(padding_unknown_, false)) {
     padding_left_ = bytes[used++];
@@ -198,7 +198,7 @@ std::size_t Http2Session::take_data(Bytes bytes) {
       return bytes.size();
     }
     data_left_ -= padding_left_;
-    count_data(data_left_);
+    count_data(stream, data_left_);
     if (failed_) return bytes.size();
   }
   const std::size_t body = std::min<std::size_t>(data_left_, bytes.size() - used);
@@ -208,7 +208,7 @@ std::size_t Http2Session::take_data(Bytes bytes) {
   padding_left_ = static_cast<std::uint8_t>(padding_left_ - padding);
   used += body + padding;
   consumed(used);
-  if (Http2Stream* stream = find(data_stream_); stream != nullptr && !stream->local_ended_) {
+  if (stream != nullptr && !stream->local_ended_) {
     if (body > 0) on_body(*stream, content);
     stream->unconsumed_ += static_cast<std::uint32_t>(used);
     release_window(*stream);
@@ -242,22 +242,13 @@ void Http2Session::end_of_request(Http2Stream& stream) {
 /// The peer may send as much again.
 void Http2Session::consumed(std::size_t bytes) {
   unconsumed_ += static_cast<std::uint32_t>(bytes);
-  if (unconsumed_ < http2::kFirstWindow / 2) return;
-  receive_window_ += static_cast<std::int32_t>(unconsumed_);
-  const auto frame = http2::number_frame(FrameType::kWindowUpdate, 0, unconsumed_);
-  unconsumed_ = 0;
-  put(frame.data(), frame.size());
-  flush_soon();
+  if (unconsumed_ >= http2::kFirstWindow / 2) put_window_update(0, receive_window_, unconsumed_);
 }
 
 void Http2Session::release_window(Http2Stream& stream) {
   if (stream.unconsumed_ < http2::kFirstWindow / 2 || stream.congested()) return;
   if (stream.remote_ended_ || stream.local_ended_) return;
-  stream.receive_window_ += static_cast<std::int32_t>(stream.unconsumed_);
-  const auto frame = http2::number_frame(FrameType::kWindowUpdate, stream.id_, stream.unconsumed_);
-  stream.unconsumed_ = 0;
-  put(frame.data(), frame.size());
-  flush_soon();
+  put_window_update(stream.id_, stream.receive_window_, stream.unconsumed_);
 }
 
 }  // namespace nb::net

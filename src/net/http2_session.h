@@ -95,7 +95,7 @@ class Http2Session final : public Session {
   [[nodiscard]] std::size_t take_data(Bytes bytes);
   [[nodiscard]] bool accept(const http2::FrameHead& head);
   void begin_data(const http2::FrameHead& head);
-  void count_data(std::uint32_t bytes);
+  void count_data(const Http2Stream* stream, std::uint32_t bytes);
   void end_data();
   [[nodiscard]] bool half_received() const { return !part_.empty() || block_stream_ != 0; }
 
@@ -140,8 +140,8 @@ class Http2Session final : public Session {
   void put_bodies(OutputBuffer& out);
   void put_data(OutputBuffer& out, Http2Stream& stream, const Http2Stream::Offer& offer);
   void put_headers(std::int32_t id, std::span<const HeaderField> headers, bool end);
-  void put_ping();
-  void put_pong(Bytes payload);
+  void put_ping(Bytes payload, std::uint8_t flags);
+  void put_window_update(std::int32_t id, std::int32_t& window, std::uint32_t& consumed);
   void put_reset(std::int32_t id, http2::ErrorCode error);
   void put_goaway(std::int32_t last, http2::ErrorCode error);
   void put(const void* bytes, std::size_t size);

@@ -5,49 +5,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <mutex>
-
 namespace nb::net {
 namespace {
 using namespace std::chrono_literals;
-using testing::eventually;
 using testing::Frame;
 using testing::frame;
 using testing::frames;
 using testing::goaway;
-using ::testing::HasSubstr;
 using testing::hello;
 using testing::RawClient;
 using testing::TestServer;
 
-constexpr std::uint8_t kData = 0;
-constexpr std::uint8_t kHeaders = 1;
-constexpr std::uint8_t kRstStream = 3;
-constexpr std::uint8_t kSettings = 4;
-constexpr std::uint8_t kPing = 6;
-constexpr std::uint8_t kGoaway = 7;
-constexpr std::uint8_t kWindowUpdate = 8;
-constexpr std::uint8_t kContinuation = 9;
-constexpr std::uint8_t kEndStream = 1;
-constexpr std::uint8_t kEndHeaders = 4;
-constexpr std::uint8_t kPadded = 8;
-constexpr std::uint8_t kPriority = 0x20;
-// RFC 9113 §7
-constexpr std::uint32_t kProtocolError = 1;
-constexpr std::uint32_t kFlowControlError = 3;
-constexpr std::uint32_t kStreamClosed = 5;
-constexpr std::uint32_t kFrameSizeError = 6;
-constexpr std::uint32_t kRefusedStream = 7;
-constexpr std::uint32_t kCompressionError = 9;
-constexpr std::uint32_t kEnhanceYourCalm = 11;
+using namespace testing::h2;
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
-
-std::string number(std::uint32_t value) {
-  std::string out;
-  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
-  return out;
-}
 
 std::string setting(std::uint16_t id, std::uint32_t value) {
   return std::string{static_cast<char>(id >> 8), static_cast<char>(id)} + number(value);
@@ -93,22 +64,22 @@ void routes(GrpcRouter& grpc, HttpRouter& http) {
   });
 }
 
-std::string quiet(std::uint32_t stream) {
+/// The headers of a gRPC call.
+std::string call(std::uint32_t stream, const std::string& path) {
   return frame(kHeaders, kEndHeaders, stream,
                testing::headers({{":method", "POST"},
                                  {":scheme", "http"},
-                                 {":path", "/s.S/Quiet"},
+                                 {":path", path},
                                  {":authority", "x"},
                                  {"content-type", "application/grpc"}}));
 }
 
+std::string quiet(std::uint32_t stream) {
+  return call(stream, "/s.S/Quiet");
+}
+
 std::string unary(std::uint32_t stream) {
-  return frame(kHeaders, kEndHeaders, stream,
-               testing::headers({{":method", "POST"},
-                                 {":scheme", "http"},
-                                 {":path", "/s.S/Echo"},
-                                 {":authority", "x"},
-                                 {"content-type", "application/grpc"}}));
+  return call(stream, "/s.S/Echo");
 }
 
 /// Error code of the RST_STREAM of a stream, if it has come.
@@ -555,13 +526,7 @@ TEST(Http2Windows, AnEmptyAnswerNeedsNone) {
   });
   RawClient client(server.port());
   client.send(std::string(testing::kPreface) + frame(kSettings, 0, 0, setting(4, 0)) +
-              frame(kHeaders, kEndHeaders, 1,
-                    testing::headers({{":method", "POST"},
-                                      {":scheme", "http"},
-                                      {":path", "/s.S/M"},
-                                      {":authority", "x"},
-                                      {"content-type", "application/grpc"}})) +
-              frame(kData, kEndStream, 1, std::string("\0\0\0\0\0", 5)));
+              call(1, "/s.S/M") + frame(kData, kEndStream, 1, std::string("\0\0\0\0\0", 5)));
   answer_to(client, 1);
   EXPECT_TRUE(ended(client.received, 1));
 }

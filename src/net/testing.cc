@@ -173,6 +173,12 @@ std::vector<Frame> frames(std::string_view bytes) {
   return all;
 }
 
+std::string h2::number(std::uint32_t value) {
+  std::string out;
+  for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift));
+  return out;
+}
+
 std::optional<std::uint32_t> goaway(std::string_view bytes) {
   std::optional<std::uint32_t> code;
   for (const Frame& each : frames(bytes)) {

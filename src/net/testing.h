@@ -80,6 +80,32 @@ std::vector<Frame> frames(std::string_view bytes);
 /// Error code of the GOAWAY in `bytes`, if any.
 std::optional<std::uint32_t> goaway(std::string_view bytes);
 
+namespace h2 {
+// Names of RFC 9113 as numbers of the tests' own: a wrong one in the server must not be right here.
+inline constexpr std::uint8_t kData = 0;
+inline constexpr std::uint8_t kHeaders = 1;
+inline constexpr std::uint8_t kRstStream = 3;
+inline constexpr std::uint8_t kSettings = 4;
+inline constexpr std::uint8_t kPing = 6;
+inline constexpr std::uint8_t kGoaway = 7;
+inline constexpr std::uint8_t kWindowUpdate = 8;
+inline constexpr std::uint8_t kContinuation = 9;
+inline constexpr std::uint8_t kEndStream = 1;
+inline constexpr std::uint8_t kEndHeaders = 4;
+inline constexpr std::uint8_t kPadded = 8;
+inline constexpr std::uint8_t kPriority = 0x20;
+// §7
+inline constexpr std::uint32_t kProtocolError = 1;
+inline constexpr std::uint32_t kFlowControlError = 3;
+inline constexpr std::uint32_t kStreamClosed = 5;
+inline constexpr std::uint32_t kFrameSizeError = 6;
+inline constexpr std::uint32_t kRefusedStream = 7;
+inline constexpr std::uint32_t kCompressionError = 9;
+inline constexpr std::uint32_t kEnhanceYourCalm = 11;
+/// In four bytes, as payloads of frames are.
+std::string number(std::uint32_t value);
+}  // namespace h2
+
 /// A masked WebSocket frame, as clients send it.
 std::string client_frame(std::uint8_t opcode, std::string_view payload, bool final = true);
 
