@@ -74,6 +74,14 @@ class PeerSessionsTest : public testing::Test {
     return out;
   }
   Result<LoggedIn> login(LoginCommand command) { return get(sessions->login(std::move(command))); }
+  /// What may have begun without an answer is in `in_doubt` then.
+  Result<SyncStarted> start(const PeerKey& key) {
+    SyncCommand sync;
+    sync.key = key;
+    sync.deadline = soon();
+    sync.on_doubt = [this](SessionInDoubt doubt) { in_doubt.push_back(std::move(doubt)); };
+    return get(sessions->start(std::move(sync)));
+  }
 
   sql::test::TestDatabase fixture{sql::Engine::kSqlite};
   Instance instance{fixture};
@@ -86,6 +94,7 @@ class PeerSessionsTest : public testing::Test {
   KnownTokens tokens;
   Account account;
   std::optional<PeerSessions> sessions;
+  std::vector<SessionInDoubt> in_doubt;
 };
 
 TEST_F(PeerSessionsTest, UserRegistersAMachineAndTheSetupKeyBesideItDoesNotMatter) {
@@ -242,27 +251,20 @@ TEST_F(PeerSessionsTest, MetaIsRequiredWhereTheContractSaysSo) {
 TEST_F(PeerSessionsTest, SessionThatMayHaveBegunIsAbandonedUntilTheDatabaseHasTakenIt) {
   const PeerKey key = fresh_peer_key();
   ASSERT_TRUE(login(command(key, "owner")));
-  std::vector<SessionInDoubt> doubts;
-  const auto sync = [&] {
-    SyncCommand out;
-    out.key = key;
-    out.deadline = soon();
-    out.on_doubt = [&](SessionInDoubt doubt) { doubts.push_back(std::move(doubt)); };
-    return get(sessions->start(std::move(out)));
-  };
+  const auto sync = [&] { return start(key); };
   instance.sql("ALTER TABLE nb_peer_sessions RENAME TO away");
   EXPECT_EQ(sync().error().code, Code::kInternal);
   EXPECT_EQ(sync().error().code, Code::kInternal);
-  ASSERT_EQ(doubts.size(), 2U);
-  EXPECT_NE(doubts[0].call.number, doubts[1].call.number);
-  EXPECT_EQ(doubts[0].call.instance, InstanceId("one"));
-  EXPECT_EQ(doubts[0].call.incarnation, 1);
-  auto abandoned = loop.start([&] { return sessions->abandoned(doubts[0]); });
+  ASSERT_EQ(in_doubt.size(), 2U);
+  EXPECT_NE(in_doubt[0].call.number, in_doubt[1].call.number);
+  EXPECT_EQ(in_doubt[0].call.instance, InstanceId("one"));
+  EXPECT_EQ(in_doubt[0].call.incarnation, 1);
+  auto abandoned = loop.start([&] { return sessions->abandoned(in_doubt[0]); });
   EXPECT_TRUE(nb::test::eventually([&] { return sessions->counters().disconnect_errors > 0; }));
   instance.sql("ALTER TABLE away RENAME TO nb_peer_sessions");
   EXPECT_EQ(abandoned.wait_for(nb::test::patient(20s)), std::future_status::ready);
   EXPECT_TRUE(sync());
-  EXPECT_EQ(doubts.size(), 2U);
+  EXPECT_EQ(in_doubt.size(), 2U);
 }
 
 TEST_F(PeerSessionsTest, SessionThatTheDatabaseNeverGotToIsInNoDoubt) {
@@ -323,14 +325,7 @@ TEST_F(PeerSessionsTest, SessionThatTheDatabaseNeverGotToIsInNoDoubt) {
 TEST_F(PeerSessionsTest, WhoWasHereBeforeIsTreatedTheSame) {
   const PeerKey key = fresh_peer_key();
   ASSERT_TRUE(login(command(key, "owner")));
-  std::vector<SessionInDoubt> doubts;
-  const auto sync = [&] {
-    SyncCommand out;
-    out.key = key;
-    out.deadline = soon();
-    out.on_doubt = [&](SessionInDoubt doubt) { doubts.push_back(std::move(doubt)); };
-    return get(sessions->start(std::move(out)));
-  };
+  const auto sync = [&] { return start(key); };
   const auto first = sync();
   ASSERT_TRUE(first) << first.error().text;
   const auto second = sync();
@@ -342,9 +337,9 @@ TEST_F(PeerSessionsTest, WhoWasHereBeforeIsTreatedTheSame) {
 
   instance.sql("ALTER TABLE nb_peer_sessions RENAME TO away");
   EXPECT_EQ(sync().error().code, Code::kInternal);
-  ASSERT_EQ(doubts.size(), 1U);
-  EXPECT_EQ(doubts[0].peer.id, second->view.peer.id);
-  EXPECT_EQ(doubts[0].call.peer, second->view.peer.id);
+  ASSERT_EQ(in_doubt.size(), 1U);
+  EXPECT_EQ(in_doubt[0].peer.id, second->view.peer.id);
+  EXPECT_EQ(in_doubt[0].call.peer, second->view.peer.id);
   EXPECT_EQ(sessions->counters().connect_errors, 1U);
   instance.sql("ALTER TABLE away RENAME TO nb_peer_sessions");
 
@@ -354,7 +349,7 @@ TEST_F(PeerSessionsTest, WhoWasHereBeforeIsTreatedTheSame) {
   EXPECT_EQ(sync().error().code, Code::kPermissionDenied);
   instance.sql("DELETE FROM nb_peer_sessions; DELETE FROM peers");
   EXPECT_EQ(sync().error(), (Error{Code::kPermissionDenied, "peer is not registered"}));
-  EXPECT_EQ(doubts.size(), 1U);
+  EXPECT_EQ(in_doubt.size(), 1U);
 }
 
 TEST_F(PeerSessionsTest, RefusedByTheDatabasesQueueIsInNoDoubtTheSecondTimeEither) {
