@@ -57,11 +57,9 @@ bool Company::settle(bool committed) {
       left_.push_back(std::move(member.job));
       continue;
     }
-    Job& job = *member.job;
-    metrics_.ran(member.began - job.asked, std::chrono::steady_clock::now() - member.began,
+    metrics_.ran(member.began - member.job->asked, std::chrono::steady_clock::now() - member.began,
                  static_cast<bool>(member.result));
-    job.work = nullptr;
-    job.finish(std::move(member.result));
+    ended_.push_back({std::move(member.job), std::move(member.result)});
   }
   return joined_ > 0;
 }

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <utility>
 #include <vector>
 
 namespace nb::sql {
@@ -30,6 +31,8 @@ class Company {
   /// The host's transaction has been committed, or rolled back: all have ended that need not run
   /// again. False: there was no company.
   bool settle(bool committed);
+  /// Those that have ended since then, to be told.
+  [[nodiscard]] std::vector<Ended> ended() { return std::exchange(ended_, {}); }
   /// Those that have to run by themselves.
   [[nodiscard]] std::vector<JobPtr> left() { return std::exchange(left_, {}); }
 
@@ -46,6 +49,7 @@ class Company {
   SqlMetrics& metrics_;
   std::size_t joined_ = 0;
   std::vector<Member> members_;
+  std::vector<Ended> ended_;
   std::vector<JobPtr> left_;
 };
 

@@ -7,7 +7,6 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/execution/outstanding_work.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <fmt/format.h>
@@ -161,11 +160,10 @@ struct StartJob {
             const auto waiting = weak.lock();
             if (alive && waiting) alive->cancel(waiting);
           });
-    job->finish = [shared, executor](Result<> result) mutable {
-      asio::post(executor, [shared = std::move(shared), result = std::move(result)]() mutable {
-        asio::get_associated_cancellation_slot(*shared).clear();
-        std::move (*shared)(std::move(result));
-      });
+    job->home = executor;
+    job->finish = [shared](Result<> result) mutable {
+      asio::get_associated_cancellation_slot(*shared).clear();
+      std::move (*shared)(std::move(result));
     };
     pool->submit(job);
   }

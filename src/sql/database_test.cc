@@ -3,6 +3,7 @@
 
 #include "sql/migration.h"
 #include "sql/test_database.h"
+#include "sql/worker_pool.h"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -208,6 +209,44 @@ TEST_P(DatabaseTest, AFullQueueRefusesAtOnceAndWaitingWorkEndsAtItsDeadline) {
                                       Code::kDeadlineExceeded}));
   release.set_value();
   holder.join();
+}
+
+TEST_P(DatabaseTest, WaitingWorkOfASoonerDeadlineEndsBeforeThatInFrontOfIt) {
+  DatabaseOptions options;
+  options.workers = 1;
+  const auto small = fixture_.open(options);
+  std::promise<void> release;
+  const auto gate = release.get_future().share();
+  std::atomic<bool> started{false};
+  boost::asio::io_context loop;
+  std::vector<std::pair<int, Code>> ended;
+  const auto ask = [&](int number, std::chrono::milliseconds within,
+                       std::function<Result<>(Session&)> work) {
+    boost::asio::co_spawn(
+        loop,
+        [](Database* database, int n, Instant until, std::function<Result<>(Session&)> what,
+           std::vector<std::pair<int, Code>>* out) -> boost::asio::awaitable<void> {
+          const auto done = co_await database->run<void>(until, {}, std::move(what));
+          out->emplace_back(n, done ? Code::kOk : done.error().code);
+        }(small.get(), number, soon(within), std::move(work), &ended),
+        [](std::exception_ptr) {});
+  };
+  ask(0, 60s, [gate, &started](Session&) -> Result<> {
+    started = true;
+    gate.wait();
+    return {};
+  });
+  loop.poll();
+  ASSERT_TRUE(nb::test::eventually([&] { return started.load(); }));
+  ask(1, 50s, [](Session&) -> Result<> { return {}; });
+  ask(2, 200ms, [](Session&) -> Result<> { return {}; });
+  const Instant limit = soon(20s);
+  while (ended.empty() && std::chrono::steady_clock::now() < limit) loop.run_one_for(1s);
+  EXPECT_EQ(ended, (std::vector<std::pair<int, Code>>{{2, Code::kDeadlineExceeded}}));
+  release.set_value();
+  loop.restart();
+  loop.run();
+  EXPECT_EQ(ended.size(), 3U);
 }
 
 TEST_P(DatabaseTest, CancellingTheCallerEndsTheWork) {
@@ -450,6 +489,33 @@ TEST_F(CompanyTest, WorkOfAnotherKindKeepsItsTurn) {
   };
   together(note(1), {{note(2), kMark}, {note(3), {}}, {note(4), kMark}});
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
+}
+
+TEST(FinishAll, ThoseOfOneHomeAreToldInTheirOrderByOneMessage) {
+  boost::asio::io_context here;
+  boost::asio::io_context there;
+  std::vector<int> told;
+  std::vector<Ended> ended;
+  const auto add = [&](int number, boost::asio::any_io_executor home) {
+    auto job = std::make_shared<Job>();
+    job->home = std::move(home);
+    job->finish = [&told, number](const Result<>& result) {
+      told.push_back(result ? number : -number);
+    };
+    ended.push_back(
+        {std::move(job), number == 3 ? Result<>(fail(Code::kAborted, "3")) : Result<>()});
+  };
+  add(1, here.get_executor());
+  add(2, there.get_executor());
+  add(3, here.get_executor());
+  add(4, {});
+  add(5, here.get_executor());
+  finish_all(std::move(ended));
+  EXPECT_EQ(told, (std::vector<int>{4})) << "without a home: at once";
+  EXPECT_EQ(here.poll(), 1U);
+  EXPECT_EQ(told, (std::vector<int>{4, 1, -3, 5}));
+  EXPECT_EQ(there.poll(), 1U);
+  EXPECT_EQ(told, (std::vector<int>{4, 1, -3, 5, 2}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, DatabaseTest, testing::Values(Engine::kSqlite, Engine::kPostgres),

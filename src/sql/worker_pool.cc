@@ -3,7 +3,10 @@
 #include "sql/company.h"
 #include "sql/never_began.h"
 
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
+#include <iterator>
 #include <random>
 #include <utility>
 
@@ -17,6 +20,7 @@ Error not_begun(Code code, std::string_view why) {
   return fail(code, "{}{}", kNotBegun, why);
 }
 
+/// Between two looks at a queue with jobs that are late.
 constexpr std::chrono::milliseconds kWatchInterval{20};
 constexpr std::chrono::milliseconds kRetryDelay{5};
 constexpr std::chrono::milliseconds kRetryDelayMax{500};
@@ -118,6 +122,24 @@ bool never_began(const Error& error) {
   return error.text.starts_with(kNotBegun);
 }
 
+void finish_all(std::vector<Ended> ended) {
+  const auto tell = [](std::vector<Ended>& those) {
+    for (Ended& each : those) each.job->finish(std::move(each.result));
+  };
+  while (!ended.empty()) {
+    const auto home = ended.front().job->home;
+    const auto others = std::stable_partition(
+        ended.begin(), ended.end(), [&](const Ended& each) { return each.job->home == home; });
+    std::vector<Ended> rest(std::make_move_iterator(others), std::make_move_iterator(ended.end()));
+    ended.erase(others, ended.end());
+    if (home)
+      boost::asio::post(home, [tell, those = std::move(ended)]() mutable { tell(those); });
+    else
+      tell(ended);
+    ended = std::move(rest);
+  }
+}
+
 namespace {
 
 Result<> run_or_refuse(Connection& connection, Job& job, SqlMetrics& metrics,
@@ -153,10 +175,13 @@ void WorkerPool::submit(JobPtr job) {
     if (!stopping_ && queue_.size() < queue_max_) {
       // A worker that waits takes it at once; nobody has to see to its deadline.
       const bool may_wait = idle_.empty() || job->options.bulk;
+      if (may_wait && job->deadline < look_at_) {
+        look_at_ = job->deadline;
+        wake_watch_.notify_one();
+      }
       queue_.push_back(std::move(job));
       metrics_.queue_depth.Increment();
       wake_one();
-      if (may_wait && !std::exchange(watching_, true)) wake_watch_.notify_one();
       return;
     }
     refused = stopping_ ? not_begun(Code::kUnavailable, "database is closed")
@@ -164,7 +189,7 @@ void WorkerPool::submit(JobPtr job) {
                                     fmt::format("queue is full ({} waiting)", queue_max_));
   }
   metrics_.rejected_total.Increment();
-  job->finish(std::move(refused));
+  finish_all({{std::move(job), std::move(refused)}});
 }
 
 void WorkerPool::cancel(const JobPtr& job) {
@@ -194,7 +219,9 @@ void WorkerPool::end_queued(std::unique_lock<std::mutex>& lock, const std::vecto
                             const Error& error) {
   metrics_.queue_depth.Decrement(static_cast<double>(jobs.size()));
   lock.unlock();
-  for (const JobPtr& job : jobs) job->finish(error);
+  std::vector<Ended> ended;
+  for (const JobPtr& job : jobs) ended.push_back({job, error});
+  finish_all(std::move(ended));
 }
 
 void WorkerPool::wake_one() {
@@ -226,16 +253,19 @@ JobPtr WorkerPool::next_relaxed() {
   return job;
 }
 
-void WorkerPool::run(Connection& connection, Job& job) {
-  const auto end = [](Job& done, Result<> result) {
-    done.work = nullptr;
-    done.finish(std::move(result));
+void WorkerPool::run(Connection& connection, const JobPtr& job) {
+  const auto end = [](const JobPtr& done, Result<> result) {
+    done->work = nullptr;
+    return Ended{done, std::move(result)};
   };
-  if (durability_on(connection, job) == Durability::kFull)
-    return end(job, run_or_refuse(connection, job, metrics_));
+  if (durability_on(connection, *job) == Durability::kFull)
+    return finish_all({end(job, run_or_refuse(connection, *job, metrics_))});
   Company company([this] { return next_relaxed(); }, metrics_);
-  end(job, run_or_refuse(connection, job, metrics_, &company));
-  for (const JobPtr& each : company.left()) end(*each, run_or_refuse(connection, *each, metrics_));
+  std::vector<Ended> ended{end(job, run_or_refuse(connection, *job, metrics_, &company))};
+  for (auto& [member, result] : company.ended()) ended.push_back(end(member, std::move(result)));
+  finish_all(std::move(ended));
+  for (const JobPtr& each : company.left())
+    finish_all({end(each, run_or_refuse(connection, *each, metrics_))});
 }
 
 JobPtr WorkerPool::take(std::unique_lock<std::mutex>& lock, Connection& connection,
@@ -270,7 +300,7 @@ void WorkerPool::work() {
   while (JobPtr job = take(lock, *connection, wake)) {
     lock.unlock();
     const bool bulk = job->options.bulk;
-    run(*connection, *job);
+    run(*connection, job);
     job.reset();
     lock.lock();
     if (bulk) {
@@ -284,16 +314,20 @@ void WorkerPool::work() {
 void WorkerPool::watch() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (queue_.empty()) {
-      watching_ = false;
+    if (look_at_ == Instant::max())
       wake_watch_.wait(lock);
-      continue;
-    }
-    wake_watch_.wait_for(lock, kWatchInterval);
+    else
+      wake_watch_.wait_until(lock, look_at_);
     const Instant now = std::chrono::steady_clock::now();
+    if (now < look_at_) continue;
     std::vector<JobPtr> late;
-    std::copy_if(queue_.begin(), queue_.end(), std::back_inserter(late),
-                 [&](const JobPtr& job) { return job->deadline <= now; });
+    look_at_ = Instant::max();
+    for (const JobPtr& job : queue_) {
+      if (job->deadline <= now)
+        late.push_back(job);
+      else
+        look_at_ = std::min(look_at_, std::max(job->deadline, now + kWatchInterval));
+    }
     if (late.empty()) continue;
     std::erase_if(queue_, [&](const JobPtr& job) { return job->deadline <= now; });
     metrics_.expired_total.Increment(static_cast<double>(late.size()));

@@ -4,6 +4,8 @@
 #include "sql/connection.h"
 #include "sql/metrics.h"
 
+#include <boost/asio/any_io_executor.hpp>
+
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -15,16 +17,25 @@
 
 namespace nb::sql {
 
-/// One unit of work on its way through the pool. `finish` is called exactly once, from any thread.
+/// One unit of work on its way through the pool. `finish` is called exactly once: on `home`, or
+/// without one from any thread.
 struct Job {
   Instant deadline{};
   Instant asked = std::chrono::steady_clock::now();
   RunOptions options;
   std::function<Result<>(Session&)> work;
+  boost::asio::any_io_executor home;
   std::function<void(Result<>)> finish;
   std::atomic<bool> cancelled{false};
 };
 using JobPtr = std::shared_ptr<Job>;
+
+struct Ended {
+  JobPtr job;
+  Result<> result;
+};
+/// Tells who asked, in this order; those of one home by one message, which wakes it once.
+void finish_all(std::vector<Ended> ended);
 
 /// A queue and the workers that serve it: all of PostgreSQL, or SQLite's writer, or its readers.
 class WorkerPool {
@@ -51,7 +62,7 @@ class WorkerPool {
   JobPtr next_job();
   /// Work of relaxed durability whose turn it is, for Company.
   JobPtr next_relaxed();
-  void run(Connection& connection, Job& job);
+  void run(Connection& connection, const JobPtr& job);
   void wake_one();
   void end_queued(std::unique_lock<std::mutex>& lock, const std::vector<JobPtr>& jobs,
                   const Error& error);
@@ -64,8 +75,8 @@ class WorkerPool {
   std::mutex mutex_;
   std::vector<std::condition_variable*> idle_;  // workers that wait, the last one last
   std::condition_variable
-      wake_watch_;         // the thread that ends jobs whose deadline passed in the queue
-  bool watching_ = false;  // it looks at the queue now and then
+      wake_watch_;  // the thread that ends jobs whose deadline passed in the queue
+  Instant look_at_ = Instant::max();  // it looks at the queue then
   std::deque<JobPtr> queue_;
   std::size_t running_bulk_ = 0;
   bool stopping_ = false;
