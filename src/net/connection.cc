@@ -54,11 +54,10 @@ void Connection::close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   context_.loop.cancel(*this);
-  context_.loop.unwatch(fd_);
   session_.reset();
   next_.reset();
   ssl_.reset();
-  ::close(fd_);
+  ::close(fd_);  // the only descriptor of its socket: epoll forgets it
   owner_.on_connection_closed(*this);
 }
 

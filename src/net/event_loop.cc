@@ -98,8 +98,9 @@ EventLoop::EventLoop(std::size_t index)
   event.data.ptr = nullptr;
   NB_ASSERT(epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) == 0);
   NB_ASSERT(epoll_ctl(epoll_, EPOLL_CTL_ADD, alarm_, &event) == 0);
-  // Readable until we have looked into it, which every turn does once Asio is in use.
+  // Readable until Asio has looked into it.
   event.events = EPOLLIN;
+  event.data.ptr = static_cast<IoHandler*>(&asio_ready_);
   NB_ASSERT(epoll_ctl(epoll_, EPOLL_CTL_ADD, asio_descriptor(context_), &event) == 0);
   context_.poll();  // a new reactor has one event for itself
 }
@@ -285,15 +286,22 @@ void EventLoop::handle(int ready) {
   ready_max_ = done < count ? done : std::min(2 * ready_max_, events_.size());
 }
 
+void EventLoop::finish_pass() {
+  if (!asio_used_.load(std::memory_order_relaxed)) {
+    end_turn();
+    return;
+  }
+  for (int round = 0; round < 2; ++round) {
+    if (asio_waits()) run_asio();
+    if (!end_turn()) return;
+  }
+  asio_due_ = asio_waits();
+}
+
 /// Waits of Asio end without a word to us (a cancelled timer, a socket that could be read at once),
 /// so it is asked after everything that may have ended some.
-void EventLoop::finish_pass() {
-  const bool asio = asio_used_.load(std::memory_order_relaxed);
-  for (int round = 0; round < 2; ++round) {
-    if (asio) run_asio();
-    if (!end_turn() || !asio) return;
-    asio_due_ = true;
-  }
+bool EventLoop::asio_waits() {
+  return asio_due_ || asio_queued_.load(std::memory_order_relaxed) || asio_has_queued(context_);
 }
 
 void EventLoop::run_asio() {
@@ -304,6 +312,7 @@ void EventLoop::run_asio() {
   while (ran < kHandlersMax && context_.poll_one() > 0) {
     ++ran;
     if (slice.over()) ran = kHandlersMax;
+    if (!asio_has_queued(context_)) return;
   }
   if (ran == kHandlersMax) asio_due_ = true;
 }

@@ -4,7 +4,7 @@
 // some 300 bytes per descriptor. Here a socket is registered once, level-triggered, and waiting is
 // one system call. A turn is: ready sockets are read, handlers run, then turn-end work, then
 // each touched connection is written once. Only a loop whose executor() was asked for looks into
-// Asio as well.
+// Asio as well, when Asio's set is ready or handlers are queued.
 //
 // Sockets, what is posted and handlers of Asio have some milliseconds each at a time, and go on in
 // the next pass, which begins with sockets again; timers and turn-end work are done to their end.
@@ -103,6 +103,8 @@ class EventLoop final : public Loop, private AsioListener {
   [[nodiscard]] int wait_limit(Instant now);
   /// Returns how many sockets are ready, for turn().
   int wait(int limit_ms);
+  /// The last turn was over before all ready sockets had been served.
+  [[nodiscard]] bool sockets_left() const { return sockets_left_; }
   void turn(int ready, Instant now);
   [[nodiscard]] int descriptor() const { return epoll_; }
   /// `seat` stands for the thread, `wake` is a descriptor of it that ends wait(). Null: nobody's.
@@ -139,18 +141,28 @@ class EventLoop final : public Loop, private AsioListener {
   void set_alarm(Instant at, Instant now);
   void handle(int ready);
   void run_asio();
+  /// Handlers may be queued, or sockets and timers of Asio be ready.
+  [[nodiscard]] bool asio_waits();
   void finish_pass();
   void drain_inbox();
   bool end_turn();
 
   const std::size_t index_;
   std::size_t place_ = index_;
+  /// Sockets and timers of Asio's.
+  struct AsioReady final : IoHandler {
+    explicit AsioReady(EventLoop& on) : loop(on) {}
+    void on_io(std::uint32_t /*events*/) override { loop.asio_due_ = true; }
+    EventLoop& loop;
+  };
+
   boost::asio::io_context context_{1};
   const boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   boost::asio::any_io_executor executor_;
   mutable std::atomic<bool> asio_used_ = false;  // once for ever
   std::atomic<bool> asio_queued_ = false;        // by another thread, which has woken us
   bool asio_due_ = false;                        // there may be something to run
+  AsioReady asio_ready_{*this};
   int epoll_ = -1;
   int wake_ = -1;
   int alarm_ = -1;      // timerfd, ends wait()

@@ -335,23 +335,37 @@ void GrpcStream::send_headers(const Metadata& initial) {
   session_.respond(*this, fields.view(), true);
 }
 
-void GrpcStream::write(std::string_view message) {
-  if (finished_ || ended_) return;
+bool GrpcStream::begin_message() {
+  if (finished_ || ended_) return false;
   if (session_.over_write_limit()) {
     // One message may pass the limit, so that any single one can be sent; the next may not.
     session_.context().metrics.slow_reader.Increment();
-    return abort({Code::kResourceExhausted, "the connection does not read what it is sent"});
+    abort({Code::kResourceExhausted, "the connection does not read what it is sent"});
+    return false;
   }
   send_headers({});
   if (out_.empty()) queued_turn_ = session_.turn();
+  return true;
+}
+
+template <class Message>
+void GrpcStream::queue(Message&& message) {
+  if (!begin_message()) return;
   const std::size_t before = out_.bytes();
-  if (gzip_) {
+  if (gzip_)
     out_.push(true, grpc_wire::gzip(message));
-  } else {
-    out_.push(false, message);
-  }
+  else
+    out_.push(false, std::forward<Message>(message));
   session_.add_queued(static_cast<std::ptrdiff_t>(out_.bytes() - before));
   session_.resume(*this);
+}
+
+void GrpcStream::write(std::string_view message) {
+  queue(message);
+}
+
+void GrpcStream::write_owned(std::string message) {
+  queue(std::move(message));
 }
 
 void GrpcStream::finish(GrpcStatus status, const Metadata& trailers) {

@@ -53,6 +53,7 @@ class GrpcStream final : public Http2Stream, public GrpcCall, private Timer {
   [[nodiscard]] bool message_was_compressed() const override { return was_gzip_; }
   void use_gzip(bool on) override;
   void write(std::string_view message) override;
+  void write_owned(std::string message) override;
   void finish(GrpcStatus status, const Metadata& trailers) override;
   void abort(GrpcStatus status) override;
   [[nodiscard]] std::size_t queued_bytes() const override {
@@ -73,6 +74,10 @@ class GrpcStream final : public Http2Stream, public GrpcCall, private Timer {
 
   void on_timer(Instant now) override;
   Extra& extra();
+  /// False: the call takes no more messages.
+  bool begin_message();
+  template <class Message>
+  void queue(Message&& message);
   bool accept_encodings(const HeaderBlock& headers);
   bool begin_deadline(const HeaderBlock& headers);
   void keep_headers(const HeaderBlock& headers);

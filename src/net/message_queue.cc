@@ -6,30 +6,58 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
+#include <utility>
 
 namespace nb::net {
+
+namespace {
+/// Below, a copy costs less than one more allocation.
+constexpr std::size_t kOwnedBytesMin = 4 * 1024;
+}  // namespace
 
 struct MessageQueue::Chunk {
   Chunk* next = nullptr;
   std::size_t size = 0;
   std::size_t sent = 0;
-  std::uint8_t* data() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+  std::unique_ptr<std::string> owned{};  // its bytes stand here instead
+  std::uint8_t* data() {
+    return owned ? reinterpret_cast<std::uint8_t*>(owned->data())
+                 : reinterpret_cast<std::uint8_t*>(this + 1);
+  }
 };
 
-void MessageQueue::push(bool compressed, std::string_view payload) {
-  const std::size_t size = grpc_wire::kPrefixBytes + payload.size();
+MessageQueue::Chunk& MessageQueue::add(std::size_t size) {
   void* const memory = std::malloc(sizeof(Chunk) + size);
   NB_ASSERT(memory != nullptr);
-  auto* chunk = new (memory) Chunk;
+  auto* const chunk = new (memory) Chunk;
   chunk->size = size;
-  grpc_wire::put_prefix(chunk->data(), compressed, payload.size());
-  if (!payload.empty()) {
-    std::memcpy(chunk->data() + grpc_wire::kPrefixBytes, payload.data(), payload.size());
-  }
   (last_ == nullptr ? first_ : last_->next) = chunk;
   last_ = chunk;
   bytes_ += size;
+  return *chunk;
+}
+
+void MessageQueue::free(Chunk* chunk) {
+  chunk->~Chunk();
+  std::free(chunk);
+}
+
+void MessageQueue::push(bool compressed, std::string_view payload) {
+  Chunk& chunk = add(grpc_wire::kPrefixBytes + payload.size());
+  grpc_wire::put_prefix(chunk.data(), compressed, payload.size());
+  if (!payload.empty())
+    std::memcpy(chunk.data() + grpc_wire::kPrefixBytes, payload.data(), payload.size());
+}
+
+void MessageQueue::push(bool compressed, std::string&& payload) {
+  if (payload.size() < kOwnedBytesMin) return push(compressed, std::string_view(payload));
+  grpc_wire::put_prefix(add(grpc_wire::kPrefixBytes).data(), compressed, payload.size());
+  Chunk& chunk = add(0);
+  chunk.owned = std::make_unique<std::string>(std::move(payload));
+  chunk.size = chunk.owned->size();
+  bytes_ += chunk.size;
 }
 
 void MessageQueue::take(OutputBuffer& out, std::size_t size) {
@@ -44,7 +72,7 @@ void MessageQueue::take(OutputBuffer& out, std::size_t size) {
       Chunk* const done = first_;
       first_ = done->next;
       if (first_ == nullptr) last_ = nullptr;
-      std::free(done);
+      free(done);
     }
   }
 }
@@ -52,7 +80,7 @@ void MessageQueue::take(OutputBuffer& out, std::size_t size) {
 void MessageQueue::clear() {
   while (first_ != nullptr) {
     Chunk* const next = first_->next;
-    std::free(first_);
+    free(first_);
     first_ = next;
   }
   last_ = nullptr;
