@@ -78,7 +78,8 @@ bool RecentMaps::made(const Source& source, WallTime now,
     known = by_peer_.emplace(entries_.front().peer, entries_.begin()).first;
   }
   Entry& entry = *known->second;
-  const bool keep = same(entry, source) && size <= limits_.map_bytes_max;
+  const bool often = entry.made_at <= now && now < entry.made_at + limits_.often;
+  const bool keep = (same(entry, source) || often) && size <= limits_.map_bytes_max;
   if (entry.map) bytes_ -= entry.map->size();
   entry.view = source.view;
   entry.login = source.login;

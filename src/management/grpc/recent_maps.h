@@ -1,8 +1,8 @@
 // Maps of peers that come back again and again while their account stays as it is.
 //
-// An agent whose link flaps asks for the same map each time. So the first map of a stream that a
-// peer got from a view is kept when the peer asks a second time: peers that come once cost a mark,
-// and a crowd that comes once leaves nothing behind.
+// An agent whose link flaps asks for the same map each time. So the first map of a stream is kept
+// when the peer had one before from the same view, or from any within a minute: peers that come
+// once cost a mark, and a crowd that comes once leaves nothing behind.
 #pragma once
 
 #include "base/clock.h"
@@ -10,6 +10,7 @@
 #include "management/grpc/map_encoder.h"
 #include "management/grpc/service.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -44,6 +45,7 @@ class RecentMaps {
     std::size_t bytes_max = std::size_t{16} << 20;  // of all maps that are kept
     std::size_t map_bytes_max = std::size_t{1} << 20;
     std::size_t peers_max = 8'192;
+    std::chrono::seconds often{60};  // who asks again so soon will do so after a change as well
   };
   RecentMaps() : RecentMaps(Limits{}) {}
   explicit RecentMaps(Limits limits) : limits_(limits) {}

@@ -214,11 +214,11 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
     self->checks_ = std::move(checks);
     self->service_->ports.metrics.send_us.observe(ms(done, self->service_->ports.clock.now()) *
                                                   1000);
-    self->deliver(sealed, changes_at);
+    self->deliver(std::move(sealed), changes_at);
   });
 }
 
-void SyncSession::deliver(const std::string& sealed, std::optional<WallTime> changes_at) {
+void SyncSession::deliver(std::string sealed, std::optional<WallTime> changes_at) {
   net::GrpcCall* const call = call_.get();
   if (call == nullptr || finishing_ || ended_) return;
   auto& metrics = service_->ports.metrics;
@@ -229,7 +229,7 @@ void SyncSession::deliver(const std::string& sealed, std::optional<WallTime> cha
   }
   metrics.queue_length.observe(1);  // never more than the newest
   place_.leave();
-  call->write(sealed);
+  call->write_owned(std::move(sealed));
   changes_at_ = changes_at;
   // The transport takes it at the end of this turn; what is left then waits for the agent.
   loop_.loop.post([self = shared_from_this()] {

@@ -48,7 +48,7 @@ class SyncSession final : public app::SyncSink, public std::enable_shared_from_t
   void open(app::SyncStarted started);
   [[nodiscard]] std::shared_ptr<PreparedMap> prepare(const RecentMaps::Source& source,
                                                      netmap::PeerIndex slot, WallTime now) const;
-  void deliver(const std::string& sealed, std::optional<WallTime> changes_at);
+  void deliver(std::string sealed, std::optional<WallTime> changes_at);
   /// The session is over: its peer is marked disconnected when it is not back soon.
   void depart();
   /// It may have begun in vain, or is not succeeded: that is marked when its turn comes.
