@@ -77,6 +77,14 @@ Result<PeerView> peer_by_key_locked(Session& session, const Context& context, co
 Result<PeerView> peer_by_id(Session& session, const Context& context, const AccountId& account,
                             const PeerId& id);
 Result<std::vector<Group>> groups(Session& session, const Context& context, const AccountId& id);
+/// Holds a user's row until the end of the transaction, whether there is one or not. Comes before
+/// groups, peers and the account: machines join, log in and follow their user one after the other,
+/// and none comes to a user who is being blocked or deleted.
+Result<> lock_user(Session& session, const UserId& id);
+/// Of a peer `p` with its owner `u`, joined from the left: nobody may use it. An owner who is gone
+/// vouches for nothing.
+inline constexpr std::string_view kOwnerBlocked =
+    "(COALESCE(u.blocked, FALSE) OR (COALESCE(p.user_id, '') <> '' AND u.id IS NULL))";
 /// What events say about a peer.
 Event peer_event(const Context& context, Activity activity, std::string initiator, const Peer& peer,
                  const AccountSettings& settings);

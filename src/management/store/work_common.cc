@@ -113,10 +113,9 @@ namespace {
 std::string peer_query(std::string_view where, std::string_view lock) {
   // The account columns come last: their reader is the one that may grow.
   return fmt::format(
-      "SELECT {}, u.blocked, {} FROM peers p JOIN accounts a ON a.id = p.account_id LEFT JOIN "
-      "users u "
-      "ON u.id = p.user_id WHERE {}{}",
-      rows::peer_columns(), rows::account_columns(), where, lock);
+      "SELECT {}, {}, {} FROM peers p JOIN accounts a ON a.id = p.account_id LEFT JOIN users u ON "
+      "u.id = p.user_id WHERE {}{}",
+      rows::peer_columns(), kOwnerBlocked, rows::account_columns(), where, lock);
 }
 
 Result<PeerView> read_view(const Context& context, const sql::Rows& rows) {
@@ -166,6 +165,12 @@ Result<PeerView> peer_by_id(Session& session, const Context& context, const Acco
 
 Result<std::vector<Group>> groups(Session& session, const Context& context, const AccountId& id) {
   return ObjectReader(session, context, id).groups();
+}
+
+Result<> lock_user(Session& session, const UserId& id) {
+  if (!session.postgres()) return {};  // one writer
+  NB_TRY(session.query("SELECT 1 FROM users WHERE id = $1 FOR NO KEY UPDATE", {id.value()}));
+  return {};
 }
 
 Event peer_event(const Context& context, Activity activity, std::string initiator, const Peer& peer,

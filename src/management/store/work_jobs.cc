@@ -16,7 +16,6 @@ constexpr std::string_view kColumns =
 constexpr std::size_t kJobsMax = 1'000;  // of one peer, newest
 constexpr std::size_t kWaitingMax = 500;
 // Of a peer p and its user u.
-constexpr std::string_view kBlocked = "COALESCE(u.blocked, FALSE)";
 constexpr std::string_view kExpired =
     "COALESCE(p.user_id, '') <> '' AND COALESCE(p.peer_status_login_expired, FALSE)";
 constexpr const char* kStuck =
@@ -164,7 +163,8 @@ Result<JobStreamOpened> open_job_stream(Session& session, const Context& context
                       "FROM jobs j WHERE j.peer_id = p.id AND j.status = 'pending'), {}, {} FROM "
                       "peers p LEFT JOIN users u ON u.id = p.user_id LEFT JOIN nb_job_streams s ON "
                       "s.peer_id = p.id WHERE p.key = $1{}",
-                      now_ns(session), kBlocked, kExpired, locking(session, "FOR UPDATE OF p")),
+                      now_ns(session), kOwnerBlocked, kExpired,
+                      locking(session, "FOR UPDATE OF p")),
           {key.value()}));
   if (rows.empty()) return fail(Code::kNotFound, "peer is not registered");
   if (rows[0].boolean(6)) return fail(Code::kPermissionDenied, "user is blocked");
@@ -248,7 +248,7 @@ Result<std::vector<PeerId>> lost_job_streams(Session& session,
                                    "d.id AND s.epoch = d.epoch LEFT JOIN peers p ON p.id = d.id "
                                    "LEFT JOIN users u ON u.id = p.user_id WHERE s.peer_id IS NULL "
                                    "OR p.id IS NULL OR {} OR ({})",
-                                   session_rows(session), kBlocked, kExpired),
+                                   session_rows(session), kOwnerBlocked, kExpired),
                        {session_list(open)}));
   std::vector<PeerId> out;
   for (std::size_t i = 0; i < rows.size(); ++i) out.emplace_back(rows[i].string(0));

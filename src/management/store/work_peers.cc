@@ -101,6 +101,7 @@ Result<bool> relogin_needs_write(const PeerView& view, const Relogin& request, W
 
 Result<ReloggedIn> relogin(Session& session, const Context& context, const Relogin& request) {
   ReloggedIn out;
+  if (request.user) NB_TRY(lock_user(session, *request.user));
   NB_LET(out.view, peer_by_key_locked(session, context, request.key));
   const WallTime now = context.clock.wall();
   NB_LET(out.was_changed, relogin_needs_write(out.view, request, now));

@@ -18,8 +18,8 @@ namespace nb::management::work {
 /// Names of groups by id; all of them exist until the transaction ends.
 using HeldGroups = std::map<GroupId, std::string>;
 
-/// A transaction in the making. Order of locks, as everywhere: the account's edit lock, group rows,
-/// peer rows, the account's row (by the serial, last).
+/// A transaction in the making. Order of locks, as everywhere: the account's edit lock, user rows,
+/// group rows, peer rows, the account's row (by the serial, last).
 /// Life     begin(), the command's function, finish(); one session, one thread.
 class AccountEdit {
  public:

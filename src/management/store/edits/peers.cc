@@ -222,6 +222,7 @@ Result<Peer> perform(AccountEdit& edit, const CreateTemporaryPeer& command) {
     return fail(Code::kInvalidArgument, "at most {} rules", kRulesMax);
   for (const std::string& word : command.rules)
     NB_TRY(temporary_rule(word, {}, command.target, edit.actor().user));
+  NB_TRY(lock_user(edit.session(), edit.actor().user));
   NB_LET(const std::vector<PeerId> target, edit.hold_peers({command.target}));
   if (target.empty()) return fail(Code::kNotFound, "peer not found: {}", command.target.value());
   NB_LET(const Registered made,

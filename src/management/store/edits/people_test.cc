@@ -306,6 +306,19 @@ TEST_P(PeopleTest, ADeletedUserTakesPeersAndTokensAlong) {
   EXPECT_TRUE(snapshot()->peers.empty());
 }
 
+TEST_P(PeopleTest, AMachineWhoseUserIsGoneIsRefused) {
+  const User ann = human("ann");
+  const Peer laptop = peer_of(ann, "laptop");
+  const Peer server = peer("server");
+  const auto refused = [&](const Peer& peer) {
+    return get(instance.store->peer_by_key(soon(), peer.key))->owner_blocked;
+  };
+  EXPECT_FALSE(refused(laptop));
+  instance.sql("DELETE FROM users WHERE id = 'ann'");  // as another program may leave it
+  EXPECT_TRUE(refused(laptop));
+  EXPECT_FALSE(refused(server));
+}
+
 TEST_P(PeopleTest, PendingUsersAreApprovedOrRejected) {
   const User ann = human("ann");
   const User bob = human("bob");

@@ -129,7 +129,7 @@ Result<> delete_user(AccountEdit& edit, const User& target) {
 }
 
 Result<User> pending_user(AccountEdit& edit, const UserId& id) {
-  NB_LET(User user, edit.get<User>(id));
+  NB_LET(User user, edit.lock<User>(id));
   if (!user.pending_approval)
     return fail(Code::kInvalidArgument, "user {} is not pending approval", id.value());
   return user;
@@ -222,7 +222,7 @@ Result<User> perform(AccountEdit& edit, const AddUser& command) {
 }
 
 Result<User> perform(AccountEdit& edit, const UpdateUser& command) {
-  NB_LET(const User target, edit.get<User>(command.id));
+  NB_LET(const User target, edit.lock<User>(command.id));
   const auto role = parse_role(command.role);
   if (!role) return fail(Code::kInvalidArgument, "invalid user role");
   auto changed =
@@ -237,7 +237,7 @@ Result<User> perform(AccountEdit& edit, const UpdateUser& command) {
 Result<User> perform(AccountEdit& edit, const DeleteUser& command) {
   if (!edit.actor().user.empty() && command.id == edit.actor().user)
     return fail(Code::kInvalidArgument, "self deletion is not allowed");
-  NB_LET(const User target, edit.get<User>(command.id));
+  NB_LET(const User target, edit.lock<User>(command.id));
   NB_TRY(delete_user(edit, target));
   if (command.opens_login && !target.is_service_user)
     NB_TRY(open_logins::open(edit.session(), target.id));
