@@ -22,8 +22,9 @@ struct Sponsor {
 };
 
 Result<Sponsor> sponsor_user(Session& session, const Context& context, const UserId& id) {
+  // Not a shared lock: book() writes the row, which two that share it would forbid each other.
   const std::string text = fmt::format("SELECT {} FROM users u WHERE u.id = $1{}",
-                                       rows::user_columns(), locking(session, "FOR SHARE"));
+                                       rows::user_columns(), locking(session, "FOR NO KEY UPDATE"));
   NB_LET(const sql::Rows rows, session.query(text, {id.value()}));
   if (rows.empty()) return fail(Code::kNotFound, "failed adding new peer: user not found");
   columns::Damage damage;

@@ -98,5 +98,19 @@ TEST_F(PeopleRace, ABlockedUserHasNoMachineThatStays) {
   expect_one_order_of_locks();
 }
 
+TEST_F(PeopleRace, MachinesOfOneUserJoinTogether) {
+  const User user = human("ann");
+  for (int round = 0; round < kRounds; ++round) {
+    nb::test::together(4, [&](int i) {
+      const Instance& at = i % 2 == 0 ? instance : second_instance;
+      const auto done = get(at.store->register_peer(soon(), machine(user, "box")));
+      EXPECT_TRUE(done) << done.error().text;
+    });
+    ASSERT_EQ(value("SELECT COUNT(*) FROM peers"), "4") << "round " << round;
+    instance.sql("DELETE FROM peers");
+  }
+  expect_one_order_of_locks();
+}
+
 }  // namespace
 }  // namespace nb::management
