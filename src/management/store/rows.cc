@@ -234,11 +234,6 @@ Write insert_user(const User& u, const FieldCodec& codec) {
   return {kText, own(user_values(u, codec))};
 }
 
-Write update_user(const User& u, const FieldCodec& codec) {
-  static const std::string kText = update_text("users", {kUser});
-  return {kText, own(user_values(u, codec))};
-}
-
 SetupKey read_setup_key(RowReader& row, Damage& damage) {
   SetupKey k;
   k.id = SetupKeyId(row.string());

@@ -89,7 +89,6 @@ Write insert_record(const DnsZoneRecord& record);
 /// UPDATE of all columns of the row with this id; a suffix such as "AND account_id = …" may follow.
 /// An account's serial, creator and creation time stay as they are.
 Write update_account(const Account& account);
-Write update_user(const User& user, const FieldCodec& codec);
 Write update_group(const Group& group);
 Write update_policy(const Policy& policy);
 Write update_rule(const PolicyRule& rule);

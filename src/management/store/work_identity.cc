@@ -130,15 +130,18 @@ struct NamedGroup {
   bool from_token = false;
 };
 
-Result<std::vector<NamedGroup>> named_groups(Session& session, const AccountId& account,
+/// Groups that a token names and groups that its user has. `lock` for who is going to write them
+/// into the user's row: nobody deletes one meanwhile.
+Result<std::vector<NamedGroup>> named_groups(Session& session, const User& user,
                                              const std::vector<std::string>& names,
-                                             const std::vector<GroupId>& ids) {
+                                             std::string_view lock) {
   const std::string text = fmt::format(
       "SELECT id, name, issued FROM groups WHERE account_id = $1 AND (name IN {} OR id IN {}) "
-      "ORDER BY id",
-      json_list(session, 2), json_list(session, 3));
+      "ORDER BY id{}",
+      json_list(session, 2), json_list(session, 3), lock);
   NB_LET(const sql::Rows rows,
-         session.query(text, {account.value(), columns::strings(names), columns::ids(ids)}));
+         session.query(text, {user.account_id.value(), columns::strings(names),
+                              columns::ids(user.auto_groups)}));
   std::vector<NamedGroup> out;
   for (std::size_t i = 0; i < rows.size(); ++i)
     out.push_back({GroupId(rows[i].string(0)), rows[i].string(1), rows[i].text(2) == kIssuedJwt});
@@ -155,6 +158,9 @@ struct GroupPlan {
   std::vector<GroupId> add;
   std::vector<GroupId> drop;
   std::vector<std::string> make;
+  bool gone = false;  // one of the user's groups is: left behind by a server that does not look
+
+  [[nodiscard]] bool empty() const { return add.empty() && drop.empty() && make.empty() && !gone; }
 };
 
 GroupPlan plan_groups(const std::vector<GroupId>& current, const std::vector<NamedGroup>& present,
@@ -163,7 +169,11 @@ GroupPlan plan_groups(const std::vector<GroupId>& current, const std::vector<Nam
   for (const GroupId& id : current) {
     const auto it = std::find_if(present.begin(), present.end(),
                                  [&](const NamedGroup& group) { return group.id == id; });
-    const bool dropped = it != present.end() && it->from_token && !holds(names, it->name);
+    if (it == present.end()) {
+      plan.gone = true;
+      continue;
+    }
+    const bool dropped = it->from_token && !holds(names, it->name);
     (dropped ? plan.drop : plan.keep).push_back(id);
   }
   for (const std::string& name : names) {
@@ -303,11 +313,9 @@ Result<std::optional<GroupSync>> token_groups_same(Session& session, const Conte
                                                    const UserId& user,
                                                    const std::vector<std::string>& names) {
   NB_LET(const KnownUser known, known_user(session, context, user));
-  NB_LET(const auto present,
-         named_groups(session, known.account.id, names, known.user.auto_groups));
+  NB_LET(const auto present, named_groups(session, known.user, names, {}));
   const GroupPlan plan = plan_groups(known.user.auto_groups, present, names);
-  if (!plan.add.empty() || !plan.drop.empty() || !plan.make.empty())
-    return std::optional<GroupSync>{};
+  if (!plan.empty()) return std::optional<GroupSync>{};
   return std::optional(GroupSync{.auto_groups = known.user.auto_groups});
 }
 
@@ -317,11 +325,13 @@ Result<GroupSync> sync_token_groups(Session& session, const Context& context, co
   const AccountId account = known.account.id;
   // Two first logins must not make one group twice.
   NB_TRY(session.lock(sql::lock_number("nb_token_groups:" + account.value())));
-  NB_LET(known, known_user(session, context, user));  // as it is under the lock
-  NB_LET(const auto present, named_groups(session, account, names, known.user.auto_groups));
+  NB_TRY(lock_user(session, user));
+  NB_LET(known, known_user(session, context, user));  // as it is under the locks
+  NB_LET(const auto present,
+         named_groups(session, known.user, names, locking(session, "FOR KEY SHARE")));
   GroupPlan plan = plan_groups(known.user.auto_groups, present, names);
   GroupSync out{.auto_groups = known.user.auto_groups};
-  if (plan.add.empty() && plan.drop.empty() && plan.make.empty()) return out;
+  if (plan.empty()) return out;
   for (const std::string& name : plan.make) {
     Group group;
     group.id = GroupId(context.ids.next());
@@ -350,15 +360,24 @@ Result<GroupSync> sync_token_groups(Session& session, const Context& context, co
 }
 
 Result<> login_seen(Session& session, const Context& context, const LoginSeen& seen) {
-  NB_LET(KnownUser known, known_user(session, context, seen.user));
-  const auto sealed = [&](const char* column, const std::string& text) {
-    return context.codec.seal(text, {"users", column, seen.user.value()});
+  NB_LET(const KnownUser known, known_user(session, context, seen.user));
+  // Only what this login tells: another may write the rest at this moment.
+  std::vector<std::string> changes;
+  std::vector<sql::Param> values = {seen.user.value()};
+  const auto set = [&](std::string_view column, sql::Param value) {
+    values.push_back(std::move(value));
+    changes.push_back(fmt::format("{} = ${}", column, values.size()));
   };
-  const std::string& name = seen.name.empty() ? known.user.name : seen.name;
-  const std::string& email = seen.email.empty() ? known.user.email : seen.email;
-  const auto last = seen.last_login ? seen.last_login : known.user.last_login;
-  NB_TRY(session.exec("UPDATE users SET name = $1, email = $2, last_login = $3 WHERE id = $4",
-                      {sealed("name", name), sealed("email", email), last, seen.user.value()}));
+  const auto sealed = [&](std::string_view column, const std::string& text) {
+    if (text.empty()) return;
+    set(column, context.codec.seal(text, {"users", column, seen.user.value()}));
+  };
+  sealed("name", seen.name);
+  sealed("email", seen.email);
+  if (seen.last_login) set("last_login", *seen.last_login);
+  if (!changes.empty())
+    NB_TRY(session.exec(
+        fmt::format("UPDATE users SET {} WHERE id = $1", fmt::join(changes, ", ")), values));
   if (!seen.record_event) return {};
   Event event;
   event.at = context.clock.wall();

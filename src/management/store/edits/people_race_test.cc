@@ -1,6 +1,7 @@
 // Users, their machines and their logins, on two instances over one PostgreSQL at the same moment.
 // Source: contract/network-map.md §4.5, §6.4, §7.
 #include "management/store/edits/edit_race.h"
+#include "management/store/identity_store.h"
 
 namespace nb::management {
 namespace {
@@ -35,10 +36,23 @@ class PeopleRace : public EditRace {
   Result<ReloggedIn> logs_in(const Registration& request) {
     return get(second_instance.store->relogin(soon(), {request.key, request.user, "ssh", false}));
   }
+  Result<GroupSync> token_names(const User& user, Strings groups) {
+    return get(logins->sync_token_groups(soon(), user.id, std::move(groups)));
+  }
+  /// Groups in the user's row, by name; "?" is one that does not exist.
+  std::string groups_of(const User& user) const {
+    return value(
+        "SELECT COALESCE(string_agg(COALESCE(g.name, '?'), ' ' ORDER BY g.name), '') FROM users u "
+        "CROSS JOIN json_array_elements_text(u.auto_groups::json) i LEFT JOIN groups g ON g.id = "
+        "i.value WHERE u.id = '" +
+        user.id.value() + "'");
+  }
   void expect_one_order_of_locks() const {
     EXPECT_EQ(instance.retries(), 0) << "somebody locks in another order";
     EXPECT_EQ(second_instance.retries(), 0);
   }
+
+  std::unique_ptr<IdentityStore> logins = make_sql_identity_store(second_instance.parts, {});
 };
 
 TEST_F(PeopleRace, ADeletedUserLeavesNoMachine) {
@@ -108,6 +122,66 @@ TEST_F(PeopleRace, MachinesOfOneUserJoinTogether) {
     });
     ASSERT_EQ(value("SELECT COUNT(*) FROM peers"), "4") << "round " << round;
     instance.sql("DELETE FROM peers");
+  }
+  expect_one_order_of_locks();
+}
+
+TEST_F(PeopleRace, AGroupDeletedWhileATokenGivesItDoesNotDangle) {
+  const User user = human("ann");
+  ASSERT_TRUE(joins(machine(user, "box")));
+  int refused = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_TRUE(token_names(user, {"dev"}));
+    ASSERT_TRUE(token_names(user, {}));
+    const GroupId dev(value("SELECT id FROM groups WHERE name = 'dev'"));
+    Result<Edited<Nothing>> deleted;
+    Result<GroupSync> given;
+    nb::test::together({[&] { deleted = editor.edit(owner, DeleteGroup{dev}); },
+                        [&] { given = token_names(user, {"dev"}); }});
+    ASSERT_TRUE(given) << given.error().text;
+    // Deleted, and made once more by the token; or not deleted.
+    ASSERT_EQ(groups_of(user), "dev") << "round " << round;
+    ASSERT_EQ(snapshot()->group(dev) != nullptr, !deleted);
+    ASSERT_EQ(value("SELECT COUNT(*) FROM group_peers p JOIN groups g ON g.id = p.group_id WHERE "
+                    "g.name = 'dev'"),
+              "1");
+    refused += deleted ? 0 : 1;
+  }
+  RecordProperty("refused", refused);
+  expect_one_order_of_locks();
+}
+
+TEST_F(PeopleRace, LoginsAndAdministratorsKeepEachOthersChanges) {
+  const User user = human("ann");
+  const Group manual = group("manual");
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_TRUE(token_names(user, {}));
+    must(UpdateUser{.id = user.id, .role = round % 2 == 0 ? "admin" : "user"});
+    const UpdateUser change{.id = user.id,
+                            .role = round % 2 == 0 ? "user" : "admin",
+                            .auto_groups = {manual.id}};
+    const LoginSeen seen{.user = user.id,
+                         .name = "Ann " + std::to_string(round),
+                         .email = "ann" + std::to_string(round) + "@example.org"};
+    nb::test::together({[&] {
+                          const auto done = editor.edit(owner, change);
+                          EXPECT_TRUE(done) << done.error().text;
+                        },
+                        [&] {
+                          const auto done = token_names(user, {"dev"});
+                          EXPECT_TRUE(done) << done.error().text;
+                        },
+                        [&] {
+                          const auto done = get(logins->login_seen(soon(), seen));
+                          EXPECT_TRUE(done) << done.error().text;
+                        }});
+    const User after = *snapshot()->user(user.id);
+    ASSERT_EQ(after.role, change.role) << "round " << round;
+    ASSERT_EQ(after.name, seen.name) << "round " << round;
+    ASSERT_EQ(after.email, seen.email) << "round " << round;
+    // The administrator's list is the whole list; the token adds to what it finds.
+    const std::string groups = groups_of(user);
+    ASSERT_TRUE(groups == "manual" || groups == "dev manual") << groups << " in round " << round;
   }
   expect_one_order_of_locks();
 }

@@ -335,6 +335,20 @@ TEST_P(PeopleTest, PendingUsersAreApprovedOrRejected) {
   EXPECT_EQ(snapshot()->user(bob.id), nullptr);
 }
 
+TEST_P(PeopleTest, ATokenClearsAwayAGroupThatIsGone) {
+  const Group kept = group("kept");
+  const User ann = human("ann", "user", {kept.id});
+  instance.sql("UPDATE users SET auto_groups = '[\"gone\",\"" + kept.id.value() +
+               "\"]' WHERE id = 'ann'");  // as servers leave it that do not look
+  const auto logins = make_sql_identity_store(instance.parts, {});
+  const auto done = get(logins->sync_token_groups(soon(), ann.id, {}));
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_TRUE(done->changed);
+  EXPECT_EQ(snapshot()->user(ann.id)->auto_groups, std::vector<GroupId>{kept.id});
+  EXPECT_FALSE(get(logins->sync_token_groups(soon(), ann.id, {}))->changed);
+  must(unchanged(*snapshot()->user(ann.id)));  // with a dead group it would be refused for ever
+}
+
 // --- logins of the identity provider ------------------------------------------------------------
 
 class OpenLoginsTest : public PeopleTest {

@@ -11,6 +11,8 @@ namespace nb::management::work {
 /// Errors   kNotFound "user: <id> not found".
 Result<User> initiator_of(AccountEdit& edit);
 Result<> insert_new_user(AccountEdit& edit, const User& user);
+/// What administrators decide: role, block, approval and auto groups. The rest is the logins'. The
+/// row was locked before it was read.
 Result<> update_user_row(AccountEdit& edit, const User& user);
 
 /// What must hold of a human who is to be added or invited.

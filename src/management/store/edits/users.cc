@@ -55,7 +55,8 @@ Result<> propagate(AccountEdit& edit, const User& before, const User& after) {
                            Activity::kGroupRemovedFromUser, group_meta(after));
 }
 
-Result<> demote(AccountEdit& edit, User owner) {
+Result<> demote(AccountEdit& edit, const UserId& id) {
+  NB_LET(User owner, edit.lock<User>(id));
   owner.role = kRoleAdmin;
   return update_user_row(edit, owner);
 }
@@ -74,7 +75,7 @@ Result<User> change_user(AccountEdit& edit, const User& target, const UserChange
       after.auto_groups == target.auto_groups)
     return after;
   const bool transferred = transfers_ownership(initiator, target, change);
-  if (transferred) NB_TRY(demote(edit, initiator));
+  if (transferred) NB_TRY(demote(edit, initiator.id));
   change_events(edit, target, after, transferred);
   NB_TRY(propagate(edit, target, after));
   if (after.blocked && !target.blocked)
@@ -158,8 +159,11 @@ Result<> insert_new_user(AccountEdit& edit, const User& user) {
 
 Result<> update_user_row(AccountEdit& edit, const User& user) {
   edit.changes().touched(user.id);
-  const rows::Write write = rows::update_user(user, edit.context().codec);
-  NB_TRY(edit.session().query(write.statement, write.values));
+  NB_TRY(edit.session().exec(
+      "UPDATE users SET role = $2, blocked = $3, pending_approval = $4, auto_groups = $5 WHERE id "
+      "= $1",
+      {user.id.value(), user.role, user.blocked, user.pending_approval,
+       columns::ids(user.auto_groups)}));
   return {};
 }
 
