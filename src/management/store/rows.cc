@@ -178,9 +178,8 @@ Write insert_account(const Account& a) {
 
 Write update_account(const Account& a) {
   static const std::string kText =
-      update_text("accounts", {"id ", kAccountDomain, kAccountNetwork, kAccountSettings});
+      update_text("accounts", {"id ", kAccountNetwork, kAccountSettings});
   Write out{kText, {Param(a.id.value())}};
-  add_domain(out.values, a);
   add_network(out.values, a.network);
   add_account_settings(out.values, a);
   out.values = own(std::move(out.values));

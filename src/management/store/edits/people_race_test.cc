@@ -186,5 +186,29 @@ TEST_F(PeopleRace, LoginsAndAdministratorsKeepEachOthersChanges) {
   expect_one_order_of_locks();
 }
 
+TEST_F(PeopleRace, ADomainOutlivesAChangeOfSettings) {
+  const Enrolment person{.user = account.created_by, .private_domain = "corp.example"};
+  for (int round = 0; round < kRounds; ++round) {
+    instance.sql(
+        "UPDATE accounts SET domain = '', domain_category = '', is_domain_primary_account = FALSE");
+    SettingsDraft draft;
+    draft.values = get(instance.store->account(soon(), account.id))->settings;
+    draft.values.regular_users_view_blocked = round % 2 == 0;
+    nb::test::together({[&] {
+                          const auto done = editor.edit(owner, UpdateSettings{draft});
+                          EXPECT_TRUE(done) << done.error().text;
+                        },
+                        [&] {
+                          const auto done = get(logins->enrol(soon(), person));
+                          EXPECT_TRUE(done) << done.error().text;
+                        }});
+    const auto after = get(instance.store->account(soon(), account.id));
+    ASSERT_EQ(after->domain, "corp.example") << "round " << round;
+    ASSERT_EQ(after->domain_category, "private");
+    ASSERT_TRUE(after->is_domain_primary);
+    ASSERT_EQ(after->settings.regular_users_view_blocked, draft.values.regular_users_view_blocked);
+  }
+}
+
 }  // namespace
 }  // namespace nb::management
