@@ -114,13 +114,15 @@ Result<> start_again(Session& session, std::string_view reason) {
       fmt::format("DO $$ BEGIN RAISE serialization_failure USING MESSAGE = '{}'; END $$", reason));
 }
 
-Result<> require_networks(Session& session, const AccountId& account, const AccountNetwork& seen) {
+Result<> require_networks(Session& session, const Account& seen) {
   NB_LET(const sql::Rows rows,
-         session.query("SELECT network_net, network_net_v6 FROM accounts WHERE id = $1",
-                       {account.value()}));
+         session.query("SELECT network_net, network_net_v6, settings_ipv6_enabled_groups FROM "
+                       "accounts WHERE id = $1",
+                       {seen.id.value()}));
   columns::Damage damage;
-  if (!rows.empty() && columns::read_network(rows[0].text(0), damage) == seen.net &&
-      columns::read_network(rows[0].text(1), damage) == seen.net_v6)
+  if (!rows.empty() && columns::read_network(rows[0].text(0), damage) == seen.network.net &&
+      columns::read_network(rows[0].text(1), damage) == seen.network.net_v6 &&
+      columns::read_ids<GroupId>(rows[0].text(2), damage) == seen.settings.ipv6_enabled_groups)
     return {};
   return start_again(session, "the network of the account was changed meanwhile");
 }

@@ -19,9 +19,10 @@ namespace nb::management::work {
 Result<std::size_t> change_range(Session& session, const Context& context, Prefix net,
                                  Changes& changes);
 
-/// For a transaction that has given out an address of `seen` and holds the account's row: the
-/// transaction starts again if the account has other networks by now.
-Result<> require_networks(Session& session, const AccountId& account, const AccountNetwork& seen);
+/// For a transaction that has given out addresses by what it read of an account, or none, and holds
+/// the account's row by now: it starts again if the account has other networks since, or gives IPv6
+/// addresses to other groups.
+Result<> require_networks(Session& session, const Account& seen);
 
 /// Ends the transaction in a way that makes Database::run repeat it, as after a serialization
 /// failure: what it was based on has been changed by others. `reason`: words without quotes.

@@ -4,6 +4,7 @@
 #include "management/store/change_log.h"
 #include "management/store/ipv6_change.h"
 #include "management/store/open_logins.h"
+#include "management/store/range_change.h"
 
 namespace nb::management::work {
 namespace {
@@ -356,6 +357,7 @@ Result<GroupSync> sync_token_groups(Session& session, const Context& context, co
   if (known.account.settings.groups_propagation_enabled)
     NB_TRY(move_peers(session, context, known, plan, changes));
   NB_LET(out.serial, bump_serial(session, context, changes));
+  NB_TRY(require_networks(session, known.account));  // by which peers got addresses, or none
   return out;
 }
 

@@ -62,6 +62,16 @@ Result<> check_groups(AccountEdit& edit, const AccountSettings& settings) {
   return check(settings.peer_expose_groups, "peer expose");
 }
 
+/// As change_range() goes about IPv4: the peers, then the account's row, then the peers that joined
+/// between the two. Who has not committed yet finds the row changed and starts again.
+Result<> change_ipv6(AccountEdit& edit, const Prefix& net, const std::vector<GroupId>& enabled) {
+  NB_TRY(reconcile_ipv6(edit, nullptr, net, enabled));
+  NB_TRY(edit.session().exec(
+      "UPDATE accounts SET network_net_v6 = $2, settings_ipv6_enabled_groups = $3 WHERE id = $1",
+      {edit.account_id().value(), columns::network(net), columns::ids(enabled)}));
+  return reconcile_ipv6(edit, nullptr, net, enabled);
+}
+
 /// New ranges become the allocated ones, and every peer's addresses fit afterwards.
 Result<> apply_ranges(AccountEdit& edit, Account& account, const AccountSettings& now) {
   if (now.network_range.is_set() && now.network_range != effective_range(account)) {
@@ -72,7 +82,7 @@ Result<> apply_ranges(AccountEdit& edit, Account& account, const AccountSettings
       now.network_range_v6.is_set() && now.network_range_v6 != effective_range_v6(account);
   if (moved_v6) account.network.net_v6 = now.network_range_v6;
   if (!moved_v6 && now.ipv6_enabled_groups == account.settings.ipv6_enabled_groups) return {};
-  return reconcile_ipv6(edit, nullptr, account.network.net_v6, now.ipv6_enabled_groups);
+  return change_ipv6(edit, account.network.net_v6, now.ipv6_enabled_groups);
 }
 
 /// Nobody is left to approve the peers that wait.

@@ -210,5 +210,54 @@ TEST_F(PeopleRace, ADomainOutlivesAChangeOfSettings) {
   }
 }
 
+TEST_F(PeopleRace, GroupsWithIpv6AndThoseWhoJoinAgree) {
+  const User user = human("ann");
+  for (int round = 0; round < kRounds; ++round) {
+    const bool on = round % 2 == 0;
+    SettingsDraft draft;
+    draft.values = get(instance.store->account(soon(), account.id))->settings;
+    draft.ipv6_enabled_groups.emplace();
+    if (on) draft.ipv6_enabled_groups->push_back(all_group().id);
+    nb::test::together({[&] {
+                          const auto done = editor.edit(owner, UpdateSettings{draft});
+                          EXPECT_TRUE(done) << done.error().text;
+                        },
+                        [&] {
+                          for (int i = 0; i < 3; ++i) {
+                            const auto done = joins(machine(user, "box"));
+                            EXPECT_TRUE(done) << done.error().text;
+                          }
+                        }});
+    for (const Peer& each : snapshot()->peers)
+      ASSERT_EQ(each.ipv6.is_set(), on) << each.dns_label << " in round " << round;
+    if (round % 8 == 7) instance.sql("DELETE FROM peers");
+  }
+}
+
+TEST_F(PeopleRace, GroupsWithIpv6AndGroupsOfTokensAgree) {
+  const User user = human("ann");
+  const auto box = joins(machine(user, "box"));
+  ASSERT_TRUE(box);
+  ASSERT_TRUE(token_names(user, {"six"}));
+  const GroupId six(value("SELECT id FROM groups WHERE name = 'six'"));
+  for (int round = 0; round < kRounds; ++round) {
+    const bool on = round % 2 == 0;
+    ASSERT_TRUE(token_names(user, {}));
+    SettingsDraft draft;
+    draft.values = get(instance.store->account(soon(), account.id))->settings;
+    draft.ipv6_enabled_groups.emplace();
+    if (on) draft.ipv6_enabled_groups->push_back(six);
+    nb::test::together({[&] {
+                          const auto done = editor.edit(owner, UpdateSettings{draft});
+                          EXPECT_TRUE(done) << done.error().text;
+                        },
+                        [&] {
+                          const auto done = token_names(user, {"six"});
+                          EXPECT_TRUE(done) << done.error().text;
+                        }});
+    ASSERT_EQ(snapshot()->peer(box->peer.id)->ipv6.is_set(), on) << "round " << round;
+  }
+}
+
 }  // namespace
 }  // namespace nb::management
