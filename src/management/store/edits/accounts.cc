@@ -39,12 +39,14 @@ Result<std::size_t> peer_count(AccountEdit& edit) {
 }
 
 Result<> check_domain(AccountEdit& edit, const AccountSettings& old, const AccountSettings& now) {
-  if (now.dns_domain.empty() || now.dns_domain == old.dns_domain) return {};
+  if (now.dns_domain == old.dns_domain) return {};
+  const std::string& peers =
+      now.dns_domain.empty() ? edit.context().options.dns_domain : now.dns_domain;
   NB_LET(const std::vector<DnsZone> zones, edit.get_all<DnsZone>());
   for (const DnsZone& zone : zones)
-    if (equals_ignore_case(zone.domain, now.dns_domain))
+    if (equals_ignore_case(zone.domain, peers))
       return fail(Code::kInvalidArgument,
-                  "peer DNS domain {} conflicts with existing custom DNS zone", now.dns_domain);
+                  "peer DNS domain {} conflicts with existing custom DNS zone", peers);
   return {};
 }
 

@@ -20,8 +20,10 @@ Result<> check_group_name_free(AccountEdit& edit, const NameServerGroup& group) 
 }
 
 Result<> check_domain_free(AccountEdit& edit, const DnsZone& zone) {
+  // The server's own as well: it is the peers' as soon as the account gives up its own.
   NB_LET(const std::string peers, edit.dns_domain());
-  if (equals_ignore_case(zone.domain, peers))
+  if (equals_ignore_case(zone.domain, peers) ||
+      equals_ignore_case(zone.domain, edit.context().options.dns_domain))
     return fail(Code::kInvalidArgument, "zone domain {} conflicts with peer DNS domain",
                 zone.domain);
   NB_LET(const std::vector<DnsZone> all, edit.get_all<DnsZone>());

@@ -575,6 +575,25 @@ TEST_P(PeopleTest, SettingsOnlyConcernPeersWhenTheyDo) {
                  "conflicts with existing custom DNS zone");
 }
 
+TEST_P(PeopleTest, AZoneNeverHasTheNameOfThePeersDomain) {
+  auto draft = settings();
+  draft.values.dns_domain = "corp.example";
+  must(UpdateSettings{draft});
+  ZoneDraft zone{
+      .name = "Z", .domain = "netbird.selfhosted", .distribution_groups = {all_group().id}};
+  EXPECT_REFUSED(run(SaveZone{.draft = zone}), Code::kInvalidArgument,
+                 "zone domain netbird.selfhosted conflicts with peer DNS domain");
+  // One that is there already, as another server lets it: the account's own domain has to stay.
+  zone.domain = "other.example";
+  const DnsZone made = must(SaveZone{.draft = zone});
+  instance.sql("UPDATE zones SET domain = 'NetBird.selfhosted' WHERE id = '" + made.id.value() +
+               "'");
+  draft = settings();
+  draft.values.dns_domain.clear();
+  EXPECT_REFUSED(run(UpdateSettings{draft}), Code::kInvalidArgument,
+                 "peer DNS domain netbird.selfhosted conflicts with existing custom DNS zone");
+}
+
 TEST_P(PeopleTest, OnboardingIsKeptUnlessSaid) {
   EXPECT_TRUE(must(GetAccount{}).onboarding.flow_pending);
   auto draft = settings();
