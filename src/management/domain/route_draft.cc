@@ -104,6 +104,14 @@ bool same_destination(const Route& a, const Route& b) {
   return a.is_dynamic() ? a.domains == b.domains : a.network == b.network;
 }
 
+Result<> check_name_unreserved(std::string_view name, const Prefix& network) {
+  constexpr std::string_view kReserved = "-v6";  // ipv6_default() in netmap/route_rules.cc
+  if (!network.address.is_v6() || network.length != 0 || !name.ends_with(kReserved)) return {};
+  return fail(Code::kInvalidArgument,
+              "{}: names that end in {} are reserved for the IPv6 half of a default route", name,
+              kReserved);
+}
+
 std::string describe_destination(const Route& route) {
   if (!route.is_dynamic()) return fmt::format("prefix {}", route.network.to_string());
   return fmt::format("domains [{}]", fmt::join(route.domains, ", "));

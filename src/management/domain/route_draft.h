@@ -43,6 +43,13 @@ struct RouteDraft {
 /// Both lead to the same place: the same prefix, or the same domains in the same order.
 [[nodiscard]] bool same_destination(const Route& a, const Route& b);
 
+/// Agents that have IPv6 get each route to 0.0.0.0/0 twice, the second to ::/0 under a name of its
+/// own, and take two routes of one name and destination for two ways to one place. So nobody else
+/// may have such a name there.
+/// Source   contract/network-map.md §2.8.
+/// Errors   kInvalidArgument.
+[[nodiscard]] Result<> check_name_unreserved(std::string_view name, const Prefix& network);
+
 /// "prefix 10.0.0.0/8" or "domains [a.example, b.example]".
 [[nodiscard]] std::string describe_destination(const Route& route);
 

@@ -392,6 +392,30 @@ TEST_P(EditTest, ARouteIsServedByAPeerOnce) {
                  "failed to delete route z: route: z not found");
 }
 
+TEST_P(EditTest, TheNameOfTheIpv6HalfOfADefaultRouteIsReserved) {
+  RouteDraft draft{.network = "::/0",
+                   .peer = peer("a").id,
+                   .net_id = "out-v6",
+                   .metric = 100,
+                   .groups = {all_group().id}};
+  EXPECT_REFUSED(run(SaveRoute{.draft = draft}), Code::kInvalidArgument, "out-v6: names that end");
+  draft.net_id = "out";
+  const Route made = must(SaveRoute{.draft = draft});
+  draft.net_id = "out-v6";
+  EXPECT_REFUSED(run(SaveRoute{.id = made.id, .draft = draft}), Code::kInvalidArgument, "reserved");
+  // One that another server let pass can still be changed.
+  instance.sql("UPDATE routes SET net_id = 'out-v6'");
+  draft.metric = 99;
+  must(SaveRoute{.id = made.id, .draft = draft});
+  draft.network = "fd00::/64";  // no other route has this name and destination
+  must(SaveRoute{.id = made.id, .draft = draft});
+  const Network network = must(SaveNetwork{.name = "office"});
+  EXPECT_REFUSED(run(SaveResource{.network = network.id,
+                                  .draft = {.name = "all-v6", .address = "::/0", .enabled = true}}),
+                 Code::kInvalidArgument, "reserved");
+  resource(network, "printer-v6");
+}
+
 // --- networks ---------------------------------------------------------------------------------
 
 TEST_P(EditTest, ANetworkGoesWithAllItHas) {

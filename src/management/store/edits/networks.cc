@@ -1,6 +1,7 @@
 #include "management/store/edits/networks.h"
 
 #include "base/error_kinds.h"
+#include "management/domain/route_draft.h"
 #include "management/store/edits/membership.h"
 #include "management/store/edits/perform.h"
 #include "management/store/idna.h"
@@ -155,6 +156,8 @@ Result<NetworkResource> perform(AccountEdit& edit, const SaveResource& command) 
   NB_LET(const std::optional<NetworkResource> stored, edit.identify(resource));
   if (stored && stored->network_id != network.id)
     return fail(Code::kNotFound, "network resource: {} not found", resource.id.value());
+  if (!stored || stored->name != resource.name || stored->prefix != resource.prefix)
+    NB_TRY(check_name_unreserved(resource.name, resource.prefix));
   NB_TRY(check_name_free(edit, resource, !stored));
   NB_TRY(check_groups(edit, command.draft.groups));
   if (!AccountEdit::is_stored(stored, resource)) {

@@ -80,6 +80,8 @@ Result<Route> perform(AccountEdit& edit, const SaveRoute& command) {
   NB_LET(Route route, route_of(command.draft, idna_to_ascii));
   route.id = command.id;
   NB_LET(const std::optional<Route> stored, edit.identify(route));
+  if (!stored || stored->net_id != route.net_id || stored->network != route.network)
+    NB_TRY(check_name_unreserved(route.net_id, route.network));
   NB_TRY(check_references(edit, route));
   NB_TRY(check_not_served(edit, route));
   if (AccountEdit::is_stored(stored, route)) return route;
