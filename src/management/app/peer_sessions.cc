@@ -221,20 +221,34 @@ Task<MetaUpdated> PeerSessions::store_meta(SyncCommand command) {
   co_return stored;
 }
 
-Task<SyncBegun> PeerSessions::begin(SyncCommand command, ha::LoginVerdict verdict,
-                                    SessionCall call) {
+Task<> PeerSessions::let_through(ha::LoginVerdict verdict, PeerKey key, Instant deadline) {
+  bool applies = false;
+  if (options_.block_same_peers) {
+    // A read and no more: who is refused writes nothing and wakes nobody.
+    auto view = co_await store_.peer_by_key(deadline, key);
+    if (!view) co_return std::move(view).error();
+    applies = !view->peer.added_with_sso();
+  }
+  co_return judge(verdict, key, counters_.sync_blocked, applies);
+}
+
+Task<SyncBegun> PeerSessions::begin_known(SyncCommand command, SessionCall call) {
   const PeerKey key = command.key;
   const Instant deadline = command.deadline;
-  if (verdict.allowed() && welcome_.contains(key)) {
-    MetaUpdate update = meta_update(std::move(command));
-    auto begun = co_await store_.begin_sync(deadline, std::move(update), std::move(call));
-    if (!begun) welcome_.forget(key);
-    if (begun && begun->session) noticed(begun->meta);
-    co_return begun;
-  }
+  MetaUpdate update = meta_update(std::move(command));
+  auto begun = co_await store_.begin_sync(deadline, std::move(update), std::move(call));
+  if (!begun) welcome_.forget(key);
+  if (begun && begun->session) noticed(begun->meta);
+  co_return begun;
+}
+
+Task<SyncBegun> PeerSessions::begin_new(SyncCommand command, ha::LoginAttempt attempt,
+                                        SessionCall call) {
+  const PeerKey key = command.key;
+  const Instant deadline = command.deadline;
   auto stored = co_await store_meta(std::move(command));
   if (!stored) co_return std::move(stored).error();
-  NB_CO_TRY(judge(verdict, key, counters_.sync_blocked, !stored->view.peer.added_with_sso()));
+  co_await filter(std::move(attempt), true);  // let_through() has judged it
   call.peer = stored->view.peer.id;
   auto session = co_await store_.connect(deadline, std::move(call));
   if (session) welcome_.remember(key);
@@ -244,21 +258,30 @@ Task<SyncBegun> PeerSessions::begin(SyncCommand command, ha::LoginVerdict verdic
 Task<SyncStarted> PeerSessions::start(SyncCommand command) {
   const PeerKey key = command.key;
   const auto on_doubt = std::exchange(command.on_doubt, {});
-  ha::LoginAttempt attempt{key.value(), meta_hash(command.meta.value_or(PeerMeta{}))};
-  const auto verdict = co_await filter(std::move(attempt), true);
+  const auto refused = [](Error error) {
+    if (error.code == Code::kNotFound)
+      return fail(Code::kPermissionDenied, std::string(kNotRegistered));
+    return as_agent_error(std::move(error));
+  };
+  const ha::LoginAttempt attempt{key.value(), meta_hash(command.meta.value_or(PeerMeta{}))};
+  const bool welcome = welcome_.contains(key);
+  // Keys that nobody registered must not fill the filter, which all instances share.
+  const auto verdict = co_await filter(attempt, welcome);
+  if (!verdict.allowed()) {
+    const auto passed = co_await let_through(verdict, key, command.deadline);
+    if (!passed) co_return refused(passed.error());
+  }
   const Instant asked = clock_.now();
   const std::uint64_t lapses = hub_.lapses();
   SessionCall call{.peer = {},
                    .instance = options_.instance,
                    .incarnation = options_.incarnation,
                    .number = ++calls_};
-  auto begun = co_await begin(std::move(command), verdict, call);
+  auto beginning = welcome ? begin_known(std::move(command), call)
+                           : begin_new(std::move(command), attempt, call);
+  auto begun = co_await std::move(beginning);
   if (begun && options_.on_status_time) options_.on_status_time(true, clock_.now() - asked);
-  if (!begun) {
-    if (begun.error().code == Code::kNotFound)
-      co_return fail(Code::kPermissionDenied, std::string(kNotRegistered));
-    co_return as_agent_error(std::move(begun).error());
-  }
+  if (!begun) co_return refused(std::move(begun).error());
   const Peer& peer = begun->meta.view.peer;
   auto& session = begun->session;
   if (!session) {

@@ -144,9 +144,12 @@ class PeerSessions {
   Task<MetaUpdated> store_meta(SyncCommand command);
   [[nodiscard]] MetaUpdate meta_update(SyncCommand command) const;
   void noticed(const MetaUpdated& stored);
-  /// Of a peer that was welcome before in one step, which takes its turn among the writers: for
-  /// strangers, who are refused, it takes two.
-  Task<SyncBegun> begin(SyncCommand command, ha::LoginVerdict verdict, SessionCall call);
+  /// A refusal of the login filter, enforced or only counted.
+  Task<> let_through(ha::LoginVerdict verdict, PeerKey key, Instant deadline);
+  /// Of a peer that was welcome before, in one step, which takes its turn among the writers.
+  Task<SyncBegun> begin_known(SyncCommand command, SessionCall call);
+  /// Strangers, who are refused, must not wait there, nor be remembered: in two steps.
+  Task<SyncBegun> begin_new(SyncCommand command, ha::LoginAttempt attempt, SessionCall call);
   Task<LoggedIn> enroll(LoginCommand command, std::optional<TokenUser> user);
   /// Whose token it is; from now on it is this peer's.
   Task<TokenUser> authenticate(std::string jwt, PeerKey peer, Instant deadline);

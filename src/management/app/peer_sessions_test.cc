@@ -445,6 +445,37 @@ TEST_F(LoginFilterTest, RefusesMachinesThatComeTooOftenAndSendsNobodyToALoginPag
   EXPECT_TRUE(sync(machine())) << "others do not notice";
 }
 
+TEST_F(LoginFilterTest, WhoIsRefusedWritesNothing) {
+  const PeerKey key = machine();
+  const auto refused_as = [&](const std::string& hostname) {
+    const auto before = get(instance.store->peer_by_key(soon(), key));
+    const auto updates = sessions->counters().meta_updates.load();
+    EXPECT_EQ(sync(key, hostname).error().code, Code::kResourceExhausted);
+    const auto after = get(instance.store->peer_by_key(soon(), key));
+    EXPECT_EQ(after->peer.meta.hostname, before->peer.meta.hostname);
+    EXPECT_EQ(after->serial, before->serial);
+    EXPECT_EQ(sessions->counters().meta_updates, updates);
+  };
+  use_filter(true);
+  ASSERT_EQ(sync_until_refused(key), Code::kResourceExhausted);
+  refused_as("another name");
+  use_filter(true);  // another instance, where the peer was not yet
+  refused_as("a third name");
+}
+
+TEST_F(LoginFilterTest, RemembersNobodyWhoIsNotRegistered) {
+  use_filter(true);
+  EXPECT_EQ(sync(fresh_peer_key()).error(),
+            (Error{Code::kPermissionDenied, "peer is not registered"}));
+  EXPECT_TRUE(memory.logins["filter"].states.empty());
+  const PeerKey known = machine();
+  ASSERT_TRUE(sync(known));
+  ASSERT_TRUE(sync(known));
+  const auto& states = memory.logins["filter"].states;
+  ASSERT_EQ(states.size(), 1U);
+  EXPECT_EQ(ha::parse_login_state(states.at(known.value()))->attempts.size(), 2U);
+}
+
 TEST_F(LoginFilterTest, NeverRefusesTheSyncOfAUsersMachine) {
   use_filter(true);
   const PeerKey key = fresh_peer_key();
