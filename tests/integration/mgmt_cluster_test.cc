@@ -276,6 +276,25 @@ TEST_F(MgmtCluster, EveryCallMayLandOnAnyInstance) {  // 14
   EXPECT_GT(two.metric("management_grpc_login_request_counter_total"), 0);
 }
 
+TEST_F(MgmtCluster, LoginSaysWhatPostureLooksForWhereverItLands) {  // contract §5.2
+  const auto a = agent("a", one);
+  SyncStream stream(*a, one.target());  // all streams of the account are at one instance
+  ASSERT_TRUE(stream.wait_first());
+  postgres.psql(
+      R"(insert into posture_checks (id, name, account_id, public_id, checks) select 'pc', 'agent',)"
+      R"( id, 'pub', '{"ProcessCheck":{"Processes":[{"LinuxPath":"/usr/bin/agent"}]}}' from accounts;)"
+      R"(update policies set source_posture_checks = '["pc"]')");
+  const auto files = [](const auto& answer) {
+    return answer.value.checks_size() == 1 ? answer.value.checks(0).files(0) : std::string();
+  };
+  for (const MgmtServer* const at : {&one, &two}) {
+    EXPECT_EQ(files(a->login(at->target())), "/usr/bin/agent");
+    EXPECT_EQ(files(Agent("fresh").login(at->target(), key)), "/usr/bin/agent");
+  }
+  postgres.psql("update policy_rules set sources = '[]'");
+  EXPECT_EQ(a->login(two.target()).value.checks_size(), 0) << "no policy asks it of this peer";
+}
+
 TEST_F(MgmtCluster, NewerStreamElsewhereEndsTheOldOneAndThePeerStaysConnected) {
   const auto a = agent("a", one);
   SyncStream old(*a, one.target());

@@ -26,6 +26,9 @@ class StubStore : public Store {
   Task<AccountSnapshotPtr> snapshot(Instant, AccountId) override {
     return none<AccountSnapshotPtr>();
   }
+  Task<AccountSnapshotPtr> posture_snapshot(Instant, AccountId, PeerId) override {
+    return none<AccountSnapshotPtr>();
+  }
   Task<std::optional<SnapshotDelta>> changes(Instant, AccountId, std::uint64_t) override {
     return none<std::optional<SnapshotDelta>>();
   }

@@ -165,9 +165,18 @@ Task<LoggedIn> PeerSessions::login(LoginCommand command) {
     co_return co_await enroll(std::move(command), std::move(user));
   }
   PeerView& view = known->view;
+  const bool checks = view.posture_checks;
   if (known->was_changed) hub_.committed(view.peer.account_id, view.serial);
   LoggedIn done{std::move(view.peer), std::move(view.settings), std::move(view.network), false};
   done.peer.meta = merged_meta(done.peer.meta, std::move(*command.meta));
+  if (!checks) co_return done;
+  co_return co_await with_posture(std::move(done), command.deadline);
+}
+
+Task<LoggedIn> PeerSessions::with_posture(LoggedIn done, Instant deadline) {
+  auto posture = co_await store_.posture_snapshot(deadline, done.peer.account_id, done.peer.id);
+  if (!posture) co_return as_agent_error(std::move(posture).error());
+  done.posture = std::move(*posture);
   co_return done;
 }
 
@@ -192,10 +201,11 @@ Task<LoggedIn> PeerSessions::enroll(LoginCommand command, std::optional<TokenUse
             {log::f(log::kPeer, peer.id.value()), log::f(log::kAccount, peer.account_id.value())});
   hub_.committed(peer.account_id, registered->serial);
   if (peer.ephemeral && options_.on_ephemeral_idle) options_.on_ephemeral_idle(session_peer(peer));
-  auto account = co_await store_.account(command.deadline, peer.account_id);
-  if (!account) co_return as_agent_error(std::move(account).error());
-  co_return LoggedIn{std::move(peer), std::move(account->settings), std::move(account->network),
-                     true};
+  auto view = co_await store_.peer_by_id(command.deadline, peer.account_id, peer.id);
+  if (!view) co_return as_agent_error(std::move(view).error());
+  LoggedIn done{std::move(peer), std::move(view->settings), std::move(view->network), true};
+  if (!view->posture_checks) co_return done;
+  co_return co_await with_posture(std::move(done), command.deadline);
 }
 
 MetaUpdate PeerSessions::meta_update(SyncCommand command) const {

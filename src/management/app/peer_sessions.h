@@ -41,6 +41,8 @@ struct LoggedIn {
   AccountSettings settings;
   AccountNetwork network;
   bool registered = false;
+  /// Store::posture_snapshot() of the peer; null: the account has no posture checks.
+  AccountSnapshotPtr posture{};
 };
 
 struct ExtendCommand {
@@ -150,6 +152,10 @@ class PeerSessions {
   Task<SyncBegun> begin_known(SyncCommand command, SessionCall call);
   /// Strangers, who are refused, must not wait there, nor be remembered: in two steps.
   Task<SyncBegun> begin_new(SyncCommand command, ha::LoginAttempt attempt, SessionCall call);
+  /// With what posture checks ask of the peer. From the database, not from a view that an instance
+  /// has by chance: an agent that starts without them says nothing of what they look for, and
+  /// fails them until its first map.
+  Task<LoggedIn> with_posture(LoggedIn done, Instant deadline);
   Task<LoggedIn> enroll(LoginCommand command, std::optional<TokenUser> user);
   /// Whose token it is; from now on it is this peer's.
   Task<TokenUser> authenticate(std::string jwt, PeerKey peer, Instant deadline);

@@ -3,9 +3,7 @@
 #include "base/backoff.h"
 #include "base/log_keys.h"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -118,16 +116,6 @@ void SyncHub::superseded(const AccountId& account, const PeerId& peer, std::int6
     send({std::move(account), options_.self, Superseded{std::move(peer), epoch}});
     step();
   });
-}
-
-asio::awaitable<netmap::MapViewPtr> SyncHub::view(std::string account) {
-  return asio::co_spawn(home_, find_view(std::move(account)), asio::use_awaitable);
-}
-
-asio::awaitable<netmap::MapViewPtr> SyncHub::find_view(std::string account) {
-  const auto self = shared_from_this();
-  const auto found = accounts_.find(account);
-  co_return found == accounts_.end() ? nullptr : found->second.view;
 }
 
 void SyncHub::committed(const AccountId& account, Serial serial) {

@@ -97,9 +97,6 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   /// same.
   void superseded(const AccountId& account, const PeerId& peer, std::int64_t epoch);
 
-  /// The newest view of an account that has streams here, else null; never loads anything.
-  boost::asio::awaitable<netmap::MapViewPtr> view(std::string account);
-
   // Changes: local streams at once, other instances over the bus.
   void committed(const AccountId& account, Serial serial) override;
   void end_peer(const AccountId& account, const PeerId& peer, EndReason reason) override;
@@ -143,7 +140,6 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
     ha::Subscription subscription;
   };
 
-  boost::asio::awaitable<netmap::MapViewPtr> find_view(std::string account);
   void post(std::function<void()> work);
   void step();  // performs effects, arms the timer
   void perform(FanOut::Effect effect);

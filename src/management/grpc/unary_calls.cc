@@ -101,23 +101,23 @@ Result<app::LoginCommand> login_command(const pb::LoginRequest& request, const P
   return command;
 }
 
-/// Which files the agent has to look for; known where the account has streams, and told with the
-/// first map otherwise. Only accounts with posture checks pay for it.
+/// Which files the agent has to look for.
 void add_checks(pb::LoginResponse& response, const ServiceState& service,
-                const netmap::MapView& view, const PeerId& peer) {
-  if (view.snapshot().posture_checks.empty()) return;
-  const netmap::PeerIndex slot = view.find(peer);
+                const AccountSnapshotPtr& posture, const PeerId& peer) {
+  const std::shared_ptr<const LoginSettings> login = service.login();
+  const netmap::MapViewPtr view =
+      netmap::MapView::update(nullptr, posture, view_options(login->encoder)).view;
+  const netmap::PeerIndex slot = view->find(peer);
   if (slot == netmap::kNoPeer) return;
-  const MadeMap made = make_map(view, slot, service.ports.clock.wall(), service.login()->encoder);
+  const MadeMap made = make_map(*view, slot, service.ports.clock.wall(), login->encoder);
   pb::SyncResponse map;
   if (map.ParseFromString(made.map.checks())) *response.mutable_checks() = map.checks();
 }
 
-std::string login_response(const ServiceState& service, const app::LoggedIn& done,
-                           const netmap::MapViewPtr& view) {
+std::string login_response(const ServiceState& service, const app::LoggedIn& done) {
   const std::shared_ptr<const LoginSettings> login = service.login();
   pb::LoginResponse response;
-  if (view) add_checks(response, service, *view, done.peer.id);
+  if (done.posture) add_checks(response, service, done.posture, done.peer.id);
   const std::string config =
       service.ports.configs.login(service.ports.clock.wall(), done.settings.metrics_push_enabled);
   response.mutable_netbirdconfig()->ParseFromString(config);
@@ -153,9 +153,7 @@ asio::awaitable<Answer> login(State service, net::GrpcRequest request) {
                                   std::chrono::duration<double, std::milli>(took).count(),
                                   ports.clock.now());
   if (took > kSlowLogin) ports.metrics.login_slow.add();
-  std::string account = done->peer.account_id.value();
-  const auto view = co_await ports.hub.view(std::move(account));
-  co_return opened.channel.seal(login_response(*service, *done, view), ports.random);
+  co_return opened.channel.seal(login_response(*service, *done), ports.random);
 }
 
 asio::awaitable<Answer> sync_meta(State service, net::GrpcRequest request) {

@@ -58,6 +58,10 @@ class SqlStore final : public Store, private SqlUnits {
                                              std::uint64_t since) override {
     return call(deadline, kReadMany, work::changes_since, std::move(id), since);
   }
+  Task<AccountSnapshotPtr> posture_snapshot(Instant deadline, AccountId account,
+                                            PeerId peer) override {
+    return call(deadline, kReadMany, work::posture_snapshot, std::move(account), std::move(peer));
+  }
   Task<std::size_t> prune_changes(Instant deadline, std::chrono::milliseconds age,
                                   std::size_t limit) override {
     return call(deadline, kWrite, work::prune_changes, age, limit);

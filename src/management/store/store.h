@@ -39,7 +39,8 @@ struct PeerView {
   AccountSettings settings;
   AccountNetwork network;
   std::uint64_t serial = 0;
-  bool owner_blocked = false;  // the owning user exists and is blocked
+  bool owner_blocked = false;   // the owning user exists and is blocked
+  bool posture_checks = false;  // the account has some: see posture_snapshot()
 };
 
 /// First registration of a machine (contract/management-grpc.md §5.2.1).
@@ -203,6 +204,11 @@ class Store {
   virtual Task<AccountId> account_of_peer(Instant deadline, PeerKey key) = 0;
   /// One consistent picture (REPEATABLE READ READ ONLY); its serial is the map's serial.
   virtual Task<AccountSnapshotPtr> snapshot(Instant deadline, AccountId id) = 0;
+  /// Of an account only what its posture checks ask of one peer: the peer, the groups it is in with
+  /// no other member, policies with checks, and the checks.
+  /// Errors   kNotFound: the account; without the peer if that is not there.
+  virtual Task<AccountSnapshotPtr> posture_snapshot(Instant deadline, AccountId account,
+                                                    PeerId peer) = 0;
   /// What changed since a snapshot with this serial, as it is now, read in one transaction; apply
   /// it with applied(). Nothing: take a whole snapshot, because not every serial in between says
   /// what it changed (another server wrote it, or it is too long ago), or it would be too much. Not

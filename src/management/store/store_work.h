@@ -94,6 +94,8 @@ Event peer_event(const Context& context, Activity activity, std::string initiato
 Result<std::pair<Account, bool>> ensure_account(Session& session, const Context& context,
                                                 const NewAccount& fresh);
 Result<AccountSnapshotPtr> snapshot(Session& session, const Context& context, const AccountId& id);
+Result<AccountSnapshotPtr> posture_snapshot(Session& session, const Context& context,
+                                            const AccountId& id, const PeerId& peer);
 Result<std::vector<AccountSerial>> serials(Session& session, const std::vector<AccountId>& ids);
 
 Result<SetupKey> create_setup_key(Session& session, const Context& context, const SetupKey& key,

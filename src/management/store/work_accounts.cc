@@ -18,6 +18,19 @@ std::vector<T> read_all(const sql::Rows& rows, Read read) {
   return out;
 }
 
+template <class T>
+Result<> take(EntityTable<T>& table, Result<std::vector<T>> items) {
+  if (!items) return std::move(items).error();
+  table = EntityTable<T>(*std::move(items));
+  return {};
+}
+
+Result<std::vector<std::string>> ids_of(Session& session, const char* text,
+                                        std::initializer_list<sql::Param> values) {
+  NB_LET(const sql::Rows rows, session.query(text, values));
+  return read_all<std::string>(rows, [](sql::RowReader& row) { return row.string(); });
+}
+
 }  // namespace
 
 Result<> store_account(Session& session, const Context& context, const NewAccount& fresh) {
@@ -60,11 +73,6 @@ Result<AccountSnapshotPtr> snapshot(Session& session, const Context& context, co
   // data is never older than the serial.
   NB_LET(out->account, account(session, context, id));
   ObjectReader reader(session, context, id);
-  const auto take = [&]<class T>(EntityTable<T>& table, Result<std::vector<T>> items) -> Result<> {
-    if (!items) return std::move(items).error();
-    table = EntityTable<T>(*std::move(items));
-    return {};
-  };
   NB_TRY(take(out->users, reader.users()));
   NB_TRY(take(out->peers, reader.peers()));
   NB_TRY(take(out->groups, reader.groups()));
@@ -79,6 +87,36 @@ Result<AccountSnapshotPtr> snapshot(Session& session, const Context& context, co
   NB_TRY(take(out->services, reader.services()));
   NB_TRY(take(out->proxy_domains, reader.proxy_domains()));
   out->skipped_rows = reader.skipped();
+  return AccountSnapshotPtr(std::move(out));
+}
+
+Result<AccountSnapshotPtr> posture_snapshot(Session& session, const Context& context,
+                                            const AccountId& id, const PeerId& peer) {
+  auto out = std::make_shared<AccountSnapshot>();
+  NB_LET(out->account, account(session, context, id));
+  ObjectReader reader(session, context, id);
+  const std::vector<std::string> peers{peer.value()};
+  NB_TRY(take(out->peers, reader.peers(&peers)));
+  NB_LET(const auto groups,
+         ids_of(session,
+                "SELECT g.id FROM groups g JOIN group_peers m ON m.group_id = g.id AND m.peer_id = "
+                "$2 WHERE g.account_id = $1",
+                {id.value(), peer.value()}));
+  std::vector<Group> memberships;
+  for (const std::string& group : groups) {
+    Group& membership = memberships.emplace_back();
+    membership.id = GroupId(group);
+    membership.account_id = id;
+    membership.peers = {peer};
+  }
+  out->groups = EntityTable<Group>(std::move(memberships));
+  NB_LET(const auto policies, ids_of(session,
+                                     "SELECT o.id FROM policies o WHERE o.account_id = $1 AND "
+                                     "COALESCE(o.source_posture_checks, '') NOT IN ('', '[]', "
+                                     "'null')",
+                                     {id.value()}));
+  NB_TRY(take(out->policies, reader.policies(&policies)));
+  NB_TRY(take(out->posture_checks, reader.posture_checks()));
   return AccountSnapshotPtr(std::move(out));
 }
 

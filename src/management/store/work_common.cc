@@ -113,8 +113,9 @@ namespace {
 std::string peer_query(std::string_view where, std::string_view lock) {
   // The account columns come last: their reader is the one that may grow.
   return fmt::format(
-      "SELECT {}, {}, {} FROM peers p JOIN accounts a ON a.id = p.account_id LEFT JOIN users u ON "
-      "u.id = p.user_id WHERE {}{}",
+      "SELECT {}, {}, EXISTS (SELECT 1 FROM posture_checks c WHERE c.account_id = a.id), {} "
+      "FROM peers p JOIN accounts a ON a.id = p.account_id LEFT JOIN users u ON u.id = p.user_id "
+      "WHERE {}{}",
       rows::peer_columns(), kOwnerBlocked, rows::account_columns(), where, lock);
 }
 
@@ -125,6 +126,7 @@ Result<PeerView> read_view(const Context& context, const sql::Rows& rows) {
   PeerView view;
   view.peer = rows::read_peer(reader, damage);
   view.owner_blocked = reader.boolean();
+  view.posture_checks = reader.boolean();
   Account owner = rows::read_account(reader, damage);
   view.settings = std::move(owner.settings);
   view.network = std::move(owner.network);
