@@ -200,6 +200,7 @@ void SyncHub::resync() {
 
 void SyncHub::subscribe(const std::string& account) {
   AccountState& state = accounts_[account];
+  if (state.number == 0) state.number = ++account_states_;
   if (bus_ == nullptr || state.subscription) return;
   const std::weak_ptr<SyncHub> weak = weak_from_this();
   state.subscription = bus_->subscribe(options_.channel_prefix + account,
@@ -346,48 +347,64 @@ Task<AccountSnapshotPtr> SyncHub::read(AccountId account, AccountSnapshotPtr bef
   co_return whole;
 }
 
+SyncHub::AccountState* SyncHub::state_of(const std::string& account, std::uint64_t number) {
+  const auto found = accounts_.find(account);
+  return found != accounts_.end() && found->second.number == number ? &found->second : nullptr;
+}
+
 asio::awaitable<void> SyncHub::load_task(std::string account) {
   const auto self = shared_from_this();
+  const auto state = accounts_.find(account);
+  if (state == accounts_.end()) co_return;  // forgotten in the same step
   counters_.loads.fetch_add(1, std::memory_order_relaxed);
   const Instant began = clock_.now();
+  const std::uint64_t number = state->second.number;
+  const netmap::MapViewPtr view = state->second.view;
   AccountSnapshotPtr before;
-  netmap::MapViewPtr view;
-  const auto state = accounts_.find(account);
-  if (state != accounts_.end()) view = state->second.view;
-  if (view && clock_.now() < state->second.read_whole_at + options_.whole_interval)
+  if (view && began < state->second.read_whole_at + options_.whole_interval)
     before = view->snapshot_ptr();
   auto snapshot = co_await read(AccountId(account), std::move(before));
   if (!snapshot) {
     counters_.load_failures.fetch_add(1, std::memory_order_relaxed);
     log_.warn("account not loaded, streams keep their maps",
               {log::f(log::kAccount, account), log::f(log::kError, snapshot.error().text)});
+    if (state_of(account, number) == nullptr) co_return;
     fan_out_.load_failed(account, clock_.now());
     step();
     co_return;
   }
-  maps_.post([self, began, account = std::move(account), before = std::move(view),
+  maps_.post([self, number, began, account = std::move(account), view,
               snapshot = std::move(*snapshot)]() mutable {
-    netmap::ViewUpdate update =
-        netmap::MapView::update(before, std::move(snapshot), self->options_.view);
-    FanOut::Affected affected;
-    const bool silent = before && before->serial() == update.view->serial();
-    if (!update.everyone)
-      affected = peer_ids(*update.view, update.affected);
-    else if (silent)
-      affected = all_peer_ids(*update.view);
-    if (silent && !affected->empty())
-      self->counters_.repairs.fetch_add(1, std::memory_order_relaxed);
-    self->post([hub = self.get(), began, account = std::move(account),
-                view = std::move(update.view), affected = std::move(affected)] {
-      const auto present = hub->accounts_.find(account);
-      if (present == hub->accounts_.end()) return;  // the last stream left meanwhile
-      // One load at a time: nobody replaced the one before.
-      hub->let_go(std::exchange(present->second.view, view));
-      hub->fan_out_.loaded(account, view->serial(), affected, hub->clock_.now());
-      if (hub->options_.on_update) hub->options_.on_update(hub->clock_.now() - began);
-      hub->step();
-    });
+    Loaded loaded = self->update(view, std::move(snapshot), began);
+    self->post([hub = self.get(), number, account = std::move(account),
+                loaded = std::move(loaded)] { hub->take(account, number, loaded); });
   });
+}
+
+SyncHub::Loaded SyncHub::update(const netmap::MapViewPtr& before, AccountSnapshotPtr snapshot,
+                                Instant began) {
+  Loaded out{.view = nullptr, .affected = {}, .began = began};
+  netmap::ViewUpdate update = netmap::MapView::update(before, std::move(snapshot), options_.view);
+  const bool silent = before && before->serial() == update.view->serial();
+  if (!update.everyone)
+    out.affected = peer_ids(*update.view, update.affected);
+  else if (silent)
+    out.affected = all_peer_ids(*update.view);
+  if (silent && !out.affected->empty()) counters_.repairs.fetch_add(1, std::memory_order_relaxed);
+  out.view = std::move(update.view);
+  return out;
+}
+
+void SyncHub::take(const std::string& account, std::uint64_t number, const Loaded& loaded) {
+  AccountState* const state = state_of(account, number);
+  // The last stream left meanwhile. If others have come, a load of their own is under way or done,
+  // which this one must not replace: it may be older.
+  if (state == nullptr) return;
+  // One load at a time: nobody replaced the one before.
+  let_go(std::exchange(state->view, loaded.view));
+  fan_out_.loaded(account, loaded.view->serial(), loaded.affected, clock_.now());
+  if (options_.on_update) options_.on_update(clock_.now() - loaded.began);
+  step();
 }
 
 void SyncHub::reassert() {

@@ -135,6 +135,7 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
 
  private:
   struct AccountState {
+    std::uint64_t number = 0;  // no other has it: an account may leave and come back
     netmap::MapViewPtr view;
     Instant read_whole_at{};
     ha::Subscription subscription;
@@ -154,6 +155,15 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   void send(BusMessage message);
   boost::asio::awaitable<void> send_task(std::string channel, BusMessage message);
   boost::asio::awaitable<void> load_task(std::string account);
+  struct Loaded {
+    netmap::MapViewPtr view;
+    FanOut::Affected affected;
+    Instant began{};
+  };
+  Loaded update(const netmap::MapViewPtr& before, AccountSnapshotPtr snapshot, Instant began);
+  void take(const std::string& account, std::uint64_t number, const Loaded& loaded);
+  /// Null if the account's last stream has left since its state had this number.
+  AccountState* state_of(const std::string& account, std::uint64_t number);
   /// What the account is now: from `before` and what changed since, or read whole.
   Task<AccountSnapshotPtr> read(AccountId account, AccountSnapshotPtr before);
   void start_reassert();
@@ -183,6 +193,7 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   FanOut fan_out_;
   std::unordered_map<StreamNumber, std::shared_ptr<SyncSink>> sinks_;
   std::unordered_map<std::string, AccountState> accounts_;
+  std::uint64_t account_states_ = 0;  // ever
   std::unordered_map<std::string, std::weak_ptr<ha::Subscription>> ending_watches_;
   std::unique_ptr<TaskGroup> tasks_;
   ha::Subscription own_channel_;
