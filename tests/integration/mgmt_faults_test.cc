@@ -313,6 +313,25 @@ TEST_F(MgmtDeaf, LostMessagesAreADelayAndNoLoss) {
   EXPECT_FALSE(eventually([&] { return connected(*a) != "t"; }, 2s));
 }
 
+TEST_F(MgmtDeaf, StreamsOfPeersThatMayHaveNoneEndWithoutTheirMessages) {  // contract §5.6
+  const auto deleted = agent("deleted", one);
+  const auto stays = agent("stays", one);
+  SyncStream of_deleted(*deleted, one.target());
+  SyncStream of_other(*stays, one.target());
+  ASSERT_TRUE(of_deleted.wait_first() && of_other.wait_first());
+  const auto elsewhere = agent("elsewhere", *deaf);
+  SyncStream warm(*elsewhere, deaf->target());
+  ASSERT_TRUE(warm.wait_first());
+  ASSERT_TRUE(deleted->logout(deaf->target()).ok());
+  const auto end = of_deleted.wait_end(10s);
+  ASSERT_TRUE(end);
+  EXPECT_TRUE(end->ok()) << end->error_message();
+  // As an instance does whose login sweep nobody hears.
+  postgres.psql("update peers set user_id = 'u', peer_status_login_expired = true where key='" +
+                stays->key() + "'; update accounts set network_serial = network_serial + 1");
+  EXPECT_TRUE(of_other.wait_end(10s));
+}
+
 TEST(MgmtLostAnswer, LeavesNoPeerConnectedWhoseAgentNeverComesBack) {
   const PostgresServer postgres;
   CommitProxy proxy(postgres.port());

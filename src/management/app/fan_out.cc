@@ -267,6 +267,19 @@ std::vector<FanOut::OpenStream> FanOut::open_streams() const {
   return out;
 }
 
+std::vector<FanOut::OpenStream> FanOut::open_streams(const std::string& id,
+                                                     const std::string& peer) const {
+  std::vector<OpenStream> out;
+  const auto account = accounts_.find(id);
+  if (account == accounts_.end()) return out;
+  const auto numbers = account->second.peers.find(peer);
+  if (numbers == account->second.peers.end()) return out;
+  for (const StreamNumber number : numbers->second)
+    if (const Stream& stream = streams_.at(number); !stream.ending)
+      out.push_back({number, peer, stream.epoch});
+  return out;
+}
+
 void FanOut::tick(Instant now) {
   // A peer that does not read must not hold up the others.
   while (!in_flight_.empty() && in_flight_.begin()->first + options_.slow_after <= now) {

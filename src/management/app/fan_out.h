@@ -107,6 +107,9 @@ class FanOut {
     std::int64_t epoch;
   };
   [[nodiscard]] std::vector<OpenStream> open_streams() const;
+  /// The same of one peer.
+  [[nodiscard]] std::vector<OpenStream> open_streams(const std::string& account,
+                                                     const std::string& peer) const;
   [[nodiscard]] std::vector<std::string> accounts() const;
   [[nodiscard]] bool has_account(const std::string& account) const {
     return accounts_.contains(account);

@@ -2,6 +2,7 @@
 
 #include "base/backoff.h"
 #include "base/log_keys.h"
+#include "management/app/stream_rights.h"
 
 #include <boost/asio/post.hpp>
 
@@ -277,6 +278,7 @@ void SyncHub::step() {
   // Performing an effect may cause another at once (a build for a peer that is gone).
   for (auto effects = fan_out_.take_effects(); !effects.empty(); effects = fan_out_.take_effects())
     for (FanOut::Effect& effect : effects) perform(std::move(effect));
+  if (!doubted_.empty()) ask_about_doubted();
   arm();
 }
 
@@ -314,6 +316,9 @@ void SyncHub::build(const FanOut::Build& wanted) {
     sink->second->end(EndReason::kDeleted, view);
     return;
   }
+  // The message was lost, or came before this stream was open.
+  if (!may_have_stream(view->snapshot(), *view->peer(peer)->peer))
+    doubt(wanted.account, fan_out_.peer_of(wanted.stream));
   const Instant now = clock_.now();
   if (now - built_here_at_ >= kBuiltHerePause && sink->second->at_hand(view, peer)) {
     built_here_at_ = now;
@@ -383,7 +388,8 @@ asio::awaitable<void> SyncHub::load_task(std::string account) {
 
 SyncHub::Loaded SyncHub::update(const netmap::MapViewPtr& before, AccountSnapshotPtr snapshot,
                                 Instant began) {
-  Loaded out{.view = nullptr, .affected = {}, .began = began};
+  Loaded out{.view = nullptr, .affected = {}, .unwelcome = {}, .began = began};
+  if (before) out.unwelcome = lost_rights(before->snapshot(), *snapshot);
   netmap::ViewUpdate update = netmap::MapView::update(before, std::move(snapshot), options_.view);
   const bool silent = before && before->serial() == update.view->serial();
   if (!update.everyone)
@@ -403,6 +409,7 @@ void SyncHub::take(const std::string& account, std::uint64_t number, const Loade
   // One load at a time: nobody replaced the one before.
   let_go(std::exchange(state->view, loaded.view));
   fan_out_.loaded(account, loaded.view->serial(), loaded.affected, clock_.now());
+  for (const std::string& peer : loaded.unwelcome) doubt(account, peer);
   if (options_.on_update) options_.on_update(clock_.now() - loaded.began);
   step();
 }
@@ -456,6 +463,21 @@ asio::awaitable<void> SyncHub::reassert_batch(std::vector<FanOut::OpenStream> ba
     step();
     co_return;
   }
+}
+
+void SyncHub::doubt(const std::string& account, const std::string& peer) {
+  for (FanOut::OpenStream& stream : fan_out_.open_streams(account, peer))
+    doubted_.emplace(stream.stream, std::move(stream));
+}
+
+void SyncHub::ask_about_doubted() {
+  std::vector<FanOut::OpenStream> batch;
+  const auto ask = [&] { tasks_->spawn(reassert_batch(std::exchange(batch, {}))); };
+  for (auto& [number, stream] : std::exchange(doubted_, {})) {
+    batch.push_back(std::move(stream));
+    if (batch.size() == kReassertBatch) ask();
+  }
+  if (!batch.empty()) ask();
 }
 
 void SyncHub::settle(StreamNumber stream, SessionFate fate) {

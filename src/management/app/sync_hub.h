@@ -19,6 +19,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -158,6 +159,7 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   struct Loaded {
     netmap::MapViewPtr view;
     FanOut::Affected affected;
+    std::vector<std::string> unwelcome;  // peers that must have no stream any more
     Instant began{};
   };
   Loaded update(const netmap::MapViewPtr& before, AccountSnapshotPtr snapshot, Instant began);
@@ -168,6 +170,10 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   Task<AccountSnapshotPtr> read(AccountId account, AccountSnapshotPtr before);
   void start_reassert();
   void settle(StreamNumber stream, SessionFate fate);
+  /// The account says that the peer may have no stream, and nobody told us: its sessions are
+  /// compared with the database at the end of the step.
+  void doubt(const std::string& account, const std::string& peer);
+  void ask_about_doubted();
   boost::asio::awaitable<void> reassert_task();
   boost::asio::awaitable<void> reassert_batch(std::vector<FanOut::OpenStream> batch);
   boost::asio::awaitable<void> poll_loop();
@@ -194,6 +200,7 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   std::unordered_map<StreamNumber, std::shared_ptr<SyncSink>> sinks_;
   std::unordered_map<std::string, AccountState> accounts_;
   std::uint64_t account_states_ = 0;  // ever
+  std::map<StreamNumber, FanOut::OpenStream> doubted_;
   std::unordered_map<std::string, std::weak_ptr<ha::Subscription>> ending_watches_;
   std::unique_ptr<TaskGroup> tasks_;
   ha::Subscription own_channel_;

@@ -13,6 +13,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -39,6 +40,18 @@ class HeldStore final : public StubStore {
   Task<std::optional<SnapshotDelta>> changes(Instant, AccountId, std::uint64_t) override {
     co_return std::optional<SnapshotDelta>();
   }
+  Task<std::vector<SessionFate>> reassert(Instant, std::vector<OpenSession> open) override {
+    const std::lock_guard lock(mutex_);
+    std::vector<SessionFate> fates;
+    for (const OpenSession& at : open) {
+      asked_.push_back(at.peer.value());
+      const Peer* const peer = account_.peer(at.peer);
+      fates.push_back(peer == nullptr              ? SessionFate::kDeleted
+                      : peer->status.login_expired ? SessionFate::kRefused
+                                                   : SessionFate::kHeld);
+    }
+    co_return fates;
+  }
 
   void set(std::uint64_t serial, std::vector<Peer> peers) {
     const std::lock_guard lock(mutex_);
@@ -48,6 +61,10 @@ class HeldStore final : public StubStore {
   }
   /// On home.
   void release() { gate_.cancel(); }
+  [[nodiscard]] std::vector<std::string> asked() const {
+    const std::lock_guard lock(mutex_);
+    return asked_;
+  }
   std::atomic<int> calls{0};
   bool hold_first = false;
 
@@ -59,6 +76,7 @@ class HeldStore final : public StubStore {
   asio::steady_timer gate_;
   mutable std::mutex mutex_;
   AccountSnapshot account_;
+  std::vector<std::string> asked_;
 };
 
 class CountingWorkers final : public MapWorkers {
@@ -80,10 +98,17 @@ class Stream final : public SyncSink {
     }
     hub_.ready(number_);
   }
-  void end(EndReason /*reason*/, const netmap::MapViewPtr& /*view*/) override {}
+  void end(EndReason reason, const netmap::MapViewPtr& /*view*/) override {
+    const std::lock_guard lock(mutex_);
+    end_ = reason;
+  }
   [[nodiscard]] std::vector<Serial> serials() const {
     const std::lock_guard lock(mutex_);
     return serials_;
+  }
+  [[nodiscard]] std::optional<EndReason> ended() const {
+    const std::lock_guard lock(mutex_);
+    return end_;
   }
   [[nodiscard]] StreamNumber number() const { return number_; }
 
@@ -92,6 +117,7 @@ class Stream final : public SyncSink {
   const StreamNumber number_;
   mutable std::mutex mutex_;
   std::vector<Serial> serials_;
+  std::optional<EndReason> end_;
 };
 
 Peer peer(int number) {
@@ -145,6 +171,44 @@ TEST_F(SyncHubTest, LoadOfALeftAccountDoesNotReplaceANewerOne) {
   ASSERT_TRUE(eventually([&] { return workers.done == 3; }));
   const auto last = settled("p1", 8);
   EXPECT_THAT(last->serials(), ElementsAre(8));
+}
+
+TEST_F(SyncHubTest, StreamOfAPeerThatIsGoneEndsWithoutAMessage) {
+  store.set(7, {peer(1), peer(2), peer(3)});
+  const auto deleted = settled("p1", 7);
+  const auto stays = settled("p2", 7);
+  store.set(8, {peer(2)});  // p3 has no stream here
+  hub->on_database_notice("acc 8");
+  EXPECT_TRUE(eventually([&] { return deleted->ended().has_value(); }));
+  EXPECT_EQ(deleted->ended(), EndReason::kDeleted);
+  EXPECT_FALSE(stays->ended());
+  EXPECT_THAT(store.asked(), ElementsAre("p1")) << "nobody else is asked about";
+}
+
+TEST_F(SyncHubTest, StreamThatOpensAfterItsLoginExpiredEndsWithoutAMessage) {
+  Peer expired = peer(1);
+  expired.user_id = UserId("u");
+  expired.status.login_expired = true;
+  store.set(7, {expired, peer(2)});
+  const auto stays = settled("p2", 7);
+  const auto late = open("p1", 6);
+  EXPECT_TRUE(eventually([&] { return late->ended().has_value(); }));
+  EXPECT_EQ(late->ended(), EndReason::kRefused);
+  EXPECT_FALSE(stays->ended());
+}
+
+TEST_F(SyncHubTest, StreamIsLeftAloneWhenItsEndWasTold) {
+  store.set(7, {peer(1), peer(2)});
+  const auto deleted = settled("p1", 7);
+  const auto stays = settled("p2", 7);
+  store.set(8, {peer(2)});
+  hub->committed(AccountId("acc"), 8);
+  hub->end_peer(AccountId("acc"), PeerId("p1"), EndReason::kDeleted);
+  EXPECT_TRUE(eventually([&] { return store.calls == 2; }));
+  loop.run([] {});
+  loop.run([] {});
+  EXPECT_EQ(deleted->ended(), EndReason::kDeleted);
+  EXPECT_THAT(store.asked(), testing::IsEmpty());
 }
 
 }  // namespace
