@@ -1,5 +1,6 @@
 // Jobs across instances (contract/management-grpc.md §5.10): made by rows, as another instance
 // whose message was lost leaves them; the instance that holds the stream finds and sends them.
+#include "integration/held_table.h"
 #include "integration/mgmt_cluster.h"
 #include "integration/mgmt_job_stream.h"
 
@@ -110,6 +111,47 @@ TEST_F(MgmtJobs, JobOfAStreamThatEndsHasFailed) {
   }
   EXPECT_TRUE(
       eventually([&] { return row("job-1") == "failed/Time out peer disconnected/{}"; }, 10s))
+      << row("job-1");
+}
+
+TEST_F(MgmtJobs, JobClaimedForAStreamThatEndsMeanwhileHasFailedAndTheStreamCountsOnce) {
+  const auto a = agent("a", one);
+  auto stream = std::make_unique<JobStream>(*a, one.target());
+  ASSERT_TRUE(stream->wait_open());
+  const auto open = [&] { return one.metric("netbird_management_job_streams"); };
+  ASSERT_EQ(open(), 1);
+  {
+    const HeldTable held(postgres, "nb_job_dispatch", "netbird");
+    make_job("job-1", *a);
+    ASSERT_TRUE(eventually(
+        [&] {
+          return postgres.psql(
+                     "select count(*) from pg_locks where not granted and relation = "
+                     "'nb_job_dispatch'::regclass") != "0";
+        },
+        10s));
+    stream.reset();
+    ASSERT_TRUE(eventually([&] { return open() == 0; }, 5s));
+  }
+  EXPECT_TRUE(
+      eventually([&] { return row("job-1") == "failed/Time out peer disconnected/{}"; }, 10s))
+      << row("job-1");
+  EXPECT_EQ(open(), 0);
+}
+
+TEST_F(MgmtJobs, JobThatNoStreamTookHasFailedToo) {
+  const auto a = agent("a", one);
+  {
+    const JobStream stream(*a, one.target());
+    ASSERT_TRUE(stream.wait_open());
+  }
+  ASSERT_TRUE(eventually([&] { return one.metric("netbird_management_job_streams") == 0; }, 5s));
+  const auto b = agent("b", one);
+  const JobStream other(*b, one.target());  // so that the instance looks for jobs
+  ASSERT_TRUE(other.wait_open());
+  make_job("job-1", *a);  // by an operator who thinks that the stream is open
+  EXPECT_TRUE(
+      eventually([&] { return row("job-1") == "failed/Time out peer disconnected/{}"; }, 15s))
       << row("job-1");
 }
 

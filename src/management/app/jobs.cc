@@ -178,6 +178,7 @@ void Jobs::on_message(const BusMessage& message) {
 asio::awaitable<void> Jobs::dispatch(PeerId peer) {
   const auto self = shared_from_this();
   const auto found = streams_.find(peer.value());
+  look_again_ = look_again_ || found == streams_.end();
   if (found == streams_.end()) co_return;
   const std::int64_t epoch = found->second.epoch;
   const auto sink = found->second.sink;
@@ -212,10 +213,17 @@ asio::awaitable<void> Jobs::closed(PeerId peer, std::int64_t epoch, bool unfinis
   asio::post(home_, [self, id = peer.value(), epoch] {
     const auto found = self->streams_.find(id);
     if (found != self->streams_.end() && found->second.epoch == epoch) self->streams_.erase(found);
+    self->look_again_ = true;
   });
   counters_.streams.fetch_sub(1, std::memory_order_relaxed);
-  // Without a job the next stream's opening, or the sweep, tells the database soon enough.
+  // Without a job the next stream's opening tells the database soon enough, or the next look does
+  // that finds a job waiting for it.
   if (!unfinished) co_return;
+  co_await undelivered(std::move(peer), epoch);
+}
+
+asio::awaitable<void> Jobs::undelivered(PeerId peer, std::int64_t epoch) {
+  const auto self = shared_from_this();
   Backoff backoff({.first = 200ms, .most = 5s, .factor = 2.0, .jitter = 0.5},
                   static_cast<std::uint64_t>(epoch));
   for (;;) {
@@ -223,6 +231,31 @@ asio::awaitable<void> Jobs::closed(PeerId peer, std::int64_t epoch, bool unfinis
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) co_return;
     co_await clock_.sleep_for(backoff.next());
+  }
+}
+
+asio::awaitable<void> Jobs::look_for_waiting() {
+  const auto self = shared_from_this();
+  auto waiting = co_await agents_.waiting_jobs(clock_.now() + options_.deadline, options_.instance,
+                                               options_.incarnation);
+  if (!waiting) co_return;
+  const auto absent_before = std::exchange(absent_, {});
+  for (WaitingPeer& at : *waiting) {
+    if (stopped_) co_return;
+    if (streams_.contains(at.peer.value())) {
+      co_await dispatch(std::move(at.peer));
+      continue;
+    }
+    // One that is about to open is here at the second look.
+    const auto before = absent_before.find(at.peer.value());
+    if (before == absent_before.end() || before->second != at.epoch) {
+      absent_.emplace(at.peer.value(), at.epoch);
+      look_again_ = true;
+      continue;
+    }
+    auto closing =
+        agents_.close_job_stream(clock_.now() + options_.deadline, std::move(at.peer), at.epoch);
+    ignore(co_await std::move(closing), "other looks follow");
   }
 }
 
@@ -238,12 +271,7 @@ asio::awaitable<void> Jobs::run() {
   for (;;) {
     co_await clock_.sleep_for(options_.poll);
     if (stopped_) co_return;
-    if (!streams_.empty()) {
-      auto waiting = co_await agents_.waiting_jobs(clock_.now() + options_.deadline,
-                                                   options_.instance, options_.incarnation);
-      if (waiting)
-        for (WaitingPeer& peer : *waiting) co_await dispatch(std::move(peer.peer));
-    }
+    if (!streams_.empty() || std::exchange(look_again_, false)) co_await look_for_waiting();
     if (clock_.now() < next_sweep) continue;
     next_sweep = clock_.now() + options_.sweep;
     start_check();  // of ends that were told and not heard

@@ -79,6 +79,8 @@ class Jobs : public std::enable_shared_from_this<Jobs> {
   /// The stream has ended. `unfinished`: with a job that was sent and not answered; then the
   /// database is told, again and again until it has taken it.
   boost::asio::awaitable<void> closed(PeerId peer, std::int64_t epoch, bool unfinished);
+  /// A job came too late to be sent on the stream, of whose end closed() is told as ever.
+  boost::asio::awaitable<void> undelivered(PeerId peer, std::int64_t epoch);
 
   [[nodiscard]] const JobCounters& counters() const { return counters_; }
 
@@ -96,6 +98,7 @@ class Jobs : public std::enable_shared_from_this<Jobs> {
   boost::asio::awaitable<bool> check_batch(std::vector<OpenSession> batch);
   void end(const std::string& peer);
   boost::asio::awaitable<void> dispatch(PeerId peer);
+  boost::asio::awaitable<void> look_for_waiting();
   boost::asio::awaitable<void> run();
   boost::asio::awaitable<void> sweep();
 
@@ -109,6 +112,10 @@ class Jobs : public std::enable_shared_from_this<Jobs> {
   TaskGroup tasks_;
   JobCounters counters_;
   std::unordered_map<std::string, Stream> streams_;  // by peer id; on home
+  /// Epochs of streams that the last look found jobs waiting for, and that are not here: they have
+  /// ended, or are about to open.
+  std::unordered_map<std::string, std::int64_t> absent_;
+  bool look_again_ = false;  // also when no stream is open
   bool checking_ = false;
   bool check_again_ = false;
   bool stopped_ = false;

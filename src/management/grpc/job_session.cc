@@ -79,8 +79,8 @@ void JobSession::send(const Job& job) {
 
 void JobSession::deliver(const Job& job) {
   net::GrpcCall* const call = call_.get();
-  if (call == nullptr || finishing_ || ended_) {  // too late: on_end() knew of no job
-    loop_.tasks.spawn(service_->ports.jobs.closed(peer_, epoch_, true));
+  if (call == nullptr || finishing_ || ended_) {  // too late: on_end() knows of no job
+    loop_.tasks.spawn(service_->ports.jobs.undelivered(peer_, epoch_));
     return;
   }
   in_flight_ = job.id;

@@ -56,6 +56,7 @@ struct JobResult {
 struct WaitingPeer {
   AccountId account;
   PeerId peer;
+  std::int64_t epoch = 0;  // of its stream
 };
 
 class AgentStore {
@@ -88,7 +89,8 @@ class AgentStore {
                                                 std::int64_t incarnation) = 0;
   /// The peer's pending job, for the stream of `epoch` to send. Each job is given out once.
   virtual Task<std::optional<Job>> claim_job(Instant deadline, PeerId peer, std::int64_t epoch) = 0;
-  /// Peers with a stream on this instance and a job that was not given out.
+  /// Peers with a stream on this instance, as far as anybody was told, and a job that was not given
+  /// out.
   virtual Task<std::vector<WaitingPeer>> waiting_jobs(Instant deadline, InstanceId instance,
                                                       std::int64_t incarnation) = 0;
   /// True: it was pending. An unknown job, or another peer's, is none.

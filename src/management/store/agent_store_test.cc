@@ -155,6 +155,7 @@ TEST_P(AgentStoreTest, JobIsGivenOutOnceAndCompletedOnce) {
   ASSERT_TRUE(waiting);
   ASSERT_EQ(waiting->size(), 1U);
   EXPECT_EQ(waiting->front().peer, peer.id);
+  EXPECT_EQ(waiting->front().epoch, stream->epoch);
   EXPECT_TRUE(get(two_->waiting_jobs(soon(), InstanceId("two"), 1))->empty());
   const auto given = get(one_->claim_job(soon(), peer.id, stream->epoch));
   ASSERT_TRUE(given && *given);

@@ -206,15 +206,16 @@ Result<std::vector<WaitingPeer>> waiting_jobs(Session& session, const InstanceId
                                               std::int64_t incarnation) {
   NB_LET(const sql::Rows rows,
          session.query(
-             fmt::format("SELECT j.account_id, j.peer_id FROM jobs j JOIN nb_job_streams s ON "
-                         "s.peer_id = j.peer_id AND s.instance_id = $1 AND s.incarnation = $2 LEFT "
-                         "JOIN nb_job_dispatch d ON d.job_id = j.id WHERE j.status = 'pending' AND "
-                         "d.job_id IS NULL LIMIT {}",
-                         kWaitingMax),
+             fmt::format(
+                 "SELECT j.account_id, j.peer_id, s.epoch FROM jobs j JOIN nb_job_streams s ON "
+                 "s.peer_id = j.peer_id AND s.instance_id = $1 AND s.incarnation = $2 LEFT "
+                 "JOIN nb_job_dispatch d ON d.job_id = j.id WHERE j.status = 'pending' AND "
+                 "d.job_id IS NULL LIMIT {}",
+                 kWaitingMax),
              {instance.value(), incarnation}));
   std::vector<WaitingPeer> out;
   for (std::size_t i = 0; i < rows.size(); ++i)
-    out.push_back({AccountId(rows[i].string(0)), PeerId(rows[i].string(1))});
+    out.push_back({AccountId(rows[i].string(0)), PeerId(rows[i].string(1)), rows[i].integer(2)});
   return out;
 }
 
