@@ -95,6 +95,10 @@ TEST_F(MgmtComponents, ReachAgentsThatOfferThemAndChangesCrossInstances) {
   EXPECT_EQ(map->remotepeers_size(), 3);
   EXPECT_EQ(map->firewallrules_size(), of_old.last()->networkmap().firewallrules_size());
   EXPECT_GT(one.metric("netbird_management_maps_in_components_total"), 0);
+  EXPECT_GT(
+      one.metric(
+          "management_updatechannel_tocomponentsyncresponse_duration_micro_microseconds_count"),
+      0);
 }
 
 TEST_F(MgmtComponents, GoOnAtTheOtherInstanceWhenOneDies) {

@@ -45,6 +45,9 @@ MgmtMetrics::MgmtMetrics(MetricRegistry& r)
       to_sync_response_us(
           r.histogram("management_updatechannel_tosyncresponse_duration_micro_microseconds",
                       "encoding of one map", kOtelBuckets)),
+      to_component_response_us(r.histogram(
+          "management_updatechannel_tocomponentsyncresponse_duration_micro_microseconds",
+          "encoding of one map in components", kOtelBuckets)),
       send_us(r.histogram("management_updatechannel_send_duration_micro_microseconds",
                           "from map thread to transport", kOtelBuckets,
                           {{"found", "true"}, {"dropped", "false"}})),

@@ -33,6 +33,7 @@ struct MgmtMetrics {
   FastHistogram& queue_length;
   FastHistogram& calc_map_ms;
   FastHistogram& to_sync_response_us;
+  FastHistogram& to_component_response_us;
   FastHistogram& send_us;
   FastHistogram& map_objects;
   FastHistogram& peer_map_ms;

@@ -208,7 +208,9 @@ void SyncSession::build(const netmap::MapViewPtr& view, netmap::PeerIndex slot) 
   ports.metrics.maps_sent.add();
   if (in_components) ports.metrics.maps_in_components.add();
   ports.metrics.map_bytes.add(sealed.size());
-  ports.metrics.to_sync_response_us.observe(ms(done, ports.clock.now()) * 1'000);
+  auto& encoding =
+      in_components ? ports.metrics.to_component_response_us : ports.metrics.to_sync_response_us;
+  encoding.observe(ms(done, ports.clock.now()) * 1'000);
   loop_.loop.post([self = shared_from_this(), sealed = std::move(sealed), done, changes_at,
                    checks = map->checks]() mutable {
     self->checks_ = std::move(checks);
