@@ -382,6 +382,12 @@ TEST(MgmtSessionSim, HearsAPeerThatCountsAsBackBeforeItIs) {
       0U);
 }
 
+TEST(MgmtSessionSim, HearsEpochsFromClocksThatDiffer) {
+  EXPECT_GT(count_alarms(
+                60, [](World& world) { return !run(world, {.trusts_hosts = true}, 60s).empty(); }),
+            0U);
+}
+
 TEST(MgmtSessionSim, HearsASessionThatOutlivesItsStream) {
   EXPECT_GT(
       count_alarms(

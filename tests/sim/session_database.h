@@ -26,6 +26,7 @@ struct SessionFlaws {
   bool restores_anything = false;  // takes peers back that have newer sessions
   bool forgets_leaving = false;    // a reaped session may come back after its stream has ended
   bool welcomes_early = false;     // a peer counts as back when it asks, not when it is let in
+  bool trusts_hosts = false;       // epochs are the time of the host that asks
   bool forgets_doubt = false;      // nobody ends a session whose beginning was not heard of
 };
 
@@ -116,6 +117,7 @@ class SessionStore final : public SimStore {
     out.previous_epoch = row.started != 0 ? row.started : row.reaped == row.epoch ? row.epoch : 0;
     if (out.previous_epoch != 0) out.previous_instance = management::InstanceId(row.instance);
     out.epoch = ++database_.last_epoch;
+    if (database_.flaws.trusts_hosts) out.epoch = env().clock.wall().time_since_epoch().count();
     row.connected = true;
     row.started = row.epoch = out.epoch;
     row.instance = call.instance.value();

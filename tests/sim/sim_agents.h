@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,11 +21,16 @@ struct SimAgent {
   bool gone = false;  // for good
 };
 
+/// Their hosts' clocks differ, the first two by thirty seconds; the database has its own.
 template <class Instance, class Cluster>
 void add_instances(World& world, const std::shared_ptr<Cluster>& cluster, std::size_t count) {
+  constexpr std::chrono::seconds kSkews[] = {std::chrono::seconds(15), std::chrono::seconds(-15),
+                                             std::chrono::seconds(30), std::chrono::seconds(-30)};
   for (std::size_t i = 0; i < count; ++i)
-    world.add_node("m" + std::to_string(i),
-                   [cluster](NodeEnv& env) { return std::make_unique<Instance>(env, cluster); });
+    world
+        .add_node("m" + std::to_string(i),
+                  [cluster](NodeEnv& env) { return std::make_unique<Instance>(env, cluster); })
+        .set_skew(kSkews[i % std::size(kSkews)]);
 }
 
 /// Agents that have no stream connect somewhere; some of the others wander off, and whoever
