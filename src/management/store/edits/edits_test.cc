@@ -203,6 +203,34 @@ TEST_P(EditTest, ADeletedGroupLeavesWhereItOnlyGivesRights) {  // contract/netwo
   }
 }
 
+TEST_P(EditTest, ARuleForSshNeverLosesItsLastAuthorizedGroup) {
+  const Peer laptop = peer("laptop");
+  const Group admins = group("admins");
+  PolicyRuleDraft rule;
+  rule.name = "ssh";
+  rule.enabled = true;
+  rule.action = "accept";
+  rule.protocol = "netbird-ssh";
+  rule.ports = {"22"};
+  rule.source_resource = {laptop.id.value(), std::string(kResourcePeer)};
+  rule.destinations = {{all_group().id}};
+  rule.authorized_groups = {{admins.id, {"root"}}};
+  const Policy ssh = must(SavePolicy{.draft = {.name = "ssh", .enabled = true, .rules = {rule}}});
+  // Without any the rule would let in every user (contract/network-map.md §2.6).
+  EXPECT_REFUSED(run(DeleteGroup{admins.id}), kBadRequest, "group has been linked to policy: ssh");
+  rule.authorized_groups = {{GroupId("gone"), {"root"}}};
+  EXPECT_REFUSED(
+      run(SavePolicy{.id = ssh.id, .draft = {.name = "ssh", .enabled = true, .rules = {rule}}}),
+      Code::kInvalidArgument, "rule ssh: no authorized group exists");
+  EXPECT_REFUSED(run(SavePolicy{.draft = {.name = "new", .enabled = true, .rules = {rule}}}),
+                 Code::kInvalidArgument, "rule ssh: no authorized group exists");
+  const auto& kept = snapshot()->policies.find(ssh.id)->rules.at(0);
+  EXPECT_TRUE(kept.authorized_groups.contains(admins.id));
+  rule.authorized_groups = {};  // everybody, when that is what was asked for
+  must(SavePolicy{.id = ssh.id, .draft = {.name = "ssh", .enabled = true, .rules = {rule}}});
+  must(DeleteGroup{admins.id});
+}
+
 TEST_P(EditTest, LeavingTheLastGroupWithIpv6TakesTheAddress) {
   const Peer a = peer("a");
   EXPECT_TRUE(a.ipv6.is_set());  // All has IPv6

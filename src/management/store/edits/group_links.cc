@@ -22,7 +22,10 @@ Result<> none_mentions(AccountEdit& edit, std::string_view kind, Mentions mentio
 
 bool mentions(const Policy& policy, const GroupId& id) {
   return std::any_of(policy.rules.begin(), policy.rules.end(), [&](const PolicyRule& rule) {
-    return contains(rule.sources, id) || contains(rule.destinations, id);
+    // The last authorized group cannot be dropped: a rule without any lets in every user.
+    const bool only_authorized =
+        rule.authorized_groups.size() == 1 && rule.authorized_groups.contains(id);
+    return only_authorized || contains(rule.sources, id) || contains(rule.destinations, id);
   });
 }
 

@@ -13,7 +13,8 @@ void keep_known(std::vector<Id>& ids, const std::set<Id>& known) {
   std::erase_if(ids, [&](const Id& id) { return !known.contains(id); });
 }
 
-/// Unknown groups leave the rules without a word, as callers are used to; those that stay are held.
+/// Unknown groups leave the rules without a word, as callers are used to, unless that would let in
+/// more; those that stay are held.
 Result<> keep_known_groups(AccountEdit& edit, Policy& policy) {
   std::vector<GroupId> mentioned;
   for (const PolicyRule& rule : policy.rules) {
@@ -27,8 +28,11 @@ Result<> keep_known_groups(AccountEdit& edit, Policy& policy) {
   for (PolicyRule& rule : policy.rules) {
     keep_known(rule.sources, known);
     keep_known(rule.destinations, known);
-    std::erase_if(rule.authorized_groups,
-                  [&](const auto& item) { return !known.contains(item.first); });
+    const std::size_t dropped = std::erase_if(
+        rule.authorized_groups, [&](const auto& item) { return !known.contains(item.first); });
+    // Nobody was meant to become everybody, which a rule without authorized groups stands for.
+    if (dropped > 0 && rule.authorized_groups.empty())
+      return fail(Code::kInvalidArgument, "rule {}: no authorized group exists", rule.name);
   }
   return {};
 }
