@@ -122,7 +122,8 @@ Task<> Authority::apply_groups(Instant deadline, Claims claims, KnownUser known)
   const auto is_allowed = [&](const std::string& name) {
     return std::find(allowed.begin(), allowed.end(), name) != allowed.end();
   };
-  if (!allowed.empty() && std::none_of(names.begin(), names.end(), is_allowed))
+  const bool limited = settings.jwt_allow_groups_unreadable || !allowed.empty();
+  if (limited && std::none_of(names.begin(), names.end(), is_allowed))
     co_return fail(Code::kPermissionDenied,
                    "user does not belong to any of the allowed JWT groups");
   const auto synced =

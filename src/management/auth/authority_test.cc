@@ -445,6 +445,11 @@ TEST_P(AuthorityTest, AnAllowListKeepsOthersOut) {
   ASSERT_FALSE(out);
   EXPECT_EQ(out.error(),
             fail(Code::kPermissionDenied, "user does not belong to any of the allowed JWT groups"));
+  // Damaged it lets in nobody, where an empty one would let in everybody.
+  a_->instance.sql("UPDATE accounts SET settings_jwt_allow_groups = '[\"staff\"'");
+  const auto damaged = login("owner", R"(,"groups":["staff"])");
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code, Code::kPermissionDenied);
 }
 
 TEST_P(AuthorityTest, AgentsGetTheTextsOfTheirContract) {

@@ -32,6 +32,7 @@ struct AccountSettings {
   bool jwt_groups_enabled = false;
   std::string jwt_groups_claim_name;
   std::vector<std::string> jwt_allow_groups;  // names
+  bool jwt_allow_groups_unreadable = false;   // damaged in the database: nobody is allowed
   bool routing_peer_dns_resolution_enabled = true;
   std::string dns_domain;  // empty: the server's
   Prefix network_range;

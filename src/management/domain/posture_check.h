@@ -57,6 +57,7 @@ struct PostureChecks {
   std::optional<GeoLocationCheck> geo_location{};
   std::optional<NetworkRangeCheck> network_range{};
   std::optional<std::vector<CheckedProcess>> processes{};
+  bool unreadable = false;  // stored, but not as any server writes it: nobody passes
   friend bool operator==(const PostureChecks&, const PostureChecks&) = default;
 };
 

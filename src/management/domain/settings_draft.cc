@@ -148,6 +148,7 @@ Result<AccountSettings> settings_of(const SettingsDraft& draft, const Account& a
   out.auto_update_always = draft.auto_update_always.value_or(old.auto_update_always);
   out.metrics_push_enabled = draft.metrics_push_enabled.value_or(old.metrics_push_enabled);
   out.local_mfa_enabled = draft.local_mfa_enabled.value_or(old.local_mfa_enabled);
+  out.jwt_allow_groups_unreadable = old.jwt_allow_groups_unreadable && out.jwt_allow_groups.empty();
   out.dashboard_features = draft.dashboard_features.value_or(old.dashboard_features);
   out.extra_integrated_validator = old.extra_integrated_validator;
   out.extra_integrated_validator_groups = old.extra_integrated_validator_groups;

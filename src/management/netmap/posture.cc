@@ -90,6 +90,7 @@ bool processes_pass(const std::vector<CheckedProcess>& processes, const Peer& pe
 }  // namespace
 
 bool passes(const management::PostureChecks& checks, const Peer& peer) {
+  if (checks.unreadable) return false;
   if (checks.nb_version_min &&
       !at_least(without_suffix(peer.meta.wt_version), without_suffix(*checks.nb_version_min)))
     return false;

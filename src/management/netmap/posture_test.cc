@@ -22,6 +22,12 @@ TEST(PostureCheck, WithNothingConfiguredPasses) {
   EXPECT_TRUE(passes({}, linux_peer()));
 }
 
+TEST(PostureCheck, ThatCannotBeReadFailsEverybody) {
+  PostureChecks checks;
+  checks.unreadable = true;
+  EXPECT_FALSE(passes(checks, linux_peer()));
+}
+
 TEST(PostureCheck, ComparesAgentVersionsWithoutTheirSuffix) {
   PostureChecks checks;
   checks.nb_version_min = "0.60.0";

@@ -22,6 +22,9 @@ constexpr auto kNetwork = &check<&columns::read_network>;
 constexpr auto kResource = &check<&columns::read_resource>;
 
 constexpr std::string_view kEmpty = "read as empty";
+constexpr std::string_view kRuleOff = "the rule is off";
+constexpr std::string_view kRouteOff = "the route is off";
+constexpr std::string_view kServiceOff = "the service is off";
 constexpr std::string_view kPartly = "the damaged part is left out";
 
 }  // namespace
@@ -159,7 +162,7 @@ std::span<const Encoded> encoded() {
       {"accounts", "network_net", kNetwork, "no peer can join"},
       {"accounts", "network_net_v6", kNetwork, "no IPv6 in this account"},
       {"accounts", "dns_settings_disabled_management_groups", kStrings, kEmpty},
-      {"accounts", "settings_jwt_allow_groups", kStrings, kEmpty},
+      {"accounts", "settings_jwt_allow_groups", kStrings, "no user of a provider gets in"},
       {"accounts", "settings_peer_expose_groups", kStrings, kEmpty},
       {"accounts", "settings_ipv6_enabled_groups", kStrings, kEmpty},
       {"accounts", "settings_network_range", kPrefix, kEmpty},
@@ -176,29 +179,29 @@ std::span<const Encoded> encoded() {
       {"peers", "meta_files", &check<&read_files>, kPartly},
       {"peers", "meta_capabilities", &check<&read_integers>, kEmpty},
       {"groups", "resources", &check<&read_resources>, kPartly},
-      {"policies", "source_posture_checks", kStrings, kEmpty},
-      {"policy_rules", "sources", kStrings, kEmpty},
-      {"policy_rules", "destinations", kStrings, kEmpty},
-      {"policy_rules", "source_resource", kResource, kEmpty},
-      {"policy_rules", "destination_resource", kResource, kEmpty},
-      {"policy_rules", "ports", kStrings, kEmpty},
-      {"policy_rules", "port_ranges", &check<&read_port_ranges>, kPartly},
-      {"policy_rules", "authorized_groups", &check<&read_authorized_groups>, kEmpty},
-      {"posture_checks", "checks", &check<&read_posture_checks>, kPartly},
-      {"routes", "network", kPrefix, kEmpty},
-      {"routes", "domains", kStrings, kEmpty},
-      {"routes", "peer_groups", kStrings, kEmpty},
-      {"routes", "groups", kStrings, kEmpty},
-      {"routes", "access_control_groups", kStrings, kEmpty},
+      {"policies", "source_posture_checks", kStrings, "the policy is off"},
+      {"policy_rules", "sources", kStrings, kRuleOff},
+      {"policy_rules", "destinations", kStrings, kRuleOff},
+      {"policy_rules", "source_resource", kResource, kRuleOff},
+      {"policy_rules", "destination_resource", kResource, kRuleOff},
+      {"policy_rules", "ports", kStrings, kRuleOff},
+      {"policy_rules", "port_ranges", &check<&read_port_ranges>, kRuleOff},
+      {"policy_rules", "authorized_groups", &check<&read_authorized_groups>, kRuleOff},
+      {"posture_checks", "checks", &check<&read_posture_checks>, "no peer passes"},
+      {"routes", "network", kPrefix, kRouteOff},
+      {"routes", "domains", kStrings, kRouteOff},
+      {"routes", "peer_groups", kStrings, kRouteOff},
+      {"routes", "groups", kStrings, kRouteOff},
+      {"routes", "access_control_groups", kStrings, kRouteOff},
       {"network_routers", "peer_groups", kStrings, kEmpty},
-      {"network_resources", "prefix", kPrefix, kEmpty},
+      {"network_resources", "prefix", kPrefix, "the resource is off"},
       {"name_server_groups", "name_servers", &check<&read_name_servers>, kPartly},
       {"name_server_groups", "groups", kStrings, kEmpty},
       {"name_server_groups", "domains", kStrings, kEmpty},
       {"zones", "distribution_groups", kStrings, kEmpty},
-      {"services", "access_groups", kStrings, kEmpty},
-      {"services", "auth", &check<&work::read_auth>, kPartly},
-      {"services", "restrictions", &check<&work::read_restrictions>, kPartly},
+      {"services", "access_groups", kStrings, kServiceOff},
+      {"services", "auth", &check<&work::read_auth>, kServiceOff},
+      {"services", "restrictions", &check<&work::read_restrictions>, kServiceOff},
       {"targets", "custom_headers", &check<&work::read_headers>, kEmpty},
   };
   return kAll;

@@ -44,8 +44,17 @@ json::object to_json(const Resource& resource) {
   return {{"ID", resource.id}, {"Type", resource.type}};
 }
 
-Resource resource_of(const json::object& object) {
-  return {text_of(object, "ID"), text_of(object, "Type")};
+Resource resource_of(const json::object& object, Damage& damage) {
+  return {text_of(object, "ID", damage), text_of(object, "Type", damage)};
+}
+
+/// Zero, which stands for every port, only where that is written.
+std::uint16_t port_of(const json::object& object, std::string_view key, Damage& damage) {
+  const json::value* const value = member(object, key);
+  json::error_code error;
+  const auto port = value == nullptr ? 0 : value->to_number<std::uint16_t>(error);
+  if (value == nullptr || error) ++damage.fields;
+  return error ? 0 : port;
 }
 
 struct FlagName {
@@ -155,7 +164,10 @@ std::vector<NetworkAddress> read_network_addresses(std::string_view text, Damage
     const json::object& object = members(item, damage);
     const std::string net_ip = text_of(object, "NetIP");
     const auto net = Prefix::parse(net_ip);
-    if (!net && !net_ip.empty()) ++damage.fields;
+    if (!net && !net_ip.empty()) {
+      ++damage.fields;  // and no address at all, or checks would take it for a permitted one
+      continue;
+    }
     out.push_back({net.value_or(Prefix{}), text_of(object, "Mac")});
   }
   return out;
@@ -227,7 +239,7 @@ std::string resource(const Resource& resource) {
 Resource read_resource(std::string_view text, Damage& damage) {
   if (text == R"({"ID":"","Type":""})") return {};
   const json::value value = parsed(text, damage);
-  return resource_of(members(value, damage));
+  return resource_of(members(value, damage), damage);
 }
 
 std::string resources(const std::vector<Resource>& resources) {
@@ -240,7 +252,7 @@ std::vector<Resource> read_resources(std::string_view text, Damage& damage) {
   const json::value value = parsed(text, damage);
   std::vector<Resource> out;
   for (const json::value& item : elements(value, damage))
-    out.push_back(resource_of(members(item, damage)));
+    out.push_back(resource_of(members(item, damage), damage));
   return out;
 }
 
@@ -256,10 +268,8 @@ std::vector<PortRange> read_port_ranges(std::string_view text, Damage& damage) {
   std::vector<PortRange> out;
   for (const json::value& item : elements(value, damage)) {
     const json::object& object = members(item, damage);
-    const auto* start = member(object, "Start");
-    const auto* end = member(object, "End");
-    out.push_back({static_cast<std::uint16_t>(start == nullptr ? 0 : number_of(*start)),
-                   static_cast<std::uint16_t>(end == nullptr ? 0 : number_of(*end))});
+    const std::uint16_t start = port_of(object, "Start", damage);
+    out.push_back({start, port_of(object, "End", damage)});
   }
   return out;
 }
@@ -276,9 +286,7 @@ std::map<GroupId, std::vector<std::string>> read_authorized_groups(std::string_v
   const json::value value = parsed(text, damage);
   std::map<GroupId, std::vector<std::string>> out;
   for (const auto& [group, users] : members(value, damage)) {
-    auto& names = out[GroupId(std::string(group))];
-    for (const json::value& user : elements(users, damage))
-      if (user.is_string()) names.emplace_back(user.get_string());
+    out[GroupId(std::string(group))] = texts_of(users, damage);
   }
   return out;
 }

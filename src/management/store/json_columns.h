@@ -16,7 +16,9 @@
 
 namespace nb::management::columns {
 
-/// Counts text that no official server could have written; such a field reads as empty.
+/// Counts text that no official server could have written; such a field reads as empty. Where empty
+/// means "everybody" or "everything", the readers of rows turn the whole object off: rules,
+/// policies, routes, resources, services, checks.
 struct Damage {
   std::size_t fields = 0;
 };

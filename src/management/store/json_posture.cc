@@ -47,7 +47,7 @@ OsVersionCheck os_of(const json::object& object, Damage& damage) {
   OsVersionCheck out;
   for (const Os& os : kSystems)
     if (const auto* entry = configured(object, os.name, damage))
-      out.*os.version = text_of(*entry, os.key);
+      out.*os.version = text_of(*entry, os.key, damage);
   return out;
 }
 
@@ -61,10 +61,11 @@ json::object geo_json(const GeoLocationCheck& check) {
 
 GeoLocationCheck geo_of(const json::object& object, Damage& damage) {
   GeoLocationCheck out;
-  out.action = text_of(object, "Action");
+  out.action = text_of(object, "Action", damage);
   for (const json::value& item : list_of(object, "Locations", damage)) {
     const json::object& place = members(item, damage);
-    out.locations.push_back({text_of(place, "CountryCode"), text_of(place, "CityName")});
+    out.locations.push_back(
+        {text_of(place, "CountryCode", damage), text_of(place, "CityName", damage)});
   }
   return out;
 }
@@ -77,7 +78,7 @@ json::object range_json(const NetworkRangeCheck& check) {
 
 NetworkRangeCheck range_of(const json::object& object, Damage& damage) {
   NetworkRangeCheck out;
-  out.action = text_of(object, "Action");
+  out.action = text_of(object, "Action", damage);
   for (const json::value& item : list_of(object, "Ranges", damage)) {
     const auto range =
         item.is_string() ? Prefix::parse(std::string(item.get_string())) : std::optional<Prefix>{};
@@ -106,8 +107,8 @@ std::vector<CheckedProcess> processes_of(const json::object& object, Damage& dam
   std::vector<CheckedProcess> out;
   for (const json::value& item : list_of(object, "Processes", damage)) {
     const json::object& entry = members(item, damage);
-    out.push_back(
-        {text_of(entry, "LinuxPath"), text_of(entry, "MacPath"), text_of(entry, "WindowsPath")});
+    out.push_back({text_of(entry, "LinuxPath", damage), text_of(entry, "MacPath", damage),
+                   text_of(entry, "WindowsPath", damage)});
   }
   return out;
 }
@@ -126,11 +127,12 @@ std::string posture_checks(const PostureChecks& checks) {
 }
 
 PostureChecks read_posture_checks(std::string_view text, Damage& damage) {
+  const std::size_t before = damage.fields;
   const json::value value = parsed(text, damage);
   const json::object& object = members(value, damage);
   PostureChecks out;
   if (const auto* check = configured(object, "NBVersionCheck", damage))
-    out.nb_version_min = text_of(*check, "MinVersion");
+    out.nb_version_min = text_of(*check, "MinVersion", damage);
   if (const auto* check = configured(object, "OSVersionCheck", damage))
     out.os_version = os_of(*check, damage);
   if (const auto* check = configured(object, "GeoLocationCheck", damage))
@@ -139,6 +141,7 @@ PostureChecks read_posture_checks(std::string_view text, Damage& damage) {
     out.network_range = range_of(*check, damage);
   if (const auto* check = configured(object, "ProcessCheck", damage))
     out.processes = processes_of(*check, damage);
+  out.unreadable = damage.fields != before;
   return out;
 }
 

@@ -54,6 +54,18 @@ bool flag_of(const json::object& object, std::string_view key) {
   return value != nullptr && value->is_bool() && value->get_bool();
 }
 
+std::string text_of(const json::object& object, std::string_view key, Damage& damage) {
+  const json::value* const value = member(object, key);
+  if (value != nullptr && !value->is_string() && !value->is_null()) ++damage.fields;
+  return text_of(object, key);
+}
+
+bool flag_of(const json::object& object, std::string_view key, Damage& damage) {
+  const json::value* const value = member(object, key);
+  if (value != nullptr && !value->is_bool() && !value->is_null()) ++damage.fields;
+  return flag_of(object, key);
+}
+
 std::int64_t number_of(const json::value& value) {
   json::error_code error;
   const auto number = value.to_number<std::int64_t>(error);

@@ -19,6 +19,9 @@ const boost::json::object& members(const boost::json::value& value, Damage& dama
 /// Empty, false or zero unless the member is there and of the kind.
 std::string text_of(const boost::json::object& object, std::string_view key);
 bool flag_of(const boost::json::object& object, std::string_view key);
+/// The same where a wrong kind may not pass for "nothing", because it decides who may do what.
+std::string text_of(const boost::json::object& object, std::string_view key, Damage& damage);
+bool flag_of(const boost::json::object& object, std::string_view key, Damage& damage);
 std::int64_t number_of(const boost::json::value& value);
 /// Null when absent.
 const boost::json::value* member(const boost::json::object& object, std::string_view key);

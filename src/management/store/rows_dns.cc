@@ -154,6 +154,7 @@ Write update_record(const DnsZoneRecord& record) {
 }
 
 ProxyService read_service(RowReader& row, Damage& damage) {
+  const std::size_t before = damage.fields;
   ProxyService v;
   v.id = ServiceId(row.string());
   v.account_id = AccountId(row.string());
@@ -165,6 +166,7 @@ ProxyService read_service(RowReader& row, Damage& damage) {
   v.mode = row.string();
   v.is_private = row.boolean();
   v.access_groups = columns::read_ids<GroupId>(row.text(), damage);
+  if (damage.fields != before) v.enabled = false;
   return v;
 }
 

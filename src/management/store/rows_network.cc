@@ -88,6 +88,7 @@ const std::string& resource_columns() {
 }
 
 Route read_route(RowReader& row, Damage& damage) {
+  const std::size_t before = damage.fields;
   Route t;
   t.id = RouteId(row.string());
   t.account_id = AccountId(row.string());
@@ -106,6 +107,7 @@ Route read_route(RowReader& row, Damage& damage) {
   t.groups = columns::read_ids<GroupId>(row.text(), damage);
   t.access_control_groups = columns::read_ids<GroupId>(row.text(), damage);
   t.skip_auto_apply = row.boolean();
+  if (damage.fields != before) t.enabled = false;
   return t;
 }
 
@@ -164,6 +166,7 @@ Write update_router(const NetworkRouter& router) {
 }
 
 NetworkResource read_resource(RowReader& row, Damage& damage) {
+  const std::size_t before = damage.fields;
   NetworkResource e;
   e.id = ResourceId(row.string());
   e.network_id = NetworkId(row.string());
@@ -175,6 +178,7 @@ NetworkResource read_resource(RowReader& row, Damage& damage) {
   e.domain = row.string();
   e.prefix = columns::read_prefix(row.text(), damage);
   e.enabled = row.boolean();
+  if (damage.fields != before) e.enabled = false;
   return e;
 }
 

@@ -109,6 +109,7 @@ Write update_group(const Group& group) {
 }
 
 Policy read_policy(RowReader& row, Damage& damage) {
+  const std::size_t before = damage.fields;
   Policy o;
   o.id = PolicyId(row.string());
   o.public_id = PublicId(row.string());
@@ -117,6 +118,7 @@ Policy read_policy(RowReader& row, Damage& damage) {
   o.description = row.string();
   o.enabled = row.boolean();
   o.source_posture_checks = columns::read_ids<PostureCheckId>(row.text(), damage);
+  if (damage.fields != before) o.enabled = false;
   return o;
 }
 
@@ -135,6 +137,7 @@ Write update_policy(const Policy& policy) {
 }
 
 PolicyRule read_rule(RowReader& row, Damage& damage) {
+  const std::size_t before = damage.fields;
   PolicyRule r;
   r.id = RuleId(row.string());
   r.policy_id = PolicyId(row.string());
@@ -152,6 +155,7 @@ PolicyRule read_rule(RowReader& row, Damage& damage) {
   r.port_ranges = columns::read_port_ranges(row.text(), damage);
   r.authorized_groups = columns::read_authorized_groups(row.text(), damage);
   r.authorized_user = row.string();
+  if (damage.fields != before) r.enabled = false;
   return r;
 }
 

@@ -163,6 +163,10 @@ Result<AccountState> perform(AccountEdit& edit, const UpdateSettings& command) {
   const Account before = *stored;
   NB_LET(const std::size_t peers, peer_count(edit));
   NB_LET(const AccountSettings now, settings_of(command.draft, before, peers));
+  // Sent back as it is shown, the list would end with every user being let in.
+  if (now.jwt_allow_groups_unreadable)
+    return fail(Code::kFailedPrecondition,
+                "the allowed JWT groups are damaged in the database: send them anew");
   NB_TRY(check_domain(edit, before.settings, now));
   NB_TRY(check_groups(edit, now));
   AccountState out{before, {}};

@@ -163,7 +163,8 @@ Result<PostureCheck> perform(AccountEdit& edit, const SavePostureCheck& command)
     if (taken)
       return fail(Code::kInvalidArgument, "posture checks with name {} already exists", check.name);
   }
-  if (AccountEdit::is_stored(stored, check)) return check;
+  const bool damaged = stored && stored->checks.unreadable;
+  if (!damaged && AccountEdit::is_stored(stored, check)) return check;
   NB_TRY(edit.put(check, !stored));
   edit.event(stored ? Activity::kPostureCheckUpdated : Activity::kPostureCheckCreated,
              check.id.value(), {{"name", check.name}});

@@ -71,7 +71,8 @@ std::optional<SecretAuth> read_secret(const json::object& object, std::string_vi
   const json::value* value = columns::member(object, key);
   if (value == nullptr || value->is_null()) return {};
   const json::object& auth = columns::members(*value, damage);
-  return SecretAuth{columns::flag_of(auth, "enabled"), columns::text_of(auth, name)};
+  return SecretAuth{columns::flag_of(auth, "enabled", damage),
+                    columns::text_of(auth, name, damage)};
 }
 
 std::string restrictions_text(const AccessRestrictions& limits) {
@@ -88,6 +89,7 @@ std::string restrictions_text(const AccessRestrictions& limits) {
 }
 
 Service read_service(const sql::Row& raw, Damage& damage) {
+  const std::size_t before = damage.fields;
   sql::RowReader row(raw);
   Service v;
   v.id = ServiceId(row.string());
@@ -112,6 +114,8 @@ Service read_service(const sql::Row& raw, Damage& damage) {
   v.account_id = AccountId(row.string());
   v.session_public_key = row.string();
   v.source_peer = PeerId(row.string());
+  // No login and no limits would be what its owner never asked for.
+  if (damage.fields != before) v.enabled = false;
   if (v.mode.empty()) v.mode = kModeHttp;
   if (v.status.empty()) v.status = "pending";
   return v;
@@ -172,15 +176,15 @@ ServiceAuth read_auth(std::string_view text, Damage& damage) {
   if (const json::value* bearer = columns::member(object, "bearer_auth");
       bearer != nullptr && !bearer->is_null()) {
     const json::object& auth = columns::members(*bearer, damage);
-    out.bearer = BearerAuth{columns::flag_of(auth, "enabled"),
+    out.bearer = BearerAuth{columns::flag_of(auth, "enabled", damage),
                             read_texts(auth, "distribution_groups", damage)};
   }
   if (const json::value* headers = columns::member(object, "header_auths")) {
     for (const json::value& item : columns::elements(*headers, damage)) {
       const json::object& header = columns::members(item, damage);
-      out.headers.push_back({columns::flag_of(header, "enabled"),
-                             columns::text_of(header, "header"),
-                             columns::text_of(header, "value")});
+      out.headers.push_back({columns::flag_of(header, "enabled", damage),
+                             columns::text_of(header, "header", damage),
+                             columns::text_of(header, "value", damage)});
     }
   }
   return out;
@@ -194,7 +198,7 @@ AccessRestrictions read_restrictions(std::string_view text, Damage& damage) {
   out.blocked_cidrs = read_texts(object, "blocked_cidrs", damage);
   out.allowed_countries = read_texts(object, "allowed_countries", damage);
   out.blocked_countries = read_texts(object, "blocked_countries", damage);
-  out.crowdsec_mode = columns::text_of(object, "crowdsec_mode");
+  out.crowdsec_mode = columns::text_of(object, "crowdsec_mode", damage);
   return out;
 }
 

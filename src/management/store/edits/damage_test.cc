@@ -1,0 +1,156 @@
+// Damaged columns of an account make what they belong to unusable, never wider, on both engines.
+#include "base/error_kinds.h"
+#include "management/store/edits/edit_fixture.h"
+#include "management/store/edits/service_rows.h"
+
+namespace nb::management {
+namespace {
+
+using namespace test;
+
+class DamageTest : public testing::TestWithParam<sql::Engine>, public EditAccount {
+ protected:
+  DamageTest() : EditAccount(GetParam()) {}
+
+  void write(std::string_view table, std::string_view column, std::string_view value) const {
+    instance.sql(fmt::format("UPDATE {} SET {} = '{}'", table, column, value));
+  }
+
+  /// What `usable` says of the snapshot with each value in the column; the old one is put back.
+  template <class Usable>
+  void expect_off(std::string_view table, std::string_view column,
+                  std::initializer_list<std::string_view> values, Usable usable) {
+    const std::string whole =
+        instance.value(fmt::format("SELECT COALESCE({}, 'null') FROM {}", column, table));
+    ASSERT_TRUE(usable(*snapshot())) << table;
+    for (const std::string_view value : values) {
+      write(table, column, value);
+      EXPECT_FALSE(usable(*snapshot())) << column << " = " << value;
+    }
+    write(table, column, whole);
+    EXPECT_TRUE(usable(*snapshot())) << column << " = " << whole;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Engines, DamageTest,
+                         testing::Values(sql::Engine::kSqlite, sql::Engine::kPostgres),
+                         [](const auto& tested) {
+                           return tested.param == sql::Engine::kSqlite ? "Sqlite" : "Postgres";
+                         });
+
+TEST_P(DamageTest, ARuleWithADamagedColumnIsOff) {
+  instance.sql("DELETE FROM policies");
+  const PolicyId id = policy("web", group("a"), group("b")).id;
+  const auto on = [&](const AccountSnapshot& now) {
+    return now.policies.find(id)->rules.at(0).enabled;
+  };
+  expect_off("policy_rules", "ports", {"[22]", "{\"a\":1}", "no json", "[\"22\""}, on);
+  expect_off("policy_rules", "port_ranges",
+             {"[{\"Start\":\"5432\",\"End\":5432}]", "[{\"Start\":70000,\"End\":70000}]",
+              "[{\"Start\":-1,\"End\":9}]", "[{\"Start\":1}]", "[1]"},
+             on);
+  expect_off("policy_rules", "authorized_groups",
+             {"[", "[\"g\"]", "{\"g\":[1]}", "{\"g\":\"root\"}"}, on);
+  expect_off("policy_rules", "sources", {"[1]", "7"}, on);
+  expect_off("policy_rules", "destination_resource", {"{\"ID\":1,\"Type\":\"peer\"}", "x"}, on);
+}
+
+TEST_P(DamageTest, APolicyWhoseChecksAreUnknownIsOff) {
+  instance.sql("DELETE FROM policies");
+  const PolicyId id = policy("web", group("a"), group("b")).id;
+  expect_off("policies", "source_posture_checks", {"not json", "[1]", "\"c\""},
+             [&](const AccountSnapshot& now) { return now.policies.find(id)->enabled; });
+}
+
+TEST_P(DamageTest, NobodyPassesADamagedCheckUntilItIsSaved) {
+  PostureDraft draft;
+  draft.name = "new enough";
+  draft.description = "d";
+  draft.checks.nb_version_min = "0.60.0";
+  const PostureCheck check = must(SavePostureCheck{.draft = draft});
+  const auto readable = [&](const AccountSnapshot& now) {
+    return !now.posture_checks.find(check.id)->checks.unreadable;
+  };
+  expect_off("posture_checks", "checks",
+             {"{\"NBVersionCheck\":[]}", "{", "[1]", "{\"NBVersionCheck\":{\"MinVersion\":7}}",
+              "{\"PeerNetworkRangeCheck\":{\"Action\":\"deny\",\"Ranges\":[\"10.0.0.0\"]}}",
+              "{\"GeoLocationCheck\":{\"Action\":\"deny\",\"Locations\":[{\"CountryCode\":1}]}}"},
+             readable);
+  write("posture_checks", "checks",
+        R"({"NBVersionCheck":{"MinVersion":"0.60.0"},"ProcessCheck":"x"})");
+  must(SavePostureCheck{.id = check.id,
+                        .draft = draft});  // what is shown, and yet not what is stored
+  EXPECT_TRUE(readable(*snapshot()));
+}
+
+TEST_P(DamageTest, ARouteWithADamagedColumnIsOff) {
+  const Group all = all_group();
+  const Route route = must(SaveRoute{.draft = {.network = "10.0.0.0/16",
+                                               .peer = peer("a").id,
+                                               .net_id = "lan",
+                                               .metric = 1,
+                                               .enabled = true,
+                                               .groups = {all.id},
+                                               .access_control_groups = {all.id}}});
+  const auto on = [&](const AccountSnapshot& now) { return now.routes.find(route.id)->enabled; };
+  expect_off("routes", "access_control_groups", {"[1]", "{}x"}, on);
+  expect_off("routes", "network", {"\"1.2.3.4/99\""}, on);
+}
+
+TEST_P(DamageTest, AServiceWithoutItsLoginOrLimitsIsOff) {
+  instance.sql(
+      "INSERT INTO services (id, account_id, name, domain, enabled, auth, restrictions, "
+      "access_groups) VALUES ('v1', '" +
+      account.id.value() + "', 'v', 'v.example', TRUE, '{}', '{}', '[]')");
+  const auto on = [&](const AccountSnapshot& /*now*/) {
+    const auto found = instance.database->run_blocking<std::vector<Service>>(
+        soon(), {}, [](sql::Session& session) {
+          return work::read_services(session, {.condition = "v.id = $1", .values = {"v1"}});
+        });
+    return found.has_value() && found->at(0).enabled;
+  };
+  expect_off("services", "auth",
+             {"[1]", "{\"pin_auth\":7}", "{\"pin_auth\":{\"enabled\":\"yes\"}}",
+              "{\"password_auth\":{\"enabled\":true,\"password\":1}}"},
+             on);
+  expect_off("services", "restrictions", {"[", "{\"blocked_cidrs\":\"10.0.0.0/8\"}"}, on);
+  expect_off("services", "access_groups", {"[1]"}, on);
+}
+
+TEST_P(DamageTest, SettingsAreNotSavedOverADamagedListThatKeepsUsersOut) {
+  write("accounts", "settings_jwt_allow_groups", "[1]");
+  ASSERT_TRUE(snapshot()->account.settings.jwt_allow_groups_unreadable);
+  SettingsDraft draft;
+  draft.values = account.settings;  // as clients send it back: no groups
+  draft.values.dns_domain = "corp.example";
+  EXPECT_REFUSED(run(UpdateSettings{draft}), Code::kFailedPrecondition, "JWT groups");
+  draft.values.jwt_allow_groups = {"staff"};
+  must(UpdateSettings{draft});
+  const auto now = snapshot();
+  EXPECT_FALSE(now->account.settings.jwt_allow_groups_unreadable);
+  EXPECT_EQ(now->account.settings.jwt_allow_groups, Strings{"staff"});
+}
+
+TEST_P(DamageTest, AnAddressOfAMachineThatCannotBeReadIsNoAddress) {
+  peer("a");
+  write("peers", "meta_network_addresses",
+        R"([{"NetIP":"x/y","Mac":"m"},{"NetIP":"10.0.0.1/24","Mac":"n"}])");
+  const auto now = snapshot();
+  EXPECT_EQ(now->peers[0].meta.network_addresses.size(), 1U);
+}
+
+TEST_P(DamageTest, ADeletedGroupLeavesOtherColumnsOfARuleAlone) {
+  const Group admins = group("admins");
+  const Group others = group("others");
+  instance.sql("DELETE FROM policies");
+  policy("ssh", all_group(), all_group());
+  write("policy_rules", "authorized_groups",
+        fmt::format("{{\"{}\":[],\"{}\":[]}}", admins.id.value(), others.id.value()));
+  write("policy_rules", "ports", "[22]");
+  must(DeleteGroup{admins.id});
+  EXPECT_EQ(value("SELECT ports FROM policy_rules"), "[22]");
+  EXPECT_EQ(value("SELECT authorized_groups FROM policy_rules"),
+            fmt::format("{{\"{}\":[]}}", others.id.value()));
+}
+
+}  // namespace
+}  // namespace nb::management
