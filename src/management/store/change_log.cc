@@ -120,6 +120,7 @@ Result<std::optional<SnapshotDelta>> changes_since(Session& session, const Conte
   if (out.account.serial < since) return std::optional<SnapshotDelta>();  // a restored database
   NB_LET(const auto logged, logged_since(session, account_id, since, out.account.serial));
   if (!logged) return std::optional<SnapshotDelta>();
+  NB_TRY(require_network(out.account.network, account_id));
   ObjectReader reader(session, context, account_id);
   using Ids = ObjectReader::Ids;
   const auto take = [&](Kind kind, auto& changes, auto member) {

@@ -18,13 +18,14 @@ void check_environment(std::string_view text, columns::Damage& damage) {
 constexpr auto kStrings = &check<&columns::read_strings>;
 constexpr auto kAddress = &check<&columns::read_address>;
 constexpr auto kPrefix = &check<&columns::read_prefix>;
-constexpr auto kNetwork = &check<&columns::read_network>;
 constexpr auto kResource = &check<&columns::read_resource>;
 
 constexpr std::string_view kEmpty = "read as empty";
 constexpr std::string_view kRuleOff = "the rule is off";
 constexpr std::string_view kRouteOff = "the route is off";
 constexpr std::string_view kServiceOff = "the service is off";
+constexpr std::string_view kNoNetwork =
+    "no peer can join or log in, and agents keep their maps, until a network range is saved";
 constexpr std::string_view kPartly = "the damaged part is left out";
 
 }  // namespace
@@ -99,7 +100,7 @@ std::span<const Structure> structures() {
        "SELECT a.id, '' FROM accounts a WHERE NOT EXISTS (SELECT 1 FROM users u WHERE u.account_id "
        "= "
        "a.id AND u.role = 'owner') ORDER BY a.id"},
-      {"accounts", "has no network", "no peer can join",
+      {"accounts", "has no network", kNoNetwork,
        "SELECT a.id, '' FROM accounts a WHERE COALESCE(a.network_net, '') IN ('', '{}', 'null') "
        "ORDER "
        "BY a.id"},
@@ -159,8 +160,8 @@ std::span<const NotNull> not_null() {
 std::span<const Encoded> encoded() {
   using namespace columns;
   static constexpr Encoded kAll[] = {
-      {"accounts", "network_net", kNetwork, "no peer can join"},
-      {"accounts", "network_net_v6", kNetwork, "no IPv6 in this account"},
+      {"accounts", "network_net", &check<&read_network_v4>, kNoNetwork},
+      {"accounts", "network_net_v6", &check<&read_network_v6>, "no IPv6 in this account"},
       {"accounts", "dns_settings_disabled_management_groups", kStrings, kEmpty},
       {"accounts", "settings_jwt_allow_groups", kStrings, "no user of a provider gets in"},
       {"accounts", "settings_peer_expose_groups", kStrings, kEmpty},

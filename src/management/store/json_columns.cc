@@ -44,6 +44,12 @@ json::object to_json(const Resource& resource) {
   return {{"ID", resource.id}, {"Type", resource.type}};
 }
 
+Prefix of_family(const Prefix& net, int bits, Damage& damage) {
+  if (!net.is_set() || (net.address.bits() == bits && net.length > 0)) return net;
+  ++damage.fields;
+  return {};
+}
+
 Resource resource_of(const json::object& object, Damage& damage) {
   return {text_of(object, "ID", damage), text_of(object, "Type", damage)};
 }
@@ -148,6 +154,14 @@ Prefix read_network(std::string_view text, Damage& damage) {
     return {};
   }
   return Prefix{*ip, length_of(*mask)}.masked();
+}
+
+Prefix read_network_v4(std::string_view text, Damage& damage) {
+  return of_family(read_network(text, damage), 32, damage);
+}
+
+Prefix read_network_v6(std::string_view text, Damage& damage) {
+  return of_family(read_network(text, damage), 128, damage);
 }
 
 std::string network_addresses(const std::vector<NetworkAddress>& addresses) {

@@ -49,6 +49,9 @@ Prefix read_prefix(std::string_view text, Damage& damage);
 /// {"IP":"100.72.0.0","Mask":"//8AAA=="}
 std::string network(const Prefix& net);
 Prefix read_network(std::string_view text, Damage& damage);
+/// The same for columns of one family; a net of all addresses is nobody's.
+Prefix read_network_v4(std::string_view text, Damage& damage);
+Prefix read_network_v6(std::string_view text, Damage& damage);
 
 std::string network_addresses(const std::vector<NetworkAddress>& addresses);
 std::vector<NetworkAddress> read_network_addresses(std::string_view text, Damage& damage);

@@ -120,8 +120,8 @@ Result<> require_networks(Session& session, const Account& seen) {
                        "accounts WHERE id = $1",
                        {seen.id.value()}));
   columns::Damage damage;
-  if (!rows.empty() && columns::read_network(rows[0].text(0), damage) == seen.network.net &&
-      columns::read_network(rows[0].text(1), damage) == seen.network.net_v6 &&
+  if (!rows.empty() && columns::read_network_v4(rows[0].text(0), damage) == seen.network.net &&
+      columns::read_network_v6(rows[0].text(1), damage) == seen.network.net_v6 &&
       columns::read_ids<GroupId>(rows[0].text(2), damage) == seen.settings.ipv6_enabled_groups)
     return {};
   return start_again(session, "the network of the account was changed meanwhile");

@@ -35,7 +35,7 @@ Result<Prefix> network_of(Session& session, std::string_view account) {
   NB_LET(const sql::Rows rows,
          session.query("SELECT network_net FROM accounts WHERE id = $1", {account}));
   columns::Damage damage;
-  return rows.empty() ? Prefix{} : columns::read_network(rows[0].text(0), damage);
+  return rows.empty() ? Prefix{} : columns::read_network_v4(rows[0].text(0), damage);
 }
 
 /// The serial of an account whose peers changed; nobody describes it, so everybody reads it anew.

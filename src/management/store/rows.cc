@@ -42,6 +42,13 @@ std::chrono::nanoseconds read_duration(RowReader& row) {
   return std::chrono::nanoseconds(row.integer());
 }
 
+Prefix read_range(RowReader& row, int bits, Damage& damage) {
+  const Prefix range = columns::read_prefix(row.text(), damage);
+  if (!range.is_set() || range.address.bits() == bits) return range;
+  ++damage.fields;
+  return {};
+}
+
 AccountSettings read_settings(RowReader& row, Damage& damage) {
   AccountSettings s;
   s.peer_login_expiration_enabled = row.boolean();
@@ -57,8 +64,8 @@ AccountSettings read_settings(RowReader& row, Damage& damage) {
   s.jwt_allow_groups_unreadable = damage.fields != before;
   s.routing_peer_dns_resolution_enabled = row.boolean();
   s.dns_domain = row.string();
-  s.network_range = columns::read_prefix(row.text(), damage);
-  s.network_range_v6 = columns::read_prefix(row.text(), damage);
+  s.network_range = read_range(row, 32, damage);
+  s.network_range_v6 = read_range(row, 128, damage);
   s.peer_expose_enabled = row.boolean();
   s.peer_expose_groups = columns::read_ids<GroupId>(row.text(), damage);
   s.extra_peer_approval_enabled = row.boolean();
@@ -132,8 +139,8 @@ Account read_account(RowReader& row, Damage& damage) {
   a.domain_category = row.string();
   a.is_domain_primary = row.boolean();
   a.network.identifier = row.string();
-  a.network.net = columns::read_network(row.text(), damage);
-  a.network.net_v6 = columns::read_network(row.text(), damage);
+  a.network.net = columns::read_network_v4(row.text(), damage);
+  a.network.net_v6 = columns::read_network_v6(row.text(), damage);
   a.network.dns = row.string();
   a.serial = static_cast<std::uint64_t>(row.integer());
   a.dns_disabled_management_groups = columns::read_ids<GroupId>(row.text(), damage);
@@ -180,9 +187,8 @@ Write insert_account(const Account& a) {
 
 Write update_account(const Account& a) {
   static const std::string kText =
-      update_text("accounts", {"id ", kAccountNetwork, kAccountSettings});
+      update_text("accounts", {"id ", kAccountSettings});
   Write out{kText, {Param(a.id.value())}};
-  add_network(out.values, a.network);
   add_account_settings(out.values, a);
   out.values = own(std::move(out.values));
   return out;

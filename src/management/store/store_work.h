@@ -70,6 +70,9 @@ Result<> add_event_once(Session& session, const Context& context, const std::str
                         const Event& event);
 Result<Account> account(Session& session, const Context& context, const AccountId& id);
 Result<Account> first_account(Session& session, const Context& context);
+/// No map is made of an account whose net cannot be read: agents would put a /0 on their interface.
+/// Those that have a map keep it.
+Result<> require_network(const AccountNetwork& network, const AccountId& account);
 Result<AccountId> account_of_peer(Session& session, const Context& context, const PeerKey& key);
 Result<PeerView> peer_by_key(Session& session, const Context& context, const PeerKey& key);
 /// The same, holding the peer's row until the end of the transaction.

@@ -72,6 +72,7 @@ Result<AccountSnapshotPtr> snapshot(Session& session, const Context& context, co
   // First: in one snapshot of the database the order does not matter, but a reader should see that
   // data is never older than the serial.
   NB_LET(out->account, account(session, context, id));
+  NB_TRY(require_network(out->account.network, id));
   ObjectReader reader(session, context, id);
   NB_TRY(take(out->users, reader.users()));
   NB_TRY(take(out->peers, reader.peers()));

@@ -96,6 +96,12 @@ Result<Account> account(Session& session, const Context& context, const AccountI
   return out;
 }
 
+Result<> require_network(const AccountNetwork& network, const AccountId& account) {
+  if (network.net.is_set()) return {};
+  return fail(Code::kInternal, "the network of account {} is damaged; see netbird-mgmt doctor",
+              account.value());
+}
+
 Result<Account> first_account(Session& session, const Context& context) {
   static const std::string kText = fmt::format(
       "SELECT {} FROM accounts a ORDER BY a.created_at, a.id LIMIT 1", rows::account_columns());

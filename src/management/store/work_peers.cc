@@ -96,6 +96,7 @@ Result<bool> relogin_needs_write(const PeerView& view, const Relogin& request, W
   if (request.has_extra_dns_labels && !view.peer.allow_extra_dns_labels)
     return fail(Code::kFailedPrecondition,
                 "couldn't login peer: setup key doesn't allow extra DNS labels");
+  NB_TRY(require_network(view.network, view.peer.account_id));
   return expired || request.ssh_key != view.peer.ssh_key;
 }
 

@@ -76,13 +76,18 @@ Result<> change_ipv6(AccountEdit& edit, const Prefix& net, const std::vector<Gro
 
 /// New ranges become the allocated ones, and every peer's addresses fit afterwards.
 Result<> apply_ranges(AccountEdit& edit, Account& account, const AccountSettings& now) {
-  if (now.network_range.is_set() && now.network_range != effective_range(account)) {
+  // Not that of effective_range(): a damaged net is replaced by the range that was wanted before.
+  if (now.network_range.is_set() && now.network_range != account.network.net) {
     account.network.net = now.network_range;
     NB_TRY(change_range(edit.session(), edit.context(), account.network.net, edit.changes()));
   }
   const bool moved_v6 =
       now.network_range_v6.is_set() && now.network_range_v6 != effective_range_v6(account);
-  if (moved_v6) account.network.net_v6 = now.network_range_v6;
+  if (moved_v6) {
+    account.network.net_v6 = now.network_range_v6;
+    NB_TRY(edit.session().exec("UPDATE accounts SET network_net_v6 = $2 WHERE id = $1",
+                               {account.id.value(), columns::network(account.network.net_v6)}));
+  }
   if (!moved_v6 && now.ipv6_enabled_groups == account.settings.ipv6_enabled_groups) return {};
   return change_ipv6(edit, account.network.net_v6, now.ipv6_enabled_groups);
 }

@@ -130,6 +130,65 @@ TEST_P(DamageTest, SettingsAreNotSavedOverADamagedListThatKeepsUsersOut) {
   EXPECT_EQ(now->account.settings.jwt_allow_groups, Strings{"staff"});
 }
 
+TEST_P(DamageTest, WithoutItsNetAnAccountKeepsTheMapsItHasUntilARangeIsSaved) {
+  const Peer before = peer("a");
+  const std::uint64_t known = serial();
+  group("something happened");
+  const auto joins = [&](const std::string& name) {
+    const auto key = get(
+        instance.store->create_setup_key(soon(), fresh_setup_key(account.id), account.created_by));
+    return get(instance.store->register_peer(soon(), registration(*key, name))).has_value();
+  };
+  for (const std::string_view damaged :
+       {"{broken", "{}", R"({"IP":"fd00::","Mask":"//////////8AAAAAAAAAAA=="})",
+        R"({"IP":"0.0.0.0","Mask":"AAAAAA=="})", R"({"IP":"100.64.0.0","Mask":"//8="})"}) {
+    write("accounts", "network_net", damaged);
+    // No map, and no login that would say "/0".
+    EXPECT_FALSE(get(instance.store->snapshot(soon(), account.id))) << damaged;
+    EXPECT_FALSE(get(instance.store->changes(soon(), account.id, known))) << damaged;
+    EXPECT_FALSE(get(instance.store->relogin(soon(), {before.key, {}, before.ssh_key, false})))
+        << damaged;
+    EXPECT_FALSE(joins("newcomer")) << damaged;
+    EXPECT_REFUSED(run(UpdatePeer{.id = before.id, .name = "a", .ip = "100.64.0.7"}),
+                   Code::kFailedPrecondition, "network range");
+  }
+  SettingsDraft draft;
+  draft.values = account.settings;
+  must(UpdateSettings{draft});  // other settings leave the damaged text to whoever can read it
+  EXPECT_EQ(value("SELECT network_net FROM accounts"), R"({"IP":"100.64.0.0","Mask":"//8="})");
+  draft.network_range = "100.80.0.0/16";
+  must(UpdateSettings{draft});
+  EXPECT_TRUE(Prefix::parse("100.80.0.0/16")->contains(snapshot()->peer(before.id)->ip));
+  EXPECT_TRUE(joins("newcomer"));
+}
+
+TEST_P(DamageTest, ARangeThatIsSavedAgainReplacesADamagedNet) {
+  SettingsDraft draft;
+  draft.values = account.settings;
+  draft.network_range = "100.80.0.0/16";
+  must(UpdateSettings{draft});
+  const std::string whole = value("SELECT network_net FROM accounts");
+  write("accounts", "network_net", "damaged");
+  must(UpdateSettings{draft});
+  EXPECT_EQ(value("SELECT network_net FROM accounts"), whole);
+}
+
+TEST_P(DamageTest, ANetOfTheWrongFamilyIsNoIpv6Net) {
+  write("accounts", "network_net_v6", R"({"IP":"100.64.0.0","Mask":"//8AAA=="})");
+  EXPECT_FALSE(peer("a").ipv6.is_set());
+  const Peer b = peer("b");
+  SettingsDraft draft;
+  draft.values = account.settings;
+  draft.ipv6_enabled_groups = {{group("six", {b.id}).id}};
+  must(UpdateSettings{draft});
+  EXPECT_FALSE(snapshot()->peer(b.id)->ipv6.is_set());
+  EXPECT_EQ(value("SELECT network_net_v6 FROM accounts"),
+            R"({"IP":"100.64.0.0","Mask":"//8AAA=="})");
+  draft.network_range_v6 = "fd00:1::/64";
+  must(UpdateSettings{draft});
+  EXPECT_TRUE(Prefix::parse("fd00:1::/64")->contains(snapshot()->peer(b.id)->ipv6));
+}
+
 TEST_P(DamageTest, AnAddressOfAMachineThatCannotBeReadIsNoAddress) {
   peer("a");
   write("peers", "meta_network_addresses",

@@ -40,6 +40,7 @@ Result<> change_ip(AccountEdit& edit, const std::string& text, Peer& peer) {
   if (*ip == peer.ip) return {};
   NB_LET(const Account* account, edit.account());
   const Prefix& net = account->network.net;
+  if (!net.is_set()) return fail(Code::kFailedPrecondition, "the account has no network range");
   const std::uint32_t first = net.masked().address.v4_value();
   const std::uint64_t last = first + host_count(net) + 1;  // the broadcast address
   if (!net.contains(*ip) || ip->v4_value() == first || ip->v4_value() == last)
