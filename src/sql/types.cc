@@ -1,5 +1,8 @@
 #include "sql/types.h"
 
+#include "base/text.h"
+
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 
@@ -61,6 +64,20 @@ std::optional<seconds> take_zone(std::string_view& text) {
   }
   const seconds offset(*hours * 3600 + minutes * 60 + secs);
   return west ? -offset : offset;
+}
+
+/// Each byte that belongs to no character becomes U+FFFD.
+std::string with_replacements(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0)
+      out += "\xEF\xBF\xBD";
+    else
+      out += text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return out;
 }
 
 }  // namespace
@@ -171,6 +188,11 @@ bool Row::boolean(std::size_t column) const {
 std::optional<WallTime> Row::time(std::size_t column) const {
   if (null(column)) return {};
   return parse_time(text(column));
+}
+
+std::string RowReader::string() {
+  const std::string_view text = row_.text(next_++);
+  return is_utf8(text) ? std::string(text) : with_replacements(text);
 }
 
 }  // namespace nb::sql

@@ -90,7 +90,8 @@ class Row {
 class RowReader {
  public:
   explicit RowReader(Row row, std::size_t first = 0) : row_(row), next_(first) {}
-  [[nodiscard]] std::string string() { return row_.string(next_++); }
+  /// Always UTF-8, which SQLite does not ask of its texts: what is none reads as U+FFFD.
+  [[nodiscard]] std::string string();
   [[nodiscard]] std::string_view text() { return row_.text(next_++); }
   [[nodiscard]] std::int64_t integer() { return row_.integer(next_++); }
   [[nodiscard]] bool boolean() { return row_.boolean(next_++); }

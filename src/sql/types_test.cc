@@ -16,6 +16,16 @@ WallTime at(int year, unsigned month, unsigned day, std::chrono::nanoseconds tim
          time;
 }
 
+TEST(RowReader, GivesUtf8Only) {
+  Rows rows;
+  rows.set_columns(2);
+  rows.add_text("Z\xC3\xBCrich");
+  rows.add_text("\xFFoffice\xC3");
+  RowReader row(rows[0]);
+  EXPECT_EQ(row.string(), "Z\xC3\xBCrich");
+  EXPECT_EQ(row.string(), "\xEF\xBF\xBDoffice\xEF\xBF\xBD");  // agents refuse anything else
+}
+
 TEST(SqlTime, EveryFormOfUpstreamDatabasesIsRead) {
   const WallTime base = at(2026, 11, 22, 10h + 34min + 25s);
   EXPECT_EQ(parse_time("2026-11-22 10:34:25.029526158+00:00"), base + 29526158ns);

@@ -189,6 +189,18 @@ TEST_P(DamageTest, ANetOfTheWrongFamilyIsNoIpv6Net) {
   EXPECT_TRUE(Prefix::parse("fd00:1::/64")->contains(snapshot()->peer(b.id)->ipv6));
 }
 
+TEST_P(DamageTest, TextsThatAreNoUtf8ReachNoMap) {
+  if (GetParam() == sql::Engine::kPostgres) GTEST_SKIP() << "it stores none";
+  const Peer a = peer("a");
+  instance.sql(
+      "UPDATE peers SET name = CAST(X'41FF42' AS TEXT), meta_wt_version = CAST(X'FE' AS TEXT)");
+  const auto now = snapshot();
+  EXPECT_EQ(now->peer(a.id)->name,
+            "A\xEF\xBF\xBD"
+            "B");
+  EXPECT_EQ(now->peer(a.id)->meta.wt_version, "\xEF\xBF\xBD");
+}
+
 TEST_P(DamageTest, AnAddressOfAMachineThatCannotBeReadIsNoAddress) {
   peer("a");
   write("peers", "meta_network_addresses",
