@@ -1,6 +1,7 @@
 #include "management/store/migrations.h"
 
 #include "management/store/constraints.h"
+#include "management/store/old_forms.h"
 #include "management/store/schema.h"
 
 #include <fmt/format.h>
@@ -126,18 +127,10 @@ Result<> instance_facts(Session& session, MigrationReport& /*report*/) {
       "ALTER TABLE nb_instances ADD COLUMN drain_incarnation bigint");
 }
 
-/// Component maps name objects by them (network-map.md §1.1: rows lacking one get one at the next
-/// start). No damage, so none is reported: upstream makes the group All and the first policy
-/// without. What an upstream server beside us makes later goes by its own id.
+/// No damage, so none is reported: upstream makes the group All and the first policy without. What
+/// an upstream server beside us makes later gets its own at the next start (sql_store.cc).
 Result<> public_ids(Session& session, MigrationReport& /*report*/) {
-  const std::string_view fresh = session.postgres()
-                                     ? "substr(replace(gen_random_uuid()::text, '-', ''), 1, 20)"
-                                     : "lower(hex(randomblob(10)))";
-  for (const std::string_view table :
-       {"groups", "policies", "routes", "name_server_groups", "posture_checks", "networks",
-        "network_routers", "network_resources"})
-    NB_TRY(session.exec(fmt::format(
-        "UPDATE {} SET public_id = {} WHERE COALESCE(public_id, '') = ''", table, fresh)));
+  NB_LET([[maybe_unused]] const std::int64_t filled, old_forms::fill_public_ids(session));
   return {};
 }
 
@@ -194,7 +187,10 @@ const sql::MigrationSet& main_migrations() {
        {17, "public ids", public_ids},
        {18, "session restore", session_restore},
        {19, "open logins", open_logins},
-       {20, "session calls", session_calls}}};
+       {20, "session calls", session_calls},
+       {21, "group members from JSON", old_forms::move_group_members},
+       {22, "routers and resources without a switch", old_forms::switch_on},
+       {23, "setup keys in plain text", old_forms::hash_setup_keys}}};
   return kSet;
 }
 

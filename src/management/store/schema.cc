@@ -173,10 +173,15 @@ Result<bool> try_statement(Session& session, std::string_view statement, std::st
   return done.has_value();
 }
 
+Result<bool> has_column(Session& session, std::string_view table, std::string_view name) {
+  NB_LET(const auto present, columns_of(session, table));
+  return present.contains(std::string(name));
+}
+
 Result<> add_column(Session& session, std::string_view table, std::string_view name,
                     std::string_view type) {
-  NB_LET(const auto present, columns_of(session, table));
-  if (present.contains(std::string(name))) return {};
+  NB_LET(const bool present, has_column(session, table, name));
+  if (present) return {};
   const Column column{std::string(name), std::string(type), false, {}};
   return session.script(fmt::format("ALTER TABLE \"{}\" ADD COLUMN {}", table,
                                     definition(column, session.postgres())));

@@ -15,6 +15,9 @@ namespace nb::management::schema {
 Result<> complete(sql::Session& session, std::span<const Table> tables,
                   sql::MigrationReport& report);
 
+/// False as well where the table itself is not there.
+Result<bool> has_column(sql::Session& session, std::string_view table, std::string_view name);
+
 /// A column of ours on one of upstream's tables.
 Result<> add_column(sql::Session& session, std::string_view table, std::string_view name,
                     std::string_view type);

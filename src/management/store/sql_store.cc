@@ -4,6 +4,7 @@
 #include "management/store/change_log.h"
 #include "management/store/constraints.h"
 #include "management/store/migrations.h"
+#include "management/store/old_forms.h"
 #include "management/store/store_work.h"
 #include "management/store/units.h"
 #include "sql/never_began.h"
@@ -222,9 +223,18 @@ Result<> make_missing_indexes(const SqlStoreParts& parts, Instant deadline,
   return {};
 }
 
+/// Before anything is changed: the official server has to open the database once more.
+Result<> refuse_binary(const SqlStoreParts& parts, Instant deadline) {
+  NB_LET(const sql::MigrationState state,
+         sql::check_migrations(parts.database, main_migrations(), deadline));
+  if (state.pending.empty()) return {};
+  return parts.database.run_blocking<void>(deadline, {.read_only = true}, old_forms::refuse_binary);
+}
+
 }  // namespace
 
 Result<sql::MigrationReport> prepare_main_database(const SqlStoreParts& parts, Instant deadline) {
+  NB_TRY(refuse_binary(parts, deadline));
   NB_LET(sql::MigrationReport report,
          sql::migrate(parts.database, main_migrations(), deadline, parts.log));
   NB_TRY(make_missing_indexes(parts, deadline, report));
