@@ -9,6 +9,7 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -138,6 +139,12 @@ AccountSnapshotPtr make_account(const Shape& shape) {
     resources.push_back(std::move(resource));
     routers.push_back(std::move(router));
   }
+  const auto publish = [](auto&... tables) {  // or nobody gets components
+    (std::ranges::for_each(tables, [](auto& row) { row.public_id = PublicId(row.id.value()); }),
+     ...);
+  };
+  check.public_id = PublicId(check.id.value());
+  publish(groups, policies, routes, resources, routers);
   out->peers = EntityTable<Peer>(std::move(peers));
   out->groups = EntityTable<Group>(std::move(groups));
   out->policies = EntityTable<Policy>(std::move(policies));

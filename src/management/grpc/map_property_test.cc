@@ -177,8 +177,8 @@ TEST(AffectedPeers, AreNoneWhenTheSameIsReadAnew) {
   });
 }
 
-/// The same account with keys that are keys, and public ids, a few of them missing.
-AccountSnapshotPtr with_public_ids(const AccountSnapshotPtr& account) {
+/// The same account with keys that are keys, and public ids; the `missing`th row has none.
+AccountSnapshotPtr with_public_ids(const AccountSnapshotPtr& account, std::size_t missing = 0) {
   auto out = std::make_shared<AccountSnapshot>(*account);
   const auto renew = [](auto& table, auto change) {
     std::vector<std::decay_t<decltype(*table.begin())>> rows(table.begin(), table.end());
@@ -187,7 +187,7 @@ AccountSnapshotPtr with_public_ids(const AccountSnapshotPtr& account) {
   };
   std::size_t count = 0;
   const auto publish = [&](auto& row) {
-    if (++count % 7 != 0) row.public_id = PublicId("pub-" + row.id.value());
+    if (++count != missing) row.public_id = PublicId("pub-" + row.id.value());
   };
   renew(out->peers, [](Peer& peer) {
     const auto digest = crypto::sha256(peer.key.value());
@@ -231,6 +231,37 @@ TEST(ComponentMaps, AreCalculatedByReceiversIntoTheLegacyOnes) {
   if (std::getenv("NB_SIM_SEED") == nullptr) {
     EXPECT_GT(in_components, maps / 3);
   }
+}
+
+/// contract/management-grpc.md §7: never the primary id.
+TEST(ComponentMaps, SayNothingOfARowWithoutPublicId) {
+  constexpr auto npos = std::string::npos;  // injected policies are no rows
+  std::size_t in_components = 0;
+  each_seed(300, [&](std::uint64_t seed) {
+    const auto account = RandomAccount(seed).make();
+    const std::size_t groups = account->groups.size();
+    const std::size_t policies = account->policies.size();
+    // A group, and a policy: the one takes part in everything, the other in its rules only.
+    std::vector<std::size_t> rows{seed % groups + 1};
+    if (policies > 0) rows.push_back(groups + seed % policies + 1);
+    for (const std::size_t missing : rows) {
+      const auto lacking = with_public_ids(account, missing);
+      const auto view = fresh_view(lacking);
+      for (const Peer& peer : lacking->peers) {
+        const auto made =
+            make_map(*view, view->find(peer.id), kNow, settings(), MapForm::kComponents).map;
+        if (!made.network) continue;
+        ++in_components;
+        ASSERT_GT(missing, groups);
+        ::management::SyncResponse message;
+        ASSERT_TRUE(message.ParseFromString(made.message(1, {})));
+        for (const auto& policy : message.networkmapenvelope().full().policies())
+          ASSERT_TRUE(policy.id().starts_with("pub-") || policy.id().find("-access-") != npos)
+              << "NB_SIM_SEED=" << seed << " " << policy.id();
+      }
+    }
+  });
+  EXPECT_GT(in_components, 0U);
 }
 
 /// 50 groups of 100 peers, each group among itself.

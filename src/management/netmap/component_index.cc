@@ -71,10 +71,16 @@ bool ports_travel(const management::PolicyRule& rule) {
 }
 
 template <class Table>
+bool named(const Table& table) {
+  return std::ranges::none_of(table, [](const auto& object) { return object.public_id.empty(); });
+}
+
+template <class Table>
 bool distinct(const Table& table) {
   std::set<std::string_view> seen;
-  return std::ranges::all_of(
-      table, [&](const auto& object) { return seen.insert(component_id(object)).second; });
+  return named(table) && std::ranges::all_of(table, [&](const auto& object) {
+           return seen.insert(component_id(object)).second;
+         });
 }
 
 }  // namespace
@@ -83,7 +89,7 @@ ComponentIndex::ComponentIndex(const MapView& view) : account_(view.plain()) {
   const auto& tables = account_->snapshot();
   usable_ = distinct(tables.groups) && distinct(tables.posture_checks) && distinct(tables.routes) &&
             distinct(tables.networks) && distinct(tables.resources) &&
-            distinct(tables.name_server_groups);
+            distinct(tables.name_server_groups) && named(tables.routers);
   index_peers(view);
   index_rules();
 }
@@ -118,8 +124,8 @@ void ComponentIndex::index_rules() {
       // would hide each other.
       std::string id = component_id(*policy.policy);
       if (++number > 1) id += '-' + std::to_string(number);
-      const bool exact =
-          uses[rule.rule->id.value()] == 1 && ports_travel(*rule.rule) && taken.insert(id).second;
+      const bool exact = uses[rule.rule->id.value()] == 1 && ports_travel(*rule.rule) &&
+                         !policy.policy->public_id.empty() && taken.insert(id).second;
       rules_.emplace(&rule, Rule{std::move(id), exact});
     }
   }

@@ -13,7 +13,8 @@
 
 namespace nb::netmap {
 
-/// The id an object has in component maps: its public one, or its own where a row has none.
+/// The id an object has in component maps: its public one. Its own where a row has none; then no
+/// component map names it (usable(), Rule::exact): receivers never see ids of rows.
 template <class Object>
 [[nodiscard]] const std::string& component_id(const Object& object) {
   return object.public_id.empty() ? object.id.value() : object.public_id.value();
@@ -25,7 +26,8 @@ class ComponentIndex {
   explicit ComponentIndex(const MapView& view);
 
   [[nodiscard]] const AccountView& account() const { return *account_; }
-  /// False where two objects of a kind share an id: then nothing can be said by ids.
+  /// False where two objects of a kind share an id, or one has no public id, policies apart: then
+  /// nothing can be said by ids.
   [[nodiscard]] bool usable() const { return usable_; }
   /// All of these peers have what a receiver asks of a peer: a key of 32 bytes, an IPv4 address.
   [[nodiscard]] bool carries(const Bits& peers) const { return !peers.intersects(unfit_); }

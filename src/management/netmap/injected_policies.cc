@@ -28,6 +28,7 @@ std::optional<std::uint16_t> target_port(const ServiceTarget& target) {
 std::shared_ptr<Policy> one_rule_policy(const std::string& id) {
   auto policy = std::make_shared<Policy>();
   policy->id = management::PolicyId(id);
+  policy->public_id = management::PublicId(id);  // no row that it could be the id of
   policy->enabled = true;
   PolicyRule rule;
   rule.id = management::RuleId(id);

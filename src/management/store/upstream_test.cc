@@ -297,6 +297,30 @@ TEST_P(UpstreamTest, RowsWithoutAPublicIdGetOneOfTheirOwn) {
             kept);
 }
 
+TEST_P(UpstreamTest, RowsThatUpstreamMadeMeanwhileGetPublicIdsAtTheNextStart) {
+  const sql::test::TestDatabase fixture(GetParam());
+  load_example(fixture);
+  const Instance instance(fixture);
+  ASSERT_TRUE(instance.prepare());
+  const auto account = get(instance.store->first_account(soon()));
+  ASSERT_TRUE(account);
+  const std::string kept = instance.value("SELECT public_id FROM groups WHERE name = 'All'");
+  instance.sql(
+      "INSERT INTO groups (id, account_id, public_id, name, issued) VALUES ('late', '" +
+      account->id.value() + "', '', 'late', 'api'); UPDATE network_routers SET public_id = NULL");
+  const auto report = instance.prepare();
+  ASSERT_TRUE(report) << report.error().text;
+  EXPECT_TRUE(report->empty());
+  EXPECT_EQ(instance.value("SELECT length(public_id) FROM groups WHERE id = 'late'"), "20");
+  EXPECT_EQ(instance.value("SELECT COUNT(*) FROM network_routers WHERE length(public_id) = 20"),
+            instance.value("SELECT COUNT(*) FROM network_routers"));
+  EXPECT_EQ(instance.value("SELECT public_id FROM groups WHERE name = 'All'"), kept);
+  // Who serves meanwhile has to read them.
+  EXPECT_EQ(get(instance.store->first_account(soon()))->serial, account->serial + 1);
+  ASSERT_TRUE(instance.prepare());
+  EXPECT_EQ(get(instance.store->first_account(soon()))->serial, account->serial + 1);
+}
+
 TEST_P(UpstreamTest, MigratingAgainChangesNothing) {
   const sql::test::TestDatabase fixture(GetParam());
   load_example(fixture);
