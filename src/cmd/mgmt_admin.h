@@ -1,5 +1,5 @@
 // Verbs that work on the database: setup-key create|list|revoke, migrate, doctor, serial raise,
-// ha status, admin …, token ….
+// server-key rotate, ha status, admin …, token ….
 #pragma once
 
 #include "base/config/cli.h"

@@ -137,6 +137,15 @@ struct MgmtHaConfig {  // keys of the fork's management HA (§6.4); the shared p
   std::chrono::milliseconds heartbeat_interval{10'000};
   std::chrono::milliseconds lock_ttl{15'000};
   std::chrono::milliseconds anti_entropy_interval{2'000};
+  /// A rotated server key is known to every running instance after so long.
+  [[nodiscard]] std::chrono::milliseconds server_key_look() const {
+    return 15 * anti_entropy_interval;
+  }
+  /// So long after a rotation the key before it is the one that every instance takes. Twice the
+  /// least, because the hosts' clocks differ.
+  [[nodiscard]] std::chrono::milliseconds server_key_overlap() const {
+    return 2 * server_key_look();
+  }
 };
 
 struct MgmtLimits {

@@ -24,6 +24,11 @@ Result<sql::MigrationReport> prepare(const SqlStoreParts& parts, Instant deadlin
   return report;
 }
 
+ServerKeyPair fresh_key(crypto::RandomSource& random) {
+  const auto key = crypto::PrivateKey::generate(random);
+  return {key.public_key().base64(), key.base64()};
+}
+
 }  // namespace
 
 MgmtCore::MgmtCore() : ids_(clock_, random_) {}
@@ -110,18 +115,33 @@ Result<Account> MgmtCore::ensure_account(const MgmtConfig& config) {
   return std::move(made.first);
 }
 
-Result<std::vector<crypto::PrivateKey>> MgmtCore::server_keys() {
-  const auto candidate = crypto::PrivateKey::generate(random_);
-  ServerKeyPair pair{candidate.public_key().base64(), candidate.base64()};
-  NB_LET(const ServerKeys stored, wait(store_->server_keys(clock_.now() + kStep, std::move(pair))));
+Result<std::vector<crypto::PrivateKey>> MgmtCore::server_keys(std::chrono::milliseconds overlap) {
+  NB_LET(const ServerKeys stored,
+         wait(store_->server_keys(clock_.now() + kStep, fresh_key(random_))));
   std::vector<crypto::PrivateKey> keys;
   NB_LET(auto current, crypto::PrivateKey::parse(stored.current.private_key.reveal()));
   keys.push_back(std::move(current));
   if (stored.previous) {
     NB_LET(auto previous, crypto::PrivateKey::parse(stored.previous->private_key.reveal()));
     keys.push_back(std::move(previous));
+    if (clock_.wall() - stored.current_since < overlap) std::swap(keys.front(), keys.back());
   }
   return keys;
+}
+
+Result<std::string> MgmtCore::rotate_server_key(std::chrono::milliseconds overlap) {
+  NB_LET(const ServerKeys stored,
+         wait(store_->server_keys(clock_.now() + kStep, fresh_key(random_))));
+  if (clock_.wall() - stored.current_since < overlap)
+    return fail(Code::kFailedPrecondition,
+                "the server key is of {}, and instances may still tell the one before it; it can "
+                "be rotated {} s later",
+                sql::format_time(stored.current_since),
+                std::chrono::ceil<std::chrono::seconds>(overlap).count());
+  NB_LET(const ServerKeys rotated,
+         wait(store_->rotate_server_key(clock_.now() + kStep, stored.current.public_key,
+                                        fresh_key(random_))));
+  return rotated.current.public_key;
 }
 
 }  // namespace nb::cmd

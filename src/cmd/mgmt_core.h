@@ -43,8 +43,14 @@ class MgmtCore {
 
   /// The account that setup keys belong to; made, with an owner, if there is none.
   Result<management::Account> ensure_account(const MgmtConfig& config);
-  /// The deployment's server keys, current first; made if there are none.
-  Result<std::vector<crypto::PrivateKey>> server_keys();
+  /// The deployment's server keys, made if there are none; first the one that agents are told: the
+  /// previous one while the current one is younger than `overlap`, since running instances may not
+  /// have read that yet (MgmtWatch).
+  Result<std::vector<crypto::PrivateKey>> server_keys(std::chrono::milliseconds overlap);
+  /// Makes a new server key and returns its public half; the current one becomes the previous one.
+  /// Errors   kFailedPrecondition: the current one is younger than `overlap`, and the key before it
+  ///          still in use; kAborted: rotated meanwhile.
+  Result<std::string> rotate_server_key(std::chrono::milliseconds overlap);
 
   /// Runs `work` on a thread of its own and waits; for start-up and verbs.
   template <class T>

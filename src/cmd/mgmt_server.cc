@@ -214,7 +214,7 @@ Result<> MgmtPart::open_databases() {
   NB_LET(discovery, ProviderDiscovery::begin(config, health, core->clock(), log));
   NB_LET(upkeep, MgmtUpkeep::make(config, *core, log));
   // Before anybody can ask for it; the same on every instance.
-  NB_LET(auto secrets, core->server_keys());
+  NB_LET(auto secrets, core->server_keys(config.ha.server_key_overlap()));
   NB_TRY(keys.set(std::move(secrets)));
   // Nothing is ever sent anywhere with it; the row is what upstream's servers and tools expect.
   NB_TRY(MgmtCore::wait(core->store().installation_id(core->clock().now() + kQuestion)));

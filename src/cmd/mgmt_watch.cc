@@ -12,7 +12,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kPing = 1s;  // readiness follows the database this fast
 constexpr auto kPingDeadline = 3s;
-constexpr int kKeyPolls = 15;  // a rotated server key is known everywhere after so many
 constexpr auto kQuestion = 30s;
 
 }  // namespace
@@ -36,7 +35,7 @@ asio::awaitable<void> MgmtWatch::store() {
 
 asio::awaitable<void> MgmtWatch::keys() {
   MgmtCore& core = ports_.core;
-  const auto interval = kKeyPolls * ports_.config.ha.anti_entropy_interval;
+  const auto interval = ports_.config.ha.server_key_look();
   for (;;) {
     co_await core.clock().sleep_for(interval);
     const auto known = ports_.keys.keys();

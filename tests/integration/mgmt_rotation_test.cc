@@ -14,10 +14,12 @@ using namespace std::chrono_literals;
 
 class MgmtRotation : public MgmtCluster {
  protected:
-  void SetUp() override {
+  void SetUp() override { restart("100ms"); }  // keys are read again every 1.5 s
+  void restart(const std::string& interval) {
+    servers.clear();
     for (const char* name : {"mgmt-1", "mgmt-2"}) {
       auto quick = options(name);
-      quick.env["NB_MGMT_ANTI_ENTROPY_INTERVAL"] = "100ms";  // keys are read again every 1.5 s
+      quick.env["NB_MGMT_ANTI_ENTROPY_INTERVAL"] = interval;
       (std::string(name) == "mgmt-1" ? one : two).process().kill();
       servers.push_back(std::make_unique<MgmtServer>(quick));
       servers.back()->start();
@@ -78,6 +80,56 @@ TEST_F(MgmtRotation, StreamsGoOnAndRequestsUnderTheOldKeyAreOpened) {
   ASSERT_TRUE(b.login(second, key).ok());
   EXPECT_TRUE(stream.wait_for([&](const auto& m) { return shows_peer(m, b.key()); }, 5s));
   EXPECT_FALSE(stream.wait_end(0ms));
+}
+
+TEST_F(MgmtRotation, AnInstanceThatStartsMeanwhileTellsTheKeyThatAllTake) {
+  const std::string interval = "300ms";  // keys are read again every 4.5 s
+  restart(interval);
+  const Agent a("a");
+  ASSERT_TRUE(a.login(servers[0]->target(), key).ok());
+  const std::string old_key = a.server_key(servers[0]->target()).value;
+  Finished rotated;
+  ASSERT_TRUE(eventually(
+      [&] {  // the servers made their key a moment ago
+        rotated = servers[0]->verb({"server-key", "rotate"});
+        return rotated.status == 0;
+      },
+      60s))
+      << rotated.output;
+  auto late = options("mgmt-3");
+  late.env["NB_MGMT_ANTI_ENTROPY_INTERVAL"] = interval;
+  servers.push_back(std::make_unique<MgmtServer>(late));
+  servers.back()->start();
+  const std::string third = servers.back()->target();
+  EXPECT_EQ(a.server_key(third).value, old_key);
+  // Whatever an agent is told there opens everywhere, until all tell the new one.
+  std::string told;
+  ASSERT_TRUE(eventually(
+      [&] {
+        told = a.server_key(third).value;
+        for (const auto& server : servers) {
+          pb::LoginRequest request;
+          *request.mutable_meta() = a.meta();
+          grpc::ClientContext context;
+          pb::EncryptedMessage answer;
+          const auto status =
+              stub(server->target())->Login(&context, a.seal(request, told), &answer);
+          EXPECT_TRUE(status.ok()) << status.error_message();
+        }
+        return told != old_key || HasFailure();
+      },
+      60s));
+  EXPECT_NE(rotated.output.find(told), std::string::npos) << rotated.output;
+  // Not again before every instance has had its time.
+  ASSERT_TRUE(eventually(
+      [&] {
+        rotated = servers[0]->verb({"server-key", "rotate"});
+        return rotated.status == 0;
+      },
+      60s));
+  const Finished again = servers[0]->verb({"server-key", "rotate"});
+  EXPECT_EQ(again.status, 1);
+  EXPECT_NE(again.output.find("the server key is of"), std::string::npos) << again.output;
 }
 
 /// Row 1 of the checklist: behind the balancer no agent notices.
