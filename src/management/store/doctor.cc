@@ -82,6 +82,21 @@ Result<> texts(Session& session, Sheet& sheet) {
   return {};
 }
 
+Result<> values(Session& session, Sheet& sheet) {
+  for (const doctor::Value& rule : doctor::values()) {
+    NB_LET(const sql::Rows rows,
+           session.query(fmt::format("SELECT id, CAST(\"{0}\" AS text) FROM {1} WHERE \"{0}\" IS "
+                                     "NOT NULL ORDER BY id",
+                                     rule.column, rule.table)));
+    for (std::size_t i = 0; i < rows.size() && !sheet.full(); ++i)
+      if (const std::string_view text = rows[i].text(1); !text.empty() && !rule.fine(text))
+        sheet.add({std::string(rule.table), rows[i].string(0),
+                   fmt::format("{} makes no sense: {}", rule.column, text),
+                   std::string(rule.meaning)});
+  }
+  return {};
+}
+
 /// "account id" of everything in a table, for look-ups.
 Result<std::set<std::string>> known(Session& session, std::string_view table) {
   NB_LET(const sql::Rows rows, session.query(fmt::format("SELECT account_id, id FROM {}", table)));
@@ -94,12 +109,13 @@ Result<std::set<std::string>> known(Session& session, std::string_view table) {
 Result<> lists(Session& session, Sheet& sheet) {
   NB_LET(const auto groups, known(session, "groups"));
   NB_LET(const auto checks, known(session, "posture_checks"));
+  NB_LET(const auto users, known(session, "users"));
   for (const doctor::IdList& rule : doctor::id_lists()) {
-    const auto& there = rule.of == "groups" ? groups : checks;
+    const auto& there = rule.of == "groups" ? groups : rule.of == "users" ? users : checks;
     NB_LET(const sql::Rows rows, session.query(rule.query));
     for (std::size_t i = 0; i < rows.size() && !sheet.full(); ++i) {
       columns::Damage damage;  // said elsewhere
-      for (const std::string& id : columns::read_strings(rows[i].text(2), damage))
+      for (const std::string& id : rule.read(rows[i].text(2), damage))
         if (!there.contains(fmt::format("{} {}", rows[i].text(1), id)))
           sheet.add({std::string(rule.table), rows[i].string(0),
                      fmt::format("{} names '{}', which is not there", rule.column, id),
@@ -178,6 +194,7 @@ Result<Diagnosis> examine(sql::Database& database, const crypto::FieldCipher* ci
         NB_TRY(uniqueness(session, sheet));
         NB_TRY(nulls(session, sheet));
         NB_TRY(texts(session, sheet));
+        NB_TRY(values(session, sheet));
         NB_TRY(lists(session, sheet));
         NB_TRY(resources(session, sheet));
         NB_TRY(secrets(session, sheet, *codec));

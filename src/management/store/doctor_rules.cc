@@ -1,10 +1,26 @@
 // Source   contract/schema/README.md, network-map.md §1.
 #include "management/store/doctor_rules.h"
 
+#include "crypto/encoding.h"
+#include "management/domain/network.h"
+#include "management/domain/policy.h"
 #include "management/store/edits/service_rows.h"
+#include "management/store/json_read.h"
+
+#include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <charconv>
 
 namespace nb::management::doctor {
 namespace {
+
+constexpr std::string_view kRecordA = "A";
+constexpr std::string_view kRecordAaaa = "AAAA";
+constexpr std::string_view kRecordCname = "CNAME";
+constexpr std::string_view kTypeOne = "1";
+constexpr std::string_view kTypeTwo = "2";
+constexpr std::string_view kTypeThree = "3";
 
 template <auto Read>
 void check(std::string_view text, columns::Damage& damage) {
@@ -19,6 +35,48 @@ constexpr auto kStrings = &check<&columns::read_strings>;
 constexpr auto kAddress = &check<&columns::read_address>;
 constexpr auto kPrefix = &check<&columns::read_prefix>;
 constexpr auto kResource = &check<&columns::read_resource>;
+
+template <auto... Known>
+bool is_one_of(std::string_view text) {
+  return ((text == *Known) || ...);
+}
+
+bool is_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, port);
+  return error == std::errc{} && stop == end && port > 0;
+}
+bool are_ports(std::string_view text) {
+  columns::Damage damage;  // said elsewhere
+  return std::ranges::all_of(columns::read_strings(text, damage), is_port);
+}
+bool are_port_ranges(std::string_view text) {
+  columns::Damage damage;
+  return std::ranges::all_of(columns::read_port_ranges(text, damage), [](const PortRange& range) {
+    return range.start > 0 && range.start <= range.end;
+  });
+}
+bool is_json(std::string_view text) {
+  columns::Damage damage;
+  static_cast<void>(columns::parsed(text, damage));
+  return damage.fields == 0;
+}
+bool is_key_hash(std::string_view text) {
+  const auto bytes = crypto::from_base64(text);
+  return bytes && bytes->size() == 32;
+}
+
+std::vector<std::string> authorized_groups(std::string_view text, columns::Damage& damage) {
+  std::vector<std::string> out;
+  for (const auto& [group, users] : columns::read_authorized_groups(text, damage))
+    out.push_back(group.value());
+  return out;
+}
+std::vector<std::string> one_id(std::string_view text, columns::Damage& /*damage*/) {
+  if (text.empty()) return {};
+  return {std::string(text)};
+}
 
 constexpr std::string_view kEmpty = "read as empty";
 constexpr std::string_view kRuleOff = "the rule is off";
@@ -170,6 +228,7 @@ std::span<const Encoded> encoded() {
       {"accounts", "settings_network_range_v6", kPrefix, kEmpty},
       {"users", "auto_groups", kStrings, kEmpty},
       {"setup_keys", "auto_groups", kStrings, kEmpty},
+      {"user_invites", "auto_groups", kStrings, kEmpty},
       {"peers", "ip", kAddress, "the peer is left out of the account"},
       {"peers", "ipv6", kAddress, "the peer has no IPv6 address"},
       {"peers", "location_connection_ip", kAddress, kEmpty},
@@ -208,6 +267,28 @@ std::span<const Encoded> encoded() {
   return kAll;
 }
 
+std::span<const Value> values() {
+  static constexpr Value kAll[] = {
+      {"policy_rules", "action", &is_one_of<&kActionAccept, &kActionDrop>, "the rule is off"},
+      {"policy_rules", "protocol",
+       &is_one_of<&kProtocolAll, &kProtocolTcp, &kProtocolUdp, &kProtocolIcmp, &kProtocolSsh>,
+       "the rule is off"},
+      {"policy_rules", "ports", &are_ports, "agents are told what they can not read"},
+      {"policy_rules", "port_ranges", &are_port_ranges, "agents are told what they can not read"},
+      {"records", "type", &is_one_of<&kRecordA, &kRecordAaaa, &kRecordCname>,
+       "agents are not told the record"},
+      {"routes", "network_type", &is_one_of<&kTypeOne, &kTypeTwo, &kTypeThree>,
+       "agents may refuse the route"},
+      {"network_resources", "type",
+       &is_one_of<&kResourceHost, &kResourceSubnet, &kResourceDomain>,
+       "is reached by nobody"},
+      {"setup_keys", "key", &is_key_hash, "no machine can join with it"},
+      {"jobs", "workload_parameters", &is_json, "the job has no parameters"},
+      {"jobs", "workload_result", &is_json, "the job has no result"},
+  };
+  return kAll;
+}
+
 std::span<const IdList> id_lists() {
   static constexpr IdList kAll[] = {
       {"policy_rules", "sources", "groups",
@@ -218,6 +299,16 @@ std::span<const IdList> id_lists() {
        "r.policy_id ORDER BY r.id"},
       {"policies", "source_posture_checks", "posture_checks",
        "SELECT id, account_id, source_posture_checks FROM policies ORDER BY id"},
+      {"policy_rules", "authorized_groups", "groups",
+       "SELECT r.id, o.account_id, r.authorized_groups FROM policy_rules r JOIN policies o ON o.id "
+       "= r.policy_id ORDER BY r.id",
+       &authorized_groups},
+      {"policy_rules", "authorized_user", "users",
+       "SELECT r.id, o.account_id, r.authorized_user FROM policy_rules r JOIN policies o ON o.id = "
+       "r.policy_id ORDER BY r.id",
+       &one_id},
+      {"user_invites", "auto_groups", "groups",
+       "SELECT id, account_id, auto_groups FROM user_invites ORDER BY id"},
       {"routes", "groups", "groups", "SELECT id, account_id, groups FROM routes ORDER BY id"},
       {"routes", "peer_groups", "groups",
        "SELECT id, account_id, peer_groups FROM routes ORDER BY id"},

@@ -7,8 +7,10 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace nb::management::doctor {
 
@@ -58,12 +60,23 @@ struct Encoded {
 };
 std::span<const Encoded> encoded();
 
+/// A column whose values official servers take from a set.
+struct Value {
+  std::string_view table;
+  std::string_view column;
+  bool (*fine)(std::string_view text);
+  std::string_view meaning;
+};
+std::span<const Value> values();
+
 /// A text column with a list of ids.
 struct IdList {
   std::string_view table;
   std::string_view column;
-  std::string_view of;     // "groups" or "posture_checks"
+  std::string_view of;     // "groups", "posture_checks" or "users"
   std::string_view query;  // id, account_id, list
+  std::vector<std::string> (*read)(std::string_view text, columns::Damage& damage) =
+      &columns::read_strings;
 };
 std::span<const IdList> id_lists();
 

@@ -1,6 +1,7 @@
 // Migrations beside a serving instance, repairs, the doctor, and what an operator does by hand.
 #include "management/store/maintenance.h"
 
+#include "base/log_sinks.h"
 #include "management/store/agent_store.h"
 #include "management/store/doctor.h"
 #include "management/store/event_log.h"
@@ -65,6 +66,8 @@ TEST_P(MaintenanceTest, TheDatabaseOfUpstreamHasNoDamage) {
   for (const Finding& f : examined().findings) {
     EXPECT_EQ(f.what.find("damaged"), std::string::npos)
         << f.table << " " << f.id << ": " << f.what;
+    EXPECT_EQ(f.what.find("makes no sense"), std::string::npos)
+        << f.table << " " << f.id << ": " << f.what;
     EXPECT_EQ(f.what.find("NULL"), std::string::npos) << f.table << " " << f.id << ": " << f.what;
     EXPECT_EQ(f.what.find("unique"), std::string::npos) << f.table << " " << f.id << ": " << f.what;
   }
@@ -100,6 +103,29 @@ TEST_P(MaintenanceTest, TheDoctorFindsWhatIsDamaged) {
       account + ", 'v1', 'h', 'ghost', 'peer', '['), (" + account +
       ", 'v1', 'h', 'ghost', 'domain', '{}'), (" + account + ", 'v1', 'h', '" + id +
       "', 'peer', '{}')");
+  instance_.sql(
+      "INSERT INTO policy_rules (id, policy_id, name, action, protocol, ports, port_ranges, "
+      "authorized_groups, authorized_user) SELECT 'r2', id, 'x', 'reject', 'sctp', "
+      R"('["22","http","70000"]', '[{"Start":9,"End":5}]', '{"ghosts":["root"]}', 'nobody' FROM )"
+      "policies");
+  instance_.sql("INSERT INTO zones (id, account_id) VALUES ('z2', " + account +
+                "); INSERT INTO records (id, account_id, zone_id, type) VALUES ('d1', " + account +
+                ", 'z2', 'MX')");
+  instance_.sql("INSERT INTO routes (id, account_id, network_type) VALUES ('t2', " + account +
+                ", 7)");
+  instance_.sql("INSERT INTO network_resources (id, network_id, account_id, type) VALUES ('e1', "
+                "'ghost', " +
+                account + ", 'planet')");
+  instance_.sql("INSERT INTO setup_keys (id, account_id, key) VALUES ('k1', " + account +
+                ", 'plain text')");
+  instance_.sql("INSERT INTO user_invites (id, account_id, email, name, role, hashed_token, "
+                "expires_at, created_at, created_by, auto_groups) VALUES ('i1', " +
+                account +
+                ", 'e', 'n', 'user', 'h', '2026-01-01 00:00:00', '2026-01-01 00:00:00', 'u', "
+                "'[\"ghost\"]')");
+  if (GetParam() == sql::Engine::kSqlite)  // the other has a type for it
+    instance_.sql("INSERT INTO jobs (id, account_id, workload_parameters) VALUES ('j1', " +
+                  account + ", '{')");
   instance_.sql("UPDATE users SET email = 'plain@example.org'");
   instance_.sql("DELETE FROM group_peers");
   const Diagnosis found = examined();
@@ -124,6 +150,20 @@ TEST_P(MaintenanceTest, TheDoctorFindsWhatIsDamaged) {
   EXPECT_TRUE(says(found, "network_routers", "w1", "network is not there"));
   EXPECT_TRUE(says(found, "zones", "z1", "unknown account 'ghost'"));
   EXPECT_TRUE(says(found, "users", account_.created_by.value(), "email is not encrypted"));
+  EXPECT_TRUE(says(found, "policy_rules", "r2", "action makes no sense: reject"));
+  EXPECT_TRUE(says(found, "policy_rules", "r2", "protocol makes no sense: sctp"));
+  EXPECT_TRUE(says(found, "policy_rules", "r2", "ports makes no sense"));
+  EXPECT_TRUE(says(found, "policy_rules", "r2", "port_ranges makes no sense"));
+  EXPECT_TRUE(says(found, "policy_rules", "r2", "authorized_groups names 'ghosts'"));
+  EXPECT_TRUE(says(found, "policy_rules", "r2", "authorized_user names 'nobody'"));
+  EXPECT_TRUE(says(found, "records", "d1", "type makes no sense: MX"));
+  EXPECT_TRUE(says(found, "routes", "t2", "network_type makes no sense: 7"));
+  EXPECT_TRUE(says(found, "network_resources", "e1", "type makes no sense: planet"));
+  EXPECT_TRUE(says(found, "setup_keys", "k1", "key makes no sense"));
+  EXPECT_TRUE(says(found, "user_invites", "i1", "auto_groups names 'ghost'"));
+  if (GetParam() == sql::Engine::kSqlite) {
+    EXPECT_TRUE(says(found, "jobs", "j1", "workload_parameters makes no sense"));
+  }
   EXPECT_FALSE(found.cut);
   const Diagnosis few = examined(2);
   EXPECT_EQ(few.findings.size(), 2U);
@@ -131,6 +171,38 @@ TEST_P(MaintenanceTest, TheDoctorFindsWhatIsDamaged) {
   // And the account works on.
   EXPECT_TRUE(get(instance_.store->snapshot(soon(), account_.id)));
   EXPECT_TRUE(get(instance_.store->register_peer(soon(), registration(make_key(), "next"))));
+}
+
+TEST_P(MaintenanceTest, WhatIsLeftOutIsLoggedOnceAndCounted) {
+  start();
+  const SetupKey key = make_key();
+  for (const char* name : {"one", "two"})
+    ASSERT_TRUE(get(instance_.store->register_peer(soon(), registration(key, name))));
+  instance_.sql(
+      "UPDATE peers SET key = '' WHERE dns_label = 'one'; UPDATE policy_rules SET sources = "
+      "'[\"ghost\", \"phantom\"]', authorized_user = 'nobody', destination_resource = "
+      R"('{"ID":"spectre","Type":"host"}')");
+  const auto sink = std::make_shared<MemoryLogSink>();
+  prometheus::Registry registry;
+  SqlStoreParts parts = instance_.parts;
+  parts.log = Logger(sink);
+  parts.registry = &registry;
+  const auto store = make_sql_store(parts);
+  const auto counted = [&](const std::string& name) {
+    for (const auto& family : registry.Collect())
+      if (family.name == name) return family.metric.at(0).counter.value;
+    return -1.0;
+  };
+  for (int read = 1; read <= 2; ++read) {
+    const auto snapshot = get(store->snapshot(soon(), account_.id));
+    ASSERT_TRUE(snapshot) << snapshot.error().text;
+    EXPECT_EQ((*snapshot)->peers.size(), 1U);
+    EXPECT_EQ(counted("netbird_store_skipped_rows_total"), read);
+    EXPECT_EQ(counted("netbird_store_dangling_ids_total"), read * 4);
+    EXPECT_EQ(sink->count("left out of their account"), 1U);
+    EXPECT_EQ(sink->count("ids of what is not there"), 1U);
+  }
+  for (const auto& line : sink->lines()) EXPECT_EQ(line.field("id"), account_.id.value());
 }
 
 TEST_P(MaintenanceTest, AMissingUniqueIndexIsFoundWithItsRowsAndMadeWhenTheyAreRepaired) {

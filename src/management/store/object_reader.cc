@@ -94,10 +94,10 @@ Result<std::vector<T>> ObjectReader::read(const Source& source, Ids ids, Read re
 }
 
 template <class T, class Keep>
-void ObjectReader::keep(std::vector<T>& items, Keep wanted) {
+void ObjectReader::keep(std::string_view what, std::vector<T>& items, Keep wanted) {
   const std::size_t count = std::erase_if(items, [&](const T& item) { return !wanted(item); });
   skipped_ += count;
-  context_.metrics.skipped_rows_total.Increment(static_cast<double>(count));
+  context_.report_skipped(count, what, account_.value());
 }
 
 Result<std::vector<User>> ObjectReader::users(Ids ids) {
@@ -111,7 +111,7 @@ Result<std::vector<Peer>> ObjectReader::peers(Ids ids) {
   NB_LET(auto out, read<Peer>({"peers", rows::peer_columns(), "peers p", "p.account_id", "p.id"},
                               ids, rows::read_peer));
   // A peer without key or address can be nobody's neighbour.
-  keep(out, [](const Peer& peer) { return !peer.key.empty() && peer.ip.is_v4(); });
+  keep("peers", out, [](const Peer& peer) { return !peer.key.empty() && peer.ip.is_v4(); });
   return out;
 }
 
@@ -119,7 +119,7 @@ Result<std::vector<Peer>> ObjectReader::shown_peers(Ids ids) {
   NB_LET(auto out,
          read<Peer>({"peers", rows::shown_peer_columns(), "peers p", "p.account_id", "p.id"}, ids,
                     rows::read_shown_peer));
-  keep(out, [](const Peer& peer) { return !peer.key.empty() && peer.ip.is_v4(); });
+  keep("peers", out, [](const Peer& peer) { return !peer.key.empty() && peer.ip.is_v4(); });
   return out;
 }
 

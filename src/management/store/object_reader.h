@@ -54,7 +54,7 @@ class ObjectReader {
   template <class T, class Read>
   Result<std::vector<T>> read(const Source& source, Ids ids, Read read_row);
   template <class T, class Keep>
-  void keep(std::vector<T>& items, Keep wanted);
+  void keep(std::string_view what, std::vector<T>& items, Keep wanted);
 
   Session& session_;
   const Context& context_;

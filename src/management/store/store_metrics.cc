@@ -16,6 +16,9 @@ StoreMetrics::StoreMetrics(prometheus::Registry* registry)
                                    "Fields of the database that could not be read, per read")),
       skipped_rows_total(
           counter(registry == nullptr ? *own_ : *registry, "netbird_store_skipped_rows_total",
-                  "Rows left out of an account because they make no sense, per read")) {}
+                  "Rows left out of an account because they make no sense, per read")),
+      dangling_ids_total(counter(registry == nullptr ? *own_ : *registry,
+                                 "netbird_store_dangling_ids_total",
+                                 "Ids of objects that are not there, ignored, per read")) {}
 
 }  // namespace nb::management

@@ -18,6 +18,7 @@ struct StoreMetrics {
  public:
   prometheus::Counter& damaged_fields_total;  // netbird_store_damaged_fields_total read as empty
   prometheus::Counter& skipped_rows_total;    // netbird_store_skipped_rows_total   left out
+  prometheus::Counter& dangling_ids_total;    // netbird_store_dangling_ids_total   ignored
 };
 
 }  // namespace nb::management

@@ -41,6 +41,13 @@ struct Context {
   [[nodiscard]] RandomFn random_fn() const;
   /// Counts damaged fields, and logs them once per object.
   void report(const columns::Damage& damage, std::string_view what, std::string_view id) const;
+  /// The same for rows that are left out of an account, and for ids of what is not there.
+  void report_skipped(std::size_t rows, std::string_view what, std::string_view account) const;
+  void report_dangling(std::size_t count, std::string_view in, std::string_view account) const;
+
+ private:
+  /// Whether nobody has said that of it before.
+  bool is_news(std::string_view what, std::string_view id) const;
 };
 
 // --- dialect ----------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
+#include "management/store/dangling_ids.h"
 #include "management/store/object_reader.h"
 #include "management/store/store_work.h"
 #include "management/store/work_identity.h"
@@ -88,6 +89,8 @@ Result<AccountSnapshotPtr> snapshot(Session& session, const Context& context, co
   NB_TRY(take(out->services, reader.services()));
   NB_TRY(take(out->proxy_domains, reader.proxy_domains()));
   out->skipped_rows = reader.skipped();
+  for (const DanglingIds& found : dangling_ids(*out))
+    context.report_dangling(found.count, found.in, id.value());
   return AccountSnapshotPtr(std::move(out));
 }
 

@@ -20,13 +20,33 @@ void Context::report(const columns::Damage& damage, std::string_view what,
                      std::string_view id) const {
   if (damage.fields == 0) return;
   metrics.damaged_fields_total.Increment(static_cast<double>(damage.fields));
-  {
-    const std::lock_guard lock(reported_mutex);
-    constexpr std::size_t kRememberedMax = 10'000;
-    if (reported.size() >= kRememberedMax || !reported.emplace(what, id).second) return;
-  }
+  if (!is_news(what, id)) return;
   log.warn("damaged fields in the database read as empty; netbird-mgmt doctor lists them",
            {log::f("what", what), log::f("id", id), log::f(log::kCount, damage.fields)});
+}
+
+void Context::report_skipped(std::size_t rows, std::string_view what,
+                             std::string_view account) const {
+  if (rows == 0) return;
+  metrics.skipped_rows_total.Increment(static_cast<double>(rows));
+  if (!is_news(fmt::format("skipped {}", what), account)) return;
+  log.warn("rows of the database left out of their account; netbird-mgmt doctor lists them",
+           {log::f("what", what), log::f("id", account), log::f(log::kCount, rows)});
+}
+
+void Context::report_dangling(std::size_t count, std::string_view in,
+                              std::string_view account) const {
+  if (count == 0) return;
+  metrics.dangling_ids_total.Increment(static_cast<double>(count));
+  if (!is_news(fmt::format("dangling {}", in), account)) return;
+  log.warn("ids of what is not there ignored; netbird-mgmt doctor lists them",
+           {log::f("what", in), log::f("id", account), log::f(log::kCount, count)});
+}
+
+bool Context::is_news(std::string_view what, std::string_view id) const {
+  constexpr std::size_t kRememberedMax = 10'000;
+  const std::lock_guard lock(reported_mutex);
+  return reported.size() < kRememberedMax && reported.emplace(what, id).second;
 }
 
 std::string_view now_time(const Session& session) {
