@@ -186,8 +186,7 @@ Write insert_account(const Account& a) {
 }
 
 Write update_account(const Account& a) {
-  static const std::string kText =
-      update_text("accounts", {"id ", kAccountSettings});
+  static const std::string kText = update_text("accounts", {"id ", kAccountSettings});
   Write out{kText, {Param(a.id.value())}};
   add_account_settings(out.values, a);
   out.values = own(std::move(out.values));

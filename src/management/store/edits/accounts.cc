@@ -66,11 +66,15 @@ Result<> check_groups(AccountEdit& edit, const AccountSettings& settings) {
 
 /// As change_range() goes about IPv4: the peers, then the account's row, then the peers that joined
 /// between the two. Who has not committed yet finds the row changed and starts again.
-Result<> change_ipv6(AccountEdit& edit, const Prefix& net, const std::vector<GroupId>& enabled) {
+/// A net that stays is not written: it may be a damaged one that somebody can still repair.
+Result<> change_ipv6(AccountEdit& edit, const Prefix& net, bool moved,
+                     const std::vector<GroupId>& enabled) {
   NB_TRY(reconcile_ipv6(edit, nullptr, net, enabled));
-  NB_TRY(edit.session().exec(
-      "UPDATE accounts SET network_net_v6 = $2, settings_ipv6_enabled_groups = $3 WHERE id = $1",
-      {edit.account_id().value(), columns::network(net), columns::ids(enabled)}));
+  NB_TRY(edit.session().exec("UPDATE accounts SET settings_ipv6_enabled_groups = $2 WHERE id = $1",
+                             {edit.account_id().value(), columns::ids(enabled)}));
+  if (moved)
+    NB_TRY(edit.session().exec("UPDATE accounts SET network_net_v6 = $2 WHERE id = $1",
+                               {edit.account_id().value(), columns::network(net)}));
   return reconcile_ipv6(edit, nullptr, net, enabled);
 }
 
@@ -83,13 +87,9 @@ Result<> apply_ranges(AccountEdit& edit, Account& account, const AccountSettings
   }
   const bool moved_v6 =
       now.network_range_v6.is_set() && now.network_range_v6 != effective_range_v6(account);
-  if (moved_v6) {
-    account.network.net_v6 = now.network_range_v6;
-    NB_TRY(edit.session().exec("UPDATE accounts SET network_net_v6 = $2 WHERE id = $1",
-                               {account.id.value(), columns::network(account.network.net_v6)}));
-  }
+  if (moved_v6) account.network.net_v6 = now.network_range_v6;
   if (!moved_v6 && now.ipv6_enabled_groups == account.settings.ipv6_enabled_groups) return {};
-  return change_ipv6(edit, account.network.net_v6, now.ipv6_enabled_groups);
+  return change_ipv6(edit, account.network.net_v6, moved_v6, now.ipv6_enabled_groups);
 }
 
 /// Nobody is left to approve the peers that wait.
