@@ -155,7 +155,8 @@ PolicyRule read_rule(RowReader& row, Damage& damage) {
   r.port_ranges = columns::read_port_ranges(row.text(), damage);
   r.authorized_groups = columns::read_authorized_groups(row.text(), damage);
   r.authorized_user = row.string();
-  if (damage.fields != before) r.enabled = false;
+  // A rule that drops has to stay: what was read as empty makes it drop more.
+  if (damage.fields != before && r.action != kActionDrop) r.enabled = false;
   return r;
 }
 

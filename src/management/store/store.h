@@ -40,7 +40,7 @@ struct PeerView {
   AccountNetwork network;
   std::uint64_t serial = 0;
   bool owner_blocked = false;   // the owning user exists and is blocked
-  bool posture_checks = false;  // the account has some: see posture_snapshot()
+  bool posture_checks = false;  // the account has some that name files: see posture_snapshot()
 };
 
 /// First registration of a machine (contract/management-grpc.md §5.2.1).

@@ -139,7 +139,8 @@ namespace {
 std::string peer_query(std::string_view where, std::string_view lock) {
   // The account columns come last: their reader is the one that may grow.
   return fmt::format(
-      "SELECT {}, {}, EXISTS (SELECT 1 FROM posture_checks c WHERE c.account_id = a.id), {} "
+      "SELECT {}, {}, EXISTS (SELECT 1 FROM posture_checks c WHERE c.account_id = a.id AND "
+      "c.checks LIKE '%ProcessCheck%'), {} "
       "FROM peers p JOIN accounts a ON a.id = p.account_id LEFT JOIN users u ON u.id = p.user_id "
       "WHERE {}{}",
       rows::peer_columns(), kOwnerBlocked, rows::account_columns(), where, lock);

@@ -54,6 +54,17 @@ TEST_P(DamageTest, ARuleWithADamagedColumnIsOff) {
   expect_off("policy_rules", "destination_resource", {"{\"ID\":1,\"Type\":\"peer\"}", "x"}, on);
 }
 
+TEST_P(DamageTest, ARuleThatDropsStaysOnAndDropsEveryPort) {
+  instance.sql("DELETE FROM policies");
+  const PolicyId id = policy("web", group("a"), group("b")).id;
+  write("policy_rules", "action", std::string(kActionDrop));
+  write("policy_rules", "ports", "[22]");
+  const auto now = snapshot();
+  const PolicyRule& rule = now->policies.find(id)->rules.at(0);
+  EXPECT_TRUE(rule.enabled);
+  EXPECT_TRUE(rule.ports.empty());
+}
+
 TEST_P(DamageTest, APolicyWhoseChecksAreUnknownIsOff) {
   instance.sql("DELETE FROM policies");
   const PolicyId id = policy("web", group("a"), group("b")).id;
