@@ -48,6 +48,7 @@ Result<std::vector<Seat>> new_seats(const std::vector<Seat>& seats, const Prefix
     return fail(Code::kFailedPrecondition, "network {} is out of IPs", net.to_string());
   std::uint32_t next = net.masked().address.v4_value() + 1;
   for (Seat& seat : moving) {
+    seat.ip = {};  // that of a second one on an address is a host of the net, too
     // Chance finds a free one soon while most are free; then one after the other.
     for (int attempt = 0; attempt < 10; ++attempt) {
       const auto ip = random_address(net, random);
@@ -55,7 +56,7 @@ Result<std::vector<Seat>> new_seats(const std::vector<Seat>& seats, const Prefix
       seat.ip = *ip;
       break;
     }
-    if (is_host(net, seat.ip) && taken.contains(seat.ip)) continue;
+    if (seat.ip.is_set()) continue;
     while (!taken.insert(IpAddress::v4(next)).second) ++next;
     seat.ip = IpAddress::v4(next);
   }

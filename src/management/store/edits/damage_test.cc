@@ -2,6 +2,7 @@
 #include "base/error_kinds.h"
 #include "management/store/edits/edit_fixture.h"
 #include "management/store/edits/service_rows.h"
+#include "management/store/range_change.h"
 
 namespace nb::management {
 namespace {
@@ -210,6 +211,27 @@ TEST_P(DamageTest, TextsThatAreNoUtf8ReachNoMap) {
             "A\xEF\xBF\xBD"
             "B");
   EXPECT_EQ(now->peer(a.id)->meta.wt_version, "\xEF\xBF\xBD");
+}
+
+TEST_P(DamageTest, OfTwoOnOneAddressTheSecondMovesWithTheNet) {
+  std::vector<Peer> peers;
+  for (const char* name : {"a", "b", "c", "d", "e", "f"}) peers.push_back(peer(name));
+  instance.sql("DROP INDEX idx_account_ip");
+  const work::Context context(instance.parts, {});
+  // Of six hosts one is free: chance misses it ten times in one round of six.
+  for (int round = 0; round < 60; ++round) {
+    const std::string net = fmt::format("100.80.{}.", round);
+    for (std::size_t i = 0; i < peers.size(); ++i)
+      instance.sql(fmt::format("UPDATE peers SET ip = '\"{}{}\"' WHERE id = '{}'", net,
+                               std::max<std::size_t>(i, 1), peers[i].id.value()));
+    const auto moved =
+        instance.database->run_blocking<std::size_t>(soon(), {}, [&](sql::Session& session) {
+          work::Changes changes(account.id);
+          return work::change_range(session, context, *Prefix::parse(net + "0/29"), changes);
+        });
+    ASSERT_TRUE(moved) << moved.error().text;
+    ASSERT_EQ(value("SELECT COUNT(DISTINCT ip) FROM peers"), "6") << net;
+  }
 }
 
 TEST_P(DamageTest, AnAddressOfAMachineThatCannotBeReadIsNoAddress) {
