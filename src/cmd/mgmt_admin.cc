@@ -272,16 +272,16 @@ std::vector<VerbPlan> database_verbs() {
   out.push_back({.path = "doctor",
                  .help = "list damaged rows of the database; exit status 3 if there are any",
                  .run = examine_database});
-  out.push_back(
-      {.path = "server-key rotate",
-       .help = "give the servers a new key for agents; the one before it stays good",
-       .run = with_core([](MgmtCore& core, const VerbCall& call) -> Result<> {
-         const auto& ha = call.config.ha;
-         NB_LET(const std::string key, core.rotate_server_key(ha.server_key_overlap()));
-         fmt::print("Server key: {}\nRunning servers tell agents within {} s.\n", key,
-                    std::chrono::ceil<std::chrono::seconds>(ha.server_key_overlap()).count());
-         return {};
-       })});
+  out.push_back({.path = "server-key rotate",
+                 .help = "give the servers a new key for agents; the one before it stays good",
+                 .run = with_core([](MgmtCore& core, const VerbCall& call) -> Result<> {
+                   const auto& ha = call.config.ha;
+                   NB_LET(const std::string fresh, core.rotate_server_key(ha.server_key_overlap()));
+                   fmt::print(
+                       "Server key: {}\nRunning servers tell agents within {} s.\n", fresh,
+                       std::chrono::ceil<std::chrono::seconds>(ha.server_key_overlap()).count());
+                   return {};
+                 })});
   out.push_back(
       {.path = "serial raise",
        .help = "after a restore: make agents accept network maps again",

@@ -74,8 +74,7 @@ class GoldenProgram : public testing::Test {
     for (const auto& [peer, map] : vector->at("expected").as_object()) {
       if (map.is_null()) continue;
       pb::SyncResponse wanted;
-      ASSERT_TRUE(
-          google::protobuf::util::JsonStringToMessage(json::serialize(map), &wanted).ok());
+      ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(json::serialize(map), &wanted).ok());
       ASSERT_TRUE(got.contains(peer)) << name << " " << peer;
       using management::grpc::test::canonical;
       EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(canonical(wanted),
@@ -150,13 +149,12 @@ TEST_F(GoldenProgram, SaysWhenNothingCouldBeDone) {
 }
 
 TEST_F(GoldenProgram, RefusesWordsThatMakeNoSense) {
-  for (const std::vector<std::string>& words :
-       {std::vector<std::string>{},
-        {vectors_},
-        {vectors_, "a", "b"},
-        {"--calculation", "guess", vectors_, "a"},
-        {"--unknown", "x", vectors_, "a"},
-        {vectors_, "a", "--postgres"}}) {
+  for (const std::vector<std::string>& words : {std::vector<std::string>{},
+                                                {vectors_},
+                                                {vectors_, "a", "b"},
+                                                {"--calculation", "guess", vectors_, "a"},
+                                                {"--unknown", "x", vectors_, "a"},
+                                                {vectors_, "a", "--postgres"}}) {
     const Finished done = call(words);
     EXPECT_EQ(done.status, 2) << done.output;
     EXPECT_THAT(done.output, HasSubstr("netbird-golden [--calculation"));

@@ -116,11 +116,11 @@ Result<std::optional<SnapshotDelta>> changes_since(Session& session, const Conte
                                                    std::uint64_t since) {
   SnapshotDelta out;
   NB_LET(out.account, account(session, context, account_id));
+  NB_TRY(require_network(out.account.network, account_id));
   if (out.account.serial == since) return std::optional(std::move(out));
   if (out.account.serial < since) return std::optional<SnapshotDelta>();  // a restored database
   NB_LET(const auto logged, logged_since(session, account_id, since, out.account.serial));
   if (!logged) return std::optional<SnapshotDelta>();
-  NB_TRY(require_network(out.account.network, account_id));
   ObjectReader reader(session, context, account_id);
   using Ids = ObjectReader::Ids;
   const auto take = [&](Kind kind, auto& changes, auto member) {

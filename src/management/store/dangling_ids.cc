@@ -15,9 +15,8 @@ class Counter {
   void peer(const PeerId& id) { add(id.empty() || account_.peer(id) != nullptr); }
   void resource(const Resource& one) {
     if (!one.is_set()) return;
-    add(one.type == kResourcePeer
-            ? account_.peer(PeerId(one.id)) != nullptr
-            : account_.resources.find(ResourceId(one.id)) != nullptr);
+    add(one.type == kResourcePeer ? account_.peer(PeerId(one.id)) != nullptr
+                                  : account_.resources.find(ResourceId(one.id)) != nullptr);
   }
   void add(bool there) { count_ += there ? 0 : 1; }
   [[nodiscard]] std::size_t count() const { return count_; }

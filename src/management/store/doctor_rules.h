@@ -75,8 +75,8 @@ struct IdList {
   std::string_view column;
   std::string_view of;     // "groups", "posture_checks" or "users"
   std::string_view query;  // id, account_id, list
-  std::vector<std::string> (*read)(std::string_view text, columns::Damage& damage) =
-      &columns::read_strings;
+  std::vector<std::string> (*read)(std::string_view text,
+                                   columns::Damage& damage) = &columns::read_strings;
 };
 std::span<const IdList> id_lists();
 

@@ -58,9 +58,13 @@ Resource resource_of(const json::object& object, Damage& damage) {
 std::uint16_t port_of(const json::object& object, std::string_view key, Damage& damage) {
   const json::value* const value = member(object, key);
   json::error_code error;
-  const auto port = value == nullptr ? 0 : value->to_number<std::uint16_t>(error);
-  if (value == nullptr || error) ++damage.fields;
-  return error ? 0 : port;
+  std::uint16_t port = 0;
+  if (value != nullptr) port = value->to_number<std::uint16_t>(error);
+  if (value == nullptr || error) {
+    ++damage.fields;
+    return 0;
+  }
+  return port;
 }
 
 struct FlagName {

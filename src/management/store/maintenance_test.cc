@@ -113,16 +113,18 @@ TEST_P(MaintenanceTest, TheDoctorFindsWhatIsDamaged) {
                 ", 'z2', 'MX')");
   instance_.sql("INSERT INTO routes (id, account_id, network_type) VALUES ('t2', " + account +
                 ", 7)");
-  instance_.sql("INSERT INTO network_resources (id, network_id, account_id, type) VALUES ('e1', "
-                "'ghost', " +
-                account + ", 'planet')");
+  instance_.sql(
+      "INSERT INTO network_resources (id, network_id, account_id, type) VALUES ('e1', "
+      "'ghost', " +
+      account + ", 'planet')");
   instance_.sql("INSERT INTO setup_keys (id, account_id, key) VALUES ('k1', " + account +
                 ", 'plain text')");
-  instance_.sql("INSERT INTO user_invites (id, account_id, email, name, role, hashed_token, "
-                "expires_at, created_at, created_by, auto_groups) VALUES ('i1', " +
-                account +
-                ", 'e', 'n', 'user', 'h', '2026-01-01 00:00:00', '2026-01-01 00:00:00', 'u', "
-                "'[\"ghost\"]')");
+  instance_.sql(
+      "INSERT INTO user_invites (id, account_id, email, name, role, hashed_token, "
+      "expires_at, created_at, created_by, auto_groups) VALUES ('i1', " +
+      account +
+      ", 'e', 'n', 'user', 'h', '2026-01-01 00:00:00', '2026-01-01 00:00:00', 'u', "
+      "'[\"ghost\"]')");
   if (GetParam() == sql::Engine::kSqlite)  // the other has a type for it
     instance_.sql("INSERT INTO jobs (id, account_id, workload_parameters) VALUES ('j1', " +
                   account + ", '{')");

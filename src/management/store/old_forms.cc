@@ -112,9 +112,10 @@ Result<> move_group_members(Session& session, MigrationReport& report) {
     columns::Damage damage;
     const auto peers = columns::read_strings(rows[i].text(2), damage);
     if (damage.fields > 0)
-      report.push_back(fmt::format("groups.peers of group {} could not be read; those members are "
-                                   "lost",
-                                   rows[i].text(0)));
+      report.push_back(
+          fmt::format("groups.peers of group {} could not be read; those members are "
+                      "lost",
+                      rows[i].text(0)));
     if (peers.empty()) continue;
     NB_LET(const std::int64_t count,
            session.exec(insert, {rows[i].text(0), columns::strings(peers)}));
@@ -147,9 +148,9 @@ Result<> hash_setup_keys(Session& session, MigrationReport& report) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::string_view plain = rows[i].text(1);
     if (!is_plain_setup_key(plain)) continue;
-    NB_TRY(session.exec("UPDATE setup_keys SET key = $2, key_secret = $3 WHERE id = $1",
-                        {rows[i].text(0), crypto::hash_setup_key(plain),
-                         crypto::setup_key_hint(plain)}));
+    NB_TRY(session.exec(
+        "UPDATE setup_keys SET key = $2, key_secret = $3 WHERE id = $1",
+        {rows[i].text(0), crypto::hash_setup_key(plain), crypto::setup_key_hint(plain)}));
     ++count;
   }
   if (count > 0) report.push_back(fmt::format("plain setup keys replaced by hashes: {}", count));
@@ -165,12 +166,12 @@ Result<std::int64_t> fill_public_ids(Session& session) {
   for (const std::string_view table :
        {"groups", "policies", "routes", "name_server_groups", "posture_checks", "networks",
         "network_routers", "network_resources"}) {
-    NB_LET(const std::int64_t count,
-           update_rows(
-               session,
-               fmt::format("UPDATE {} SET public_id = {} WHERE COALESCE(public_id, '') = ''", table,
-                           fresh),
-               accounts));
+    NB_LET(
+        const std::int64_t count,
+        update_rows(session,
+                    fmt::format("UPDATE {} SET public_id = {} WHERE COALESCE(public_id, '') = ''",
+                                table, fresh),
+                    accounts));
     filled += count;
   }
   NB_TRY(changed(session, accounts));

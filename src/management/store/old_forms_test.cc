@@ -78,12 +78,12 @@ TEST_P(OldFormsTest, MembersInAColumnOfTheirGroupsAreMembers) {
   EXPECT_TRUE(reported("group odd could not be read"));
   EXPECT_NE(serial(), before);
   // A later start of upstream's must not find them again.
-  EXPECT_EQ(instance_.value(postgres()
-                                ? "SELECT COUNT(*) FROM information_schema.columns WHERE "
-                                  "table_name = 'groups' AND column_name = 'peers'"
-                                : "SELECT COUNT(*) FROM pragma_table_info('groups') WHERE name = "
-                                  "'peers'"),
-            "0");
+  EXPECT_EQ(
+      instance_.value(postgres() ? "SELECT COUNT(*) FROM information_schema.columns WHERE "
+                                   "table_name = 'groups' AND column_name = 'peers'"
+                                 : "SELECT COUNT(*) FROM pragma_table_info('groups') WHERE name = "
+                                   "'peers'"),
+      "0");
 }
 
 TEST_P(OldFormsTest, RoutersAndResourcesFromBeforeTheSwitchAreOn) {
@@ -132,19 +132,18 @@ TEST_P(OldFormsTest, BinaryColumnsAreRefusedBeforeAnythingIsChanged) {
     const char* sqlite;
     const char* postgres;
   };
-  for (const Case& one : {Case{"accounts.network_net",
-                               "UPDATE accounts SET network_net = x'28ff81030101054950'",
-                               "ALTER TABLE accounts ALTER network_net TYPE bytea USING "
-                               "convert_to(network_net, 'UTF8')"},
-                          // 49.50.51.52, whose bytes read as a number.
-                          Case{"peers.location_connection_ip",
-                               "UPDATE peers SET location_connection_ip = x'31323334'",
-                               "ALTER TABLE peers ALTER location_connection_ip TYPE bytea USING "
-                               "convert_to(location_connection_ip, 'UTF8')"},
-                          Case{"routes.peer_groups",
-                               "UPDATE routes SET peer_groups = x'0cff810201'",
-                               "ALTER TABLE routes ALTER peer_groups TYPE bytea USING "
-                               "convert_to(peer_groups, 'UTF8')"}}) {
+  for (const Case& one :
+       {Case{"accounts.network_net", "UPDATE accounts SET network_net = x'28ff81030101054950'",
+             "ALTER TABLE accounts ALTER network_net TYPE bytea USING "
+             "convert_to(network_net, 'UTF8')"},
+        // 49.50.51.52, whose bytes read as a number.
+        Case{"peers.location_connection_ip",
+             "UPDATE peers SET location_connection_ip = x'31323334'",
+             "ALTER TABLE peers ALTER location_connection_ip TYPE bytea USING "
+             "convert_to(location_connection_ip, 'UTF8')"},
+        Case{"routes.peer_groups", "UPDATE routes SET peer_groups = x'0cff810201'",
+             "ALTER TABLE routes ALTER peer_groups TYPE bytea USING "
+             "convert_to(peer_groups, 'UTF8')"}}) {
     const sql::test::TestDatabase fixture(GetParam());
     load_example(fixture);
     const Instance instance(fixture);

@@ -239,8 +239,8 @@ Result<sql::MigrationReport> prepare_main_database(const SqlStoreParts& parts, I
          sql::migrate(parts.database, main_migrations(), deadline, parts.log));
   NB_TRY(make_missing_indexes(parts, deadline, report));
   // Each time: an official server that had the database meanwhile leaves new ones without.
-  NB_LET(const std::int64_t filled, parts.database.run_blocking<std::int64_t>(
-                                        deadline, kWrite, old_forms::fill_public_ids));
+  NB_LET(const std::int64_t filled,
+         parts.database.run_blocking<std::int64_t>(deadline, kWrite, old_forms::fill_public_ids));
   if (filled > 0) parts.log.info("public ids given to rows", {log::f("rows", filled)});
   const auto context = std::make_shared<const Context>(parts, SqlStoreOptions{});
   NB_TRY(parts.database.run_blocking<void>(deadline, kWrite, [context](Session& session) {

@@ -305,9 +305,9 @@ TEST_P(UpstreamTest, RowsThatUpstreamMadeMeanwhileGetPublicIdsAtTheNextStart) {
   const auto account = get(instance.store->first_account(soon()));
   ASSERT_TRUE(account);
   const std::string kept = instance.value("SELECT public_id FROM groups WHERE name = 'All'");
-  instance.sql(
-      "INSERT INTO groups (id, account_id, public_id, name, issued) VALUES ('late', '" +
-      account->id.value() + "', '', 'late', 'api'); UPDATE network_routers SET public_id = NULL");
+  instance.sql("INSERT INTO groups (id, account_id, public_id, name, issued) VALUES ('late', '" +
+               account->id.value() +
+               "', '', 'late', 'api'); UPDATE network_routers SET public_id = NULL");
   const auto report = instance.prepare();
   ASSERT_TRUE(report) << report.error().text;
   EXPECT_TRUE(report->empty());

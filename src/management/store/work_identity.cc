@@ -378,8 +378,8 @@ Result<> login_seen(Session& session, const Context& context, const LoginSeen& s
   sealed("email", seen.email);
   if (seen.last_login) set("last_login", *seen.last_login);
   if (!changes.empty())
-    NB_TRY(session.exec(
-        fmt::format("UPDATE users SET {} WHERE id = $1", fmt::join(changes, ", ")), values));
+    NB_TRY(session.exec(fmt::format("UPDATE users SET {} WHERE id = $1", fmt::join(changes, ", ")),
+                        values));
   if (!seen.record_event) return {};
   Event event;
   event.at = context.clock.wall();

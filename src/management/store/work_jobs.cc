@@ -156,16 +156,15 @@ Result<JobStreamOpened> open_job_stream(Session& session, const Context& context
                                         const PeerKey& key, const InstanceId& instance,
                                         std::int64_t incarnation) {
   // The peer's row holds off a second opening until this one is stored.
-  NB_LET(
-      const sql::Rows rows,
-      session.query(
-          fmt::format("SELECT p.id, p.account_id, s.epoch, s.instance_id, {}, (SELECT COUNT(*) "
-                      "FROM jobs j WHERE j.peer_id = p.id AND j.status = 'pending'), {}, {} FROM "
-                      "peers p LEFT JOIN users u ON u.id = p.user_id LEFT JOIN nb_job_streams s ON "
-                      "s.peer_id = p.id WHERE p.key = $1{}",
-                      now_ns(session), kOwnerBlocked, kExpired,
-                      locking(session, "FOR UPDATE OF p")),
-          {key.value()}));
+  NB_LET(const sql::Rows rows,
+         session.query(
+             fmt::format(
+                 "SELECT p.id, p.account_id, s.epoch, s.instance_id, {}, (SELECT COUNT(*) "
+                 "FROM jobs j WHERE j.peer_id = p.id AND j.status = 'pending'), {}, {} FROM "
+                 "peers p LEFT JOIN users u ON u.id = p.user_id LEFT JOIN nb_job_streams s ON "
+                 "s.peer_id = p.id WHERE p.key = $1{}",
+                 now_ns(session), kOwnerBlocked, kExpired, locking(session, "FOR UPDATE OF p")),
+             {key.value()}));
   if (rows.empty()) return fail(Code::kNotFound, "peer is not registered");
   if (rows[0].boolean(6)) return fail(Code::kPermissionDenied, "user is blocked");
   if (rows[0].boolean(7))

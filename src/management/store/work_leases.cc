@@ -222,17 +222,16 @@ Result<std::vector<SessionFate>> reassert(Session& session, const Context& conte
   }
   // Nearly always all are held: one read, no lock. Nobody reaps them meanwhile, because the lease
   // is held again (hold_back).
-  NB_LET(
-      const sql::Rows rows,
-      session.query(
-          fmt::format("SELECT p.id, COALESCE(p.peer_status_session_started_at, 0), "
-                      "p.peer_status_connected, COALESCE(p.user_id, '') <> '' AND "
-                      "COALESCE(p.peer_status_login_expired, FALSE), {}, "
-                      "COALESCE(s.epoch, 0), COALESCE(s.reaped_epoch, 0) FROM peers p LEFT JOIN "
-                      "nb_peer_sessions s ON s.peer_id = p.id LEFT JOIN users u ON u.id = "
-                      "p.user_id WHERE p.id IN {}",
-                      kOwnerBlocked, json_list(session, 1)),
-          {ids_text(asked)}));
+  NB_LET(const sql::Rows rows,
+         session.query(
+             fmt::format("SELECT p.id, COALESCE(p.peer_status_session_started_at, 0), "
+                         "p.peer_status_connected, COALESCE(p.user_id, '') <> '' AND "
+                         "COALESCE(p.peer_status_login_expired, FALSE), {}, "
+                         "COALESCE(s.epoch, 0), COALESCE(s.reaped_epoch, 0) FROM peers p LEFT JOIN "
+                         "nb_peer_sessions s ON s.peer_id = p.id LEFT JOIN users u ON u.id = "
+                         "p.user_id WHERE p.id IN {}",
+                         kOwnerBlocked, json_list(session, 1)),
+             {ids_text(asked)}));
   std::map<PeerId, SessionFate> fates;
   Epochs wanted;
   for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -90,12 +90,11 @@ TEST_F(PeopleRace, ABlockedUserHasNoMachineThatStays) {
     Result<Edited<User>> blocked;
     Result<Registered> fresh;
     Result<ReloggedIn> login;
-    nb::test::together({[&] {
-                          blocked = editor.edit(
-                              owner, UpdateUser{.id = user.id, .role = "user", .blocked = true});
-                        },
-                        [&] { fresh = joins(machine(user, "new")); },
-                        [&] { login = logs_in(old); }});
+    nb::test::together(
+        {[&] {
+           blocked = editor.edit(owner, UpdateUser{.id = user.id, .role = "user", .blocked = true});
+         },
+         [&] { fresh = joins(machine(user, "new")); }, [&] { login = logs_in(old); }});
     ASSERT_TRUE(blocked) << blocked.error().text;
     const Error refusal = fail(Code::kPermissionDenied, "user is blocked");
     if (!fresh) {
@@ -157,9 +156,8 @@ TEST_F(PeopleRace, LoginsAndAdministratorsKeepEachOthersChanges) {
   for (int round = 0; round < kRounds; ++round) {
     ASSERT_TRUE(token_names(user, {}));
     must(UpdateUser{.id = user.id, .role = round % 2 == 0 ? "admin" : "user"});
-    const UpdateUser change{.id = user.id,
-                            .role = round % 2 == 0 ? "user" : "admin",
-                            .auto_groups = {manual.id}};
+    const UpdateUser change{
+        .id = user.id, .role = round % 2 == 0 ? "user" : "admin", .auto_groups = {manual.id}};
     const LoginSeen seen{.user = user.id,
                          .name = "Ann " + std::to_string(round),
                          .email = "ann" + std::to_string(round) + "@example.org"};
