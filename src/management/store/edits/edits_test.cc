@@ -224,8 +224,8 @@ TEST_P(EditTest, ARuleForSshNeverLosesItsLastAuthorizedGroup) {
       Code::kInvalidArgument, "rule ssh: no authorized group exists");
   EXPECT_REFUSED(run(SavePolicy{.draft = {.name = "new", .enabled = true, .rules = {rule}}}),
                  Code::kInvalidArgument, "rule ssh: no authorized group exists");
-  const auto& kept = snapshot()->policies.find(ssh.id)->rules.at(0);
-  EXPECT_TRUE(kept.authorized_groups.contains(admins.id));
+  const auto now = snapshot();
+  EXPECT_TRUE(now->policies.find(ssh.id)->rules.at(0).authorized_groups.contains(admins.id));
   rule.authorized_groups = {};  // everybody, when that is what was asked for
   must(SavePolicy{.id = ssh.id, .draft = {.name = "ssh", .enabled = true, .rules = {rule}}});
   must(DeleteGroup{admins.id});
