@@ -44,13 +44,13 @@ TEST_P(DamageTest, ARuleWithADamagedColumnIsOff) {
   const auto on = [&](const AccountSnapshot& now) {
     return now.policies.find(id)->rules.at(0).enabled;
   };
-  expect_off("policy_rules", "ports", {"[22]", "{\"a\":1}", "no json", "[\"22\""}, on);
+  expect_off("policy_rules", "ports", {"[22]", "{}", "{\"a\":1}", "no json", "[\"22\""}, on);
   expect_off("policy_rules", "port_ranges",
              {"[{\"Start\":\"5432\",\"End\":5432}]", "[{\"Start\":70000,\"End\":70000}]",
-              "[{\"Start\":-1,\"End\":9}]", "[{\"Start\":1}]", "[1]"},
+              "[{\"Start\":-1,\"End\":9}]", "[{\"Start\":1}]", "[1]", "{}"},
              on);
   expect_off("policy_rules", "authorized_groups",
-             {"[", "[\"g\"]", "{\"g\":[1]}", "{\"g\":\"root\"}"}, on);
+             {"[", "[]", "[\"g\"]", "{\"g\":[1]}", "{\"g\":\"root\"}"}, on);
   expect_off("policy_rules", "sources", {"[1]", "7"}, on);
   expect_off("policy_rules", "destination_resource", {"{\"ID\":1,\"Type\":\"peer\"}", "x"}, on);
 }
@@ -69,7 +69,7 @@ TEST_P(DamageTest, ARuleThatDropsStaysOnAndDropsEveryPort) {
 TEST_P(DamageTest, APolicyWhoseChecksAreUnknownIsOff) {
   instance.sql("DELETE FROM policies");
   const PolicyId id = policy("web", group("a"), group("b")).id;
-  expect_off("policies", "source_posture_checks", {"not json", "[1]", "\"c\""},
+  expect_off("policies", "source_posture_checks", {"not json", "[1]", "{}", "\"c\""},
              [&](const AccountSnapshot& now) { return now.policies.find(id)->enabled; });
 }
 
@@ -83,7 +83,8 @@ TEST_P(DamageTest, NobodyPassesADamagedCheckUntilItIsSaved) {
     return !now.posture_checks.find(check.id)->checks.unreadable;
   };
   expect_off("posture_checks", "checks",
-             {"{\"NBVersionCheck\":[]}", "{", "[1]", "{\"NBVersionCheck\":{\"MinVersion\":7}}",
+             {"{\"NBVersionCheck\":[]}", "{", "[]", "[1]",
+              "{\"NBVersionCheck\":{\"MinVersion\":7}}",
               "{\"PeerNetworkRangeCheck\":{\"Action\":\"deny\",\"Ranges\":[\"10.0.0.0\"]}}",
               "{\"GeoLocationCheck\":{\"Action\":\"deny\",\"Locations\":[{\"CountryCode\":1}]}}"},
              readable);
@@ -104,7 +105,7 @@ TEST_P(DamageTest, ARouteWithADamagedColumnIsOff) {
                                                .groups = {all.id},
                                                .access_control_groups = {all.id}}});
   const auto on = [&](const AccountSnapshot& now) { return now.routes.find(route.id)->enabled; };
-  expect_off("routes", "access_control_groups", {"[1]", "{}x"}, on);
+  expect_off("routes", "access_control_groups", {"[1]", "{}", "{}x"}, on);
   expect_off("routes", "network", {"\"1.2.3.4/99\""}, on);
 }
 
