@@ -151,11 +151,17 @@ PolicyRule read_rule(RowReader& row, Damage& damage) {
   r.source_resource = columns::read_resource(row.text(), damage);
   r.bidirectional = row.boolean();
   r.protocol = row.string();
+  const std::size_t before_ports = damage.fields;
   r.ports = columns::read_strings(row.text(), damage);
   r.port_ranges = columns::read_port_ranges(row.text(), damage);
+  const bool ports_damaged = damage.fields != before_ports;
   r.authorized_groups = columns::read_authorized_groups(row.text(), damage);
   r.authorized_user = row.string();
-  // A rule that drops has to stay: what was read as empty makes it drop more.
+  // A rule that drops has to stay, on every port: those that could be read may not be all.
+  if (r.action == kActionDrop && ports_damaged) {
+    r.ports.clear();
+    r.port_ranges.clear();
+  }
   if (damage.fields != before && r.action != kActionDrop) r.enabled = false;
   return r;
 }

@@ -59,11 +59,21 @@ TEST_P(DamageTest, ARuleThatDropsStaysOnAndDropsEveryPort) {
   instance.sql("DELETE FROM policies");
   const PolicyId id = policy("web", group("a"), group("b")).id;
   write("policy_rules", "action", std::string(kActionDrop));
-  write("policy_rules", "ports", "[22]");
-  const auto now = snapshot();
-  const PolicyRule& rule = now->policies.find(id)->rules.at(0);
-  EXPECT_TRUE(rule.enabled);
-  EXPECT_TRUE(rule.ports.empty());
+  const auto expect_every_port = [&] {
+    const auto now = snapshot();
+    const PolicyRule& rule = now->policies.find(id)->rules.at(0);
+    EXPECT_TRUE(rule.enabled);
+    EXPECT_TRUE(rule.ports.empty());
+    EXPECT_TRUE(rule.port_ranges.empty());
+  };
+  for (const std::string_view ports : {"[22]", R"(["80",22])", R"(["80")"}) {
+    SCOPED_TRACE(ports);
+    write("policy_rules", "ports", ports);
+    expect_every_port();
+  }
+  write("policy_rules", "ports", R"(["80"])");
+  write("policy_rules", "port_ranges", "[1]");
+  expect_every_port();
 }
 
 TEST_P(DamageTest, APolicyWhoseChecksAreUnknownIsOff) {
