@@ -239,7 +239,7 @@ std::span<const Encoded> encoded() {
       {"peers", "meta_files", &check<&read_files>, kPartly},
       {"peers", "meta_capabilities", &check<&read_integers>, kEmpty},
       {"groups", "resources", &check<&read_resources>, kPartly},
-      {"policies", "source_posture_checks", kStrings, "the policy is off"},
+      {"policies", "source_posture_checks", kStrings, "what its rules let in is off"},
       {"policy_rules", "sources", kStrings, kRuleOff},
       {"policy_rules", "destinations", kStrings, kRuleOff},
       {"policy_rules", "source_resource", kResource, kRuleOff},

@@ -3,6 +3,7 @@
 #include "management/store/rows_shown.h"
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
@@ -157,10 +158,13 @@ Result<std::vector<Group>> ObjectReader::groups(Ids ids) {
 
 Result<std::vector<Policy>> ObjectReader::policies(Ids ids) {
   const std::string policy_columns = rows::policy_columns() + ", " + row_order(session_, "o");
+  std::set<PolicyId> damaged;
   NB_LET(auto out, read<Policy>({"policies", policy_columns, "policies o", "o.account_id", "o.id"},
-                                ids, [](sql::RowReader& row, columns::Damage& damage) {
+                                ids, [&](sql::RowReader& row, columns::Damage& damage) {
+                                  const std::size_t before = damage.fields;
                                   Policy policy = rows::read_policy(row, damage);
                                   policy.order = row.integer();
+                                  if (damage.fields != before) damaged.insert(policy.id);
                                   return policy;
                                 }));
   sort_by_id(out);
@@ -169,8 +173,13 @@ Result<std::vector<Policy>> ObjectReader::policies(Ids ids) {
                                        "policy_rules r JOIN policies o ON o.id = r.policy_id",
                                        "o.account_id", "r.policy_id", order},
                                       ids, rows::read_rule));
-  for (PolicyRule& rule : rules)
-    if (Policy* const policy = find(out, rule.policy_id)) policy->rules.push_back(std::move(rule));
+  for (PolicyRule& rule : rules) {
+    Policy* const policy = find(out, rule.policy_id);
+    if (policy == nullptr) continue;
+    // Its posture checks are not known: what it lets in is off, what it drops is dropped for all.
+    if (rule.action != kActionDrop && damaged.contains(policy->id)) rule.enabled = false;
+    policy->rules.push_back(std::move(rule));
+  }
   return out;
 }
 

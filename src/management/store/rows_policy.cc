@@ -109,7 +109,6 @@ Write update_group(const Group& group) {
 }
 
 Policy read_policy(RowReader& row, Damage& damage) {
-  const std::size_t before = damage.fields;
   Policy o;
   o.id = PolicyId(row.string());
   o.public_id = PublicId(row.string());
@@ -118,7 +117,6 @@ Policy read_policy(RowReader& row, Damage& damage) {
   o.description = row.string();
   o.enabled = row.boolean();
   o.source_posture_checks = columns::read_ids<PostureCheckId>(row.text(), damage);
-  if (damage.fields != before) o.enabled = false;
   return o;
 }
 

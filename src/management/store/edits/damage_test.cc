@@ -76,11 +76,16 @@ TEST_P(DamageTest, ARuleThatDropsStaysOnAndDropsEveryPort) {
   expect_every_port();
 }
 
-TEST_P(DamageTest, APolicyWhoseChecksAreUnknownIsOff) {
+TEST_P(DamageTest, APolicyWhoseChecksAreUnknownLetsNobodyInAndDropsAsBefore) {
   instance.sql("DELETE FROM policies");
   const PolicyId id = policy("web", group("a"), group("b")).id;
-  expect_off("policies", "source_posture_checks", {"not json", "[1]", "{}", "\"c\""},
-             [&](const AccountSnapshot& now) { return now.policies.find(id)->enabled; });
+  const auto on = [&](const AccountSnapshot& now) {
+    return now.policies.find(id)->rules.at(0).enabled;
+  };
+  expect_off("policies", "source_posture_checks", {"not json", "[1]", "{}", "\"c\""}, on);
+  write("policies", "source_posture_checks", "not json");
+  write("policy_rules", "action", std::string(kActionDrop));
+  EXPECT_TRUE(on(*snapshot()));
 }
 
 TEST_P(DamageTest, NobodyPassesADamagedCheckUntilItIsSaved) {
@@ -92,12 +97,12 @@ TEST_P(DamageTest, NobodyPassesADamagedCheckUntilItIsSaved) {
   const auto readable = [&](const AccountSnapshot& now) {
     return !now.posture_checks.find(check.id)->checks.unreadable;
   };
-  expect_off("posture_checks", "checks",
-             {"{\"NBVersionCheck\":[]}", "{", "[]", "[1]",
-              "{\"NBVersionCheck\":{\"MinVersion\":7}}",
-              "{\"PeerNetworkRangeCheck\":{\"Action\":\"deny\",\"Ranges\":[\"10.0.0.0\"]}}",
-              "{\"GeoLocationCheck\":{\"Action\":\"deny\",\"Locations\":[{\"CountryCode\":1}]}}"},
-             readable);
+  expect_off(
+      "posture_checks", "checks",
+      {"{\"NBVersionCheck\":[]}", "{", "[]", "[1]", "{\"NBVersionCheck\":{\"MinVersion\":7}}",
+       "{\"PeerNetworkRangeCheck\":{\"Action\":\"deny\",\"Ranges\":[\"10.0.0.0\"]}}",
+       "{\"GeoLocationCheck\":{\"Action\":\"deny\",\"Locations\":[{\"CountryCode\":1}]}}"},
+      readable);
   write("posture_checks", "checks",
         R"({"NBVersionCheck":{"MinVersion":"0.60.0"},"ProcessCheck":"x"})");
   must(SavePostureCheck{.id = check.id,
