@@ -202,8 +202,10 @@ TEST_F(SyncHubTest, StreamIsLeftAloneWhenItsEndWasTold) {
   const auto deleted = settled("p1", 7);
   const auto stays = settled("p2", 7);
   store.set(8, {peer(2)});
-  hub->committed(AccountId("acc"), 8);
-  hub->end_peer(AccountId("acc"), PeerId("p1"), EndReason::kDeleted);
+  loop.run([&] {  // so that nothing is loaded in between
+    hub->committed(AccountId("acc"), 8);
+    hub->end_peer(AccountId("acc"), PeerId("p1"), EndReason::kDeleted);
+  });
   EXPECT_TRUE(eventually([&] { return store.calls == 2; }));
   loop.run([] {});
   loop.run([] {});

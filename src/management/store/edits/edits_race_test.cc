@@ -1,7 +1,7 @@
 // Commands on two instances over one PostgreSQL at the same moment: nothing dangles, nothing is
 // there twice. Source: contract/network-map.md §7 "Known upstream races", rest-api.md §10.
 #include "management/store/agent_store.h"
-#include "management/store/edits/edit_race.h"
+#include "management/store/edits/test_edit_race.h"
 #include "management/store/proxy_store.h"
 
 #include <atomic>

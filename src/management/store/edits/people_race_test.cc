@@ -1,6 +1,6 @@
 // Users, their machines and their logins, on two instances over one PostgreSQL at the same moment.
 // Source: contract/network-map.md §4.5, §6.4, §7.
-#include "management/store/edits/edit_race.h"
+#include "management/store/edits/test_edit_race.h"
 #include "management/store/identity_store.h"
 
 namespace nb::management {
