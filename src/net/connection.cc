@@ -54,10 +54,12 @@ void Connection::close() {
   if (state_ == State::kClosed) return;
   state_ = State::kClosed;
   context_.loop.cancel(*this);
+  // close() alone does not take it out of epoll while a child that was just forked still has it.
+  context_.loop.unwatch(fd_);
   session_.reset();
   next_.reset();
   ssl_.reset();
-  ::close(fd_);  // the only descriptor of its socket: epoll forgets it
+  ::close(fd_);
   owner_.on_connection_closed(*this);
 }
 

@@ -7,8 +7,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <prometheus/counter.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <cstddef>
+#include <filesystem>
 #include <future>
+#include <iterator>
 #include <memory>
 #include <vector>
 
@@ -400,6 +406,29 @@ TEST(Limits, ConnectionsAreCountedInAllAndPerAddress) {
     EXPECT_TRUE(eventually([&] { return server.metric("netbird_net_connections") == 2; }));
     EXPECT_THAT(ask(server, get("/echo/exact")), EndsWith("exact"));
   }
+}
+
+std::ptrdiff_t open_descriptors() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+}
+
+TEST(Limits, AConnectionThatAForkedChildHasAsWellIsForgottenWhenItIsClosed) {
+  const TestServer server(echo);
+  RawClient client(server.port());
+  ASSERT_TRUE(client.send("GET /echo/exact HTTP/1.1\r\nHost: x\r\n\r\n"));
+  client.receive_until([](const std::string& got) { return got.ends_with("exact"); });
+  const std::ptrdiff_t before = open_descriptors();
+  const pid_t child = ::fork();  // until it runs another program it has all our descriptors
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  ASSERT_TRUE(client.send(get("/echo/exact")));
+  EXPECT_TRUE(client.closed_by_peer());
+  EXPECT_TRUE(eventually([&] { return open_descriptors() == before - 1; }));
+  client.send("the child's end of it is readable");
+  EXPECT_THAT(ask(server, get("/echo/exact")), EndsWith("exact"));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
 }
 
 TEST(Upgrade, ToH2cAnswersTheRequestOnStreamOne) {
