@@ -226,7 +226,8 @@ TEST_F(PeopleRace, GroupsWithIpv6AndThoseWhoJoinAgree) {
                             EXPECT_TRUE(done) << done.error().text;
                           }
                         }});
-    for (const Peer& each : snapshot()->peers)
+    const auto now = snapshot();
+    for (const Peer& each : now->peers)
       ASSERT_EQ(each.ipv6.is_set(), on) << each.dns_label << " in round " << round;
     if (round % 8 == 7) instance.sql("DELETE FROM peers");
   }
