@@ -41,7 +41,7 @@ struct LoggedIn {
   AccountSettings settings;
   AccountNetwork network;
   bool registered = false;
-  /// Store::posture_snapshot() of the peer; null: the account has no posture checks.
+  /// Store::posture_snapshot() of the peer; null: no check of the account names files.
   AccountSnapshotPtr posture{};
 };
 

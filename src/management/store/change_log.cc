@@ -96,6 +96,14 @@ std::string Changes::json() const {
   return boost::json::serialize(out);
 }
 
+Result<> bump_undescribed(Session& session, const std::set<std::string>& accounts) {
+  for (const std::string& account : accounts)
+    NB_TRY(session.exec(
+        "UPDATE accounts SET network_serial = COALESCE(network_serial, 0) + 1 WHERE id = $1",
+        {account}));
+  return {};
+}
+
 Result<std::uint64_t> bump_serial(Session& session, const Context& context,
                                   const Changes& changes) {
   const AccountId& id = changes.account();

@@ -78,6 +78,9 @@ class Changes {
   std::set<std::pair<std::int32_t, std::string>> objects_;
 };
 
+/// For who cannot say what it changed: instances that serve read these accounts whole.
+Result<> bump_undescribed(Session& session, const std::set<std::string>& accounts);
+
 /// The last statement of a transaction that changed something maps depend on: raises the account's
 /// serial, logs what changed under it, announces it. Without any object named (or with more than
 /// can be worth it) the serial stays undescribed and everybody reads the account anew.

@@ -1,6 +1,7 @@
 #include "management/store/old_forms.h"
 
 #include "crypto/setup_key.h"
+#include "management/store/change_log.h"
 #include "management/store/json_columns.h"
 #include "management/store/schema.h"
 #include "management/store/store_work.h"
@@ -47,16 +48,6 @@ Result<bool> is_binary(Session& session, const Place& place) {
              "'[', '\"', 'n')) LIMIT 1",
              place.table, place.column)));
   return !rows.empty();
-}
-
-/// What these accounts' peers see changed, and nobody says how: instances that serve read them
-/// whole.
-Result<> changed(Session& session, const std::set<std::string>& accounts) {
-  for (const std::string& account : accounts)
-    NB_TRY(session.exec(
-        "UPDATE accounts SET network_serial = COALESCE(network_serial, 0) + 1 WHERE id = $1",
-        {account}));
-  return {};
 }
 
 /// Runs an UPDATE that returns the accounts of its rows; their number.
@@ -124,7 +115,7 @@ Result<> move_group_members(Session& session, MigrationReport& report) {
   }
   if (moved > 0)
     report.push_back(fmt::format("group memberships moved from groups.peers: {}", moved));
-  NB_TRY(changed(session, accounts));
+  NB_TRY(work::bump_undescribed(session, accounts));
   return session.script("ALTER TABLE groups DROP COLUMN peers");
 }
 
@@ -138,7 +129,7 @@ Result<> switch_on(Session& session, MigrationReport& report) {
                        accounts));
     if (count > 0) report.push_back(fmt::format("{} without a switch are on: {}", what, count));
   }
-  return changed(session, accounts);
+  return work::bump_undescribed(session, accounts);
 }
 
 Result<> hash_setup_keys(Session& session, MigrationReport& report) {
@@ -174,7 +165,7 @@ Result<std::int64_t> fill_public_ids(Session& session) {
                     accounts));
     filled += count;
   }
-  NB_TRY(changed(session, accounts));
+  NB_TRY(work::bump_undescribed(session, accounts));
   return filled;
 }
 

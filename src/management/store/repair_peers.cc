@@ -1,6 +1,7 @@
 #include "management/store/repair_peers.h"
 
 #include "management/domain/allocation.h"
+#include "management/store/change_log.h"
 #include "management/store/json_columns.h"
 
 #include <fmt/format.h>
@@ -38,15 +39,6 @@ Result<Prefix> network_of(Session& session, std::string_view account) {
   return rows.empty() ? Prefix{} : columns::read_network_v4(rows[0].text(0), damage);
 }
 
-/// The serial of an account whose peers changed; nobody describes it, so everybody reads it anew.
-Result<> raise_serials(Session& session, const std::set<std::string>& accounts) {
-  for (const std::string& account : accounts)
-    NB_TRY(session.exec(
-        "UPDATE accounts SET network_serial = COALESCE(network_serial, 0) + 1 WHERE id = $1",
-        {account}));
-  return {};
-}
-
 }  // namespace
 
 Result<std::int64_t> repair_addresses(Session& session) {
@@ -64,7 +56,7 @@ Result<std::int64_t> repair_addresses(Session& session) {
     accounts.emplace(account);
     ++count;
   }
-  NB_TRY(raise_serials(session, accounts));
+  NB_TRY(work::bump_undescribed(session, accounts));
   return count;
 }
 
@@ -84,7 +76,7 @@ Result<std::int64_t> repair_labels(Session& session) {
     NB_TRY(session.exec("UPDATE peers SET dns_label = $2 WHERE id = $1", {rows[i].text(0), label}));
     accounts.emplace(account);
   }
-  NB_TRY(raise_serials(session, accounts));
+  NB_TRY(work::bump_undescribed(session, accounts));
   return static_cast<std::int64_t>(rows.size());
 }
 
