@@ -4,17 +4,21 @@
     bench/management.py --bin build/bin crowd [--agents 2000] [-- OPTIONS]
     bench/management.py --bin build/bin networks [--agents 70] [--networks 200] [--routes 480]
     bench/management.py --bin build/bin load [--agents 500] [-- OPTIONS]
+    bench/management.py --bin build/bin groups [--agents 5000] [--changes 20]
 
 crowd: the agents register, the server is started anew, and all of them arrive at the same moment.
 networks: through the REST API, networks with a router and resources, and routes beside them; then
-the agents reconnect all the time. load: netbird-bench management as it is.
+the agents reconnect all the time. load: netbird-bench management as it is. groups: what a change
+costs that the 100 agents of one group see, in an account of 100 agents and in one of many such
+groups that do not see each other, in turn.
 
-Starts servers of its own on free loopback ports (--engine sqlite or postgres, the latter with a
-second instance that idles). OPTIONS go to netbird-bench management.
+Starts servers of its own on free loopback ports: --engine sqlite, or postgres with two instances
+and Redis (--instances 1: the agents stay at one of them). OPTIONS go to netbird-bench management.
 """
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -28,15 +32,24 @@ from tokens import Provider  # noqa: E402
 
 SERVICES = 10  # groups of resources, one policy each
 GATEWAYS = 4   # agents that route
+GROUP = 100    # agents of a group of their own
+SEEN = 2.0     # seconds in which a change has reached everybody: the window of maps is one
+
+
+def cpu_seconds(pids):
+    """Of all threads, from the clocks of the processes (clock_getcpuclockid(3))."""
+    return sum(time.clock_gettime((~pid << 3) | 2) for pid in pids)
 
 
 class Site:
-    def __init__(self, given):
+    def __init__(self, given, agents=None):
         self.given = given
+        self.agents = agents or given.agents
         self.provider = Provider()
         self.deployment = Deployment(given.engine, os.path.abspath(given.bin),
                                      {"HttpConfig": self.provider.settings()}, log_level="warn")
         self.server = self.deployment.servers[0]
+        self.others = self.deployment.servers[1:given.instances]
         self.owner = Client(self.server.port, Description(os.path.join(HERE, "../api/openapi.yaml")),
                             "Bearer " + self.provider.jwt("owner-1", email="o@example.org"))
         self.everybody = self.owner.get("/api/groups?name=All").json[0]["id"]
@@ -51,19 +64,40 @@ class Site:
         assert answer.status in (200, 201), f"{path}: {answer.status} {answer.body[:300]!r}"
         return answer.json
 
+    def pids(self):
+        return [server.process.child.pid for server in [self.server, *self.others]]
+
+    def command(self, *options):
+        at = [f"127.0.0.1:{server.port},{server.process.child.pid}"
+              for server in [self.server, *self.others]]
+        return [os.path.join(self.given.bin, "netbird-bench"), "management",
+                "--server", f"{at[0]},{self.key}", *(f"--instance={other}" for other in at[1:]),
+                "--agents", str(self.agents), *options, *self.given.options]
+
     def bench(self, *options):
-        server = f"127.0.0.1:{self.server.port},{self.server.process.child.pid},{self.key}"
-        command = [os.path.join(self.given.bin, "netbird-bench"), "management", "--server", server,
-                   "--agents", str(self.given.agents), *options, *self.given.options]
         sys.stdout.flush()
-        status = subprocess.run(command).returncode
+        status = subprocess.run(self.command(*options)).returncode
         if status:
             sys.exit(status)
 
+    def hold(self):
+        """Opens the agents' streams and keeps them until release()."""
+        self.holder = subprocess.Popen(self.command("--keys", self.keys_file, "--hold"), text=True,
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if not self.holder.stdout.readline().startswith("holding"):
+            sys.exit(self.holder.wait() or 1)
+
+    def release(self):
+        said = self.holder.communicate("")[0]
+        if self.holder.returncode:
+            sys.exit(self.holder.returncode)
+        return said
+
     def restart(self):
-        self.server.stop()
-        self.server.start()
-        self.server.wait_ready()
+        for server in [self.server, *self.others]:
+            server.stop()
+            server.start()
+            server.wait_ready()
 
     def stop(self):
         self.deployment.stop()
@@ -120,7 +154,68 @@ def load(site):
     site.bench()
 
 
-MODES = {"crowd": (crowd, 2_000), "networks": (networks, 70), "load": (load, 500)}
+def separate(site):
+    """Groups of GROUP agents, each of which sees its own group only; the ids of the first one's."""
+    site.bench("--keys", site.keys_file, "--register-only")
+    for policy in site.owner.raw("GET", "/api/policies").json:
+        assert site.owner.raw("DELETE", f"/api/policies/{policy['id']}").status == 200
+    peers = sorted(peer["id"] for peer in site.owner.raw("GET", "/api/peers").json)
+    for first in range(0, len(peers), GROUP):
+        group = site.post("/api/groups", {"name": f"group {first // GROUP}",
+                                          "peers": peers[first:first + GROUP]})["id"]
+        site.post("/api/policies", {
+            "name": f"in {group}", "description": "", "enabled": True, "rules": [{
+                "name": "r", "enabled": True, "action": "accept", "protocol": "all",
+                "bidirectional": True, "sources": [group], "destinations": [group]}]})
+    return peers[:GROUP]
+
+
+def rename(site, peer, number):
+    """CPU of the server for a new name of a peer, until everybody who sees it has a map."""
+    before = cpu_seconds(site.pids())
+    body = {"name": f"renamed-{number}", "ssh_enabled": False, "login_expiration_enabled": False,
+            "inactivity_expiration_enabled": False}
+    answer = site.owner.raw("PUT", f"/api/peers/{peer}", body)
+    assert answer.status == 200, answer.body[:300]
+    time.sleep(SEEN)
+    return cpu_seconds(site.pids()) - before
+
+
+def idle(site):
+    before = cpu_seconds(site.pids())
+    time.sleep(SEEN)
+    return cpu_seconds(site.pids()) - before
+
+
+def groups(large):
+    """One server holds all agents, another one the hundred of a single group."""
+    changes = large.given.changes
+    small = Site(large.given, GROUP)
+    sites = [small, large]
+    try:
+        peers = [separate(site) for site in sites]
+        for site in sites:
+            site.hold()
+        costs, idles = [[], []], [[], []]
+        for number in range(changes):
+            for i, site in enumerate(sites):
+                idles[i].append(idle(site))
+                costs[i].append(rename(site, peers[i][number % GROUP], number))
+        net = []
+        for i, site in enumerate(sites):
+            print(site.release().rstrip())
+            rest = statistics.median(idles[i])
+            net.append(statistics.median(costs[i]) - rest)
+            print(f"change     in one of {site.agents // GROUP} groups of {GROUP}: "
+                  f"{1000 * net[i]:.2f} ms CPU (median of {changes}), beside {1000 * rest:.2f} ms "
+                  f"that the same {SEEN:.0f} s cost when nothing happens\n")
+        print(f"ratio      {net[1] / net[0]:.2f} times the account of {GROUP}")
+    finally:
+        small.stop()
+
+
+MODES = {"crowd": (crowd, 2_000), "networks": (networks, 70), "load": (load, 500),
+         "groups": (groups, 5_000)}
 
 
 def main():
@@ -132,6 +227,9 @@ def main():
     parser.add_argument("--agents", type=int)
     parser.add_argument("--networks", type=int, default=200)
     parser.add_argument("--routes", type=int, default=480)
+    parser.add_argument("--changes", type=int, default=20)
+    parser.add_argument("--instances", type=int, choices=[1, 2], default=2,
+                        help="that agents go to, with --engine postgres")
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
     given = parser.parse_args(words[:cut])

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The load generator's table, on loopback in a network of its own; see bench/README.md.
-#   bench/run.sh [signal|management|crowd|networks|rest|relay|micro|all] [options of netbird-bench
+#   bench/run.sh [signal|management|crowd|networks|groups|rest|relay|micro|all] [options of netbird-bench
 #                compare / management / compare-relay, of bench/management.py or bench/rest.py]
 # NB_BENCH_OTHER_SIGNAL: command of the signal server to compare with, holding {port} and {metrics}
 # (and {dir}: a fresh directory); NB_BENCH_OTHER_MGMT: address,pid,setup-key of a management server;
@@ -79,6 +79,7 @@ relay() {
 
 crowd() { bench/management.py --bin "$bin" crowd "$@"; }
 networks() { bench/management.py --bin "$bin" networks "$@"; }
+groups() { bench/management.py --bin "$bin" groups "$@"; }
 rest() { bench/rest.py --bin "$bin" "$@"; }
 
 micro() {
@@ -90,10 +91,10 @@ micro() {
 }
 
 case $what in
-  signal | management | crowd | networks | rest | relay | micro) "$what" "$@" ;;
+  signal | management | crowd | networks | groups | rest | relay | micro) "$what" "$@" ;;
   all)
     failed=
-    for part in signal management crowd networks rest relay micro; do
+    for part in signal management crowd networks groups rest relay micro; do
       echo "== $part"
       (
         case $part in
@@ -106,7 +107,7 @@ case $what in
     [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }
     ;;
   *)
-    echo "usage: bench/run.sh [signal|management|crowd|networks|rest|relay|micro|all] [options]" >&2
+    echo "usage: bench/run.sh [signal|management|crowd|networks|groups|rest|relay|micro|all] [options]" >&2
     exit 2
     ;;
 esac

@@ -286,9 +286,14 @@ void AgentGroup::failed(Agent& agent, std::string text) {
   step_done(agent);
 }
 
+const Endpoint& AgentGroup::target_of(const Agent& agent) const {
+  const std::size_t at = agent.number % (plan_.others.size() + 1);
+  return at == 0 ? plan_.target : plan_.others[at - 1];
+}
+
 Result<> AgentGroup::connect(Agent& agent) {
-  NB_LET(agent.client,
-         loop_.connect<H2Client>(plan_.target, kDialLimit, plan_.target.text(), false, *this));
+  const Endpoint& target = target_of(agent);
+  NB_LET(agent.client, loop_.connect<H2Client>(target, kDialLimit, target.text(), false, *this));
   agent.client->owner_index = agent.number;
   return {};
 }

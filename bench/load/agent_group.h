@@ -48,6 +48,7 @@ class AgentGroup final : public H2Client::Owner {
 
   struct Plan {
     Endpoint target;
+    std::vector<Endpoint> others;  // instances beside it; agents go to each in turn
     std::string setup_key;
     std::uint32_t first = 0;  // number of the first agent
     std::uint32_t concurrency = 8;
@@ -119,6 +120,7 @@ class AgentGroup final : public H2Client::Owner {
   void on_map(Agent& agent, std::string_view message);
   void step_done(Agent& agent);
   void failed(Agent& agent, std::string text);
+  [[nodiscard]] const Endpoint& target_of(const Agent& agent) const;
   Result<> connect(Agent& agent);
   void attempt(Agent& agent);
   void come_back_later(Agent& agent, std::string_view why);

@@ -63,6 +63,7 @@ void add_signal(CLI::App& app, SignalOptions& o) {
 
 struct ManagementOptions {
   std::vector<std::string> servers;
+  std::vector<std::string> others;
   ManagementPlan plan;
   double churn_seconds = 10;
   double churn_period = 2;
@@ -73,6 +74,7 @@ void add_management(CLI::App& app, ManagementOptions& o) {
       app.add_subcommand("management", "agents that join, sync and learn of each other");
   sub->add_option("--server", o.servers, "address,pid,setup-key; several are loaded one by one")
       ->required();
+  sub->add_option("--instance", o.others, "address,pid of another instance of that server");
   sub->add_option("--agents", o.plan.agents, "agents with Sync and Job streams");
   sub->add_option("--concurrency", o.plan.concurrency, "logins or first Syncs at once");
   sub->add_option("--burst", o.plan.burst, "joins without a pause, after one; 0: nobody joins");
@@ -85,6 +87,7 @@ void add_management(CLI::App& app, ManagementOptions& o) {
   sub->add_flag("--crowd", o.plan.crowd, "everybody arrives at the same moment, with Login");
   sub->add_option("--keys", o.plan.keys_file,
                   "file of the agents' private keys: read if it is there, else written");
+  sub->add_flag("--hold", o.plan.hold, "streams stay open until standard input ends");
   sub->add_flag("--register-only", o.plan.register_only, "ends when the agents are registered");
 }
 
@@ -102,6 +105,15 @@ int run_management_mode(ManagementOptions& o) {
     o.plan.target = *endpoint;
     o.plan.pids = {static_cast<pid_t>(std::atoi(text.c_str() + first + 1))};
     o.plan.setup_key = text.substr(second + 1);
+    std::vector<Target> others;
+    o.plan.others.clear();
+    for (const std::string& other : o.others) {
+      auto target = open_target(other);
+      if (!target) return report_error(target.error());
+      o.plan.others.push_back(target->endpoint);
+      o.plan.pids.push_back(target->pid);
+      others.push_back(std::move(*target));
+    }
     const auto result = run_management(o.plan);
     if (!result) return report_error(result.error());
     fmt::print("server     {}\n{}\n", endpoint->text(), describe(*result));

@@ -1,6 +1,11 @@
 #include "load/management_load.h"
 
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <utility>
 
@@ -9,8 +14,6 @@ namespace {
 
 using Clock = AgentGroup::Clock;
 using std::chrono::milliseconds;
-
-constexpr auto kSampleEvery = milliseconds(200);
 
 double per_agent_ms(std::int64_t ns, std::uint32_t agents) {
   return static_cast<double>(ns) / 1e6 / std::max(1U, agents);
@@ -23,7 +26,7 @@ double seconds_since(Clock::time_point began) {
 class Run {
  public:
   explicit Run(const ManagementPlan& plan)
-      : plan_(plan), group_(group_plan(0, [this] { sample(); })), joined_(plan.agents) {}
+      : plan_(plan), group_(group_plan(0)), joined_(plan.agents) {}
 
   Result<ManagementResult> run() {
     out_.agents = plan_.agents;
@@ -39,14 +42,13 @@ class Run {
   }
 
  private:
-  [[nodiscard]] AgentGroup::Plan group_plan(std::uint32_t first,
-                                            std::function<void()> each_turn) const {
+  [[nodiscard]] AgentGroup::Plan group_plan(std::uint32_t first) const {
     return {.target = plan_.target,
+            .others = plan_.others,
             .setup_key = plan_.setup_key,
             .first = first,
             .concurrency = plan_.concurrency,
-            .step_max = plan_.step_max,
-            .each_turn = std::move(each_turn)};
+            .step_max = plan_.step_max};
   }
 
   /// Agents that the server knows.
@@ -71,8 +73,12 @@ class Run {
     else
       NB_TRY(sync_agents());
     settle();
-    out_.rss_idle = read_processes(plan_.pids).rss_bytes;
+    out_.idle_kib_per_agent = kib_per_agent(read_processes(plan_.pids).rss_bytes);
     out_.idle_cpu_percent = cpu_percent([this] { wait(plan_.idle_time); });
+    if (plan_.hold) {
+      hold();
+      return {};
+    }
     if (plan_.burst > 0) {
       NB_TRY(storm(1, out_.one));
       NB_TRY(storm(plan_.burst, out_.burst));
@@ -83,13 +89,13 @@ class Run {
 
   void crowd() {
     group_.cut(0, plan_.agents, "before the crowd");
-    rss_peak_ = 0;
-    Bystander bystander(group_plan(plan_.agents, {}), 0);
+    reset_peaks(plan_.pids);
+    Bystander bystander(group_plan(plan_.agents), 0);
     const std::int64_t before = read_cpu_ns(plan_.pids);
     out_.crowd = group_.arrive(plan_.step_max);
     out_.crowd_cpu_ms = per_agent_ms(read_cpu_ns(plan_.pids) - before, plan_.agents);
     out_.crowd_server_key = bystander.end().server_key;
-    out_.crowd_rss_peak = rss_peak_;
+    out_.crowd_rss_peak = read_processes(plan_.pids).rss_peak_bytes;
   }
 
   Result<> sync_agents() {
@@ -123,10 +129,20 @@ class Run {
       group_.turn();
   }
 
-  void sample() {
-    if (Clock::now() - sampled_ < kSampleEvery) return;
-    sampled_ = Clock::now();
-    rss_peak_ = std::max(rss_peak_, read_processes(plan_.pids).rss_bytes);
+  /// More than before the first agent.
+  [[nodiscard]] double kib_per_agent(std::int64_t rss) const {
+    return static_cast<double>(rss - out_.baseline.rss_bytes) / 1024 / std::max(1U, plan_.agents);
+  }
+
+  /// Until something comes from standard input, or it ends.
+  void hold() {
+    const std::uint64_t maps = group_.maps();
+    const std::uint64_t bytes = group_.map_bytes();
+    fmt::print("holding {} agents\n", plan_.agents);
+    std::fflush(stdout);
+    for (pollfd input{STDIN_FILENO, POLLIN, 0}; ::poll(&input, 1, 0) == 0;) group_.turn();
+    out_.held_maps = group_.maps() - maps;
+    out_.held_mib = static_cast<double>(group_.map_bytes() - bytes) / 1048576;
   }
 
   /// `joins` new agents log in at once; the streams of the first ones must all learn of them.
@@ -134,10 +150,10 @@ class Run {
     const std::uint64_t maps = group_.maps();
     const std::uint64_t bytes = group_.map_bytes();
     const std::uint32_t expected = joined_ + joins - 1;
-    rss_peak_ = 0;
+    reset_peaks(plan_.pids);
     const std::int64_t cpu = read_cpu_ns(plan_.pids);
     group_.expect_peers(expected);
-    Bystander bystander(group_plan(joined_, {}), joins);
+    Bystander bystander(group_plan(joined_), joins);
     joined_ += joins;
     const auto deadline = Clock::now() + plan_.step_max;
     std::uint64_t seen = 0;
@@ -158,7 +174,8 @@ class Run {
     out.mib = static_cast<double>(group_.map_bytes() - bytes) / 1048576;
     out.first_ns = group_.first_informed_ns();
     out.last_ns = group_.last_informed_ns();
-    out.rss_peak = rss_peak_;
+    out.rss_peak = read_processes(plan_.pids).rss_peak_bytes;
+    out.peak_kib_per_agent = kib_per_agent(out.rss_peak);
     group_.expect_peers(0);
     return {};
   }
@@ -177,7 +194,7 @@ class Run {
     settle();
     const std::int64_t before = read_cpu_ns(plan_.pids);
     const auto began = Clock::now();
-    Bystander bystander(group_plan(joined_, {}), 0);
+    Bystander bystander(group_plan(joined_), 0);
     NB_TRY(group_.connect(0, plan_.agents));
     NB_TRY(
         group_.open_streams(0, plan_.agents, plan_.all_at_once ? plan_.agents : plan_.concurrency));
@@ -211,18 +228,12 @@ class Run {
 
   const ManagementPlan& plan_;
   ManagementResult out_;
-  std::int64_t rss_peak_ = 0;
-  Clock::time_point sampled_;
   AgentGroup group_;
   std::uint32_t joined_;  // agents of the account
   Result<> outcome_;      // of the joins
 };
 
 }  // namespace
-
-double ManagementResult::idle_kib_per_agent() const {
-  return static_cast<double>(rss_idle - baseline.rss_bytes) / 1024 / std::max(1U, agents);
-}
 
 Result<ManagementResult> run_management(const ManagementPlan& plan) {
   if (plan.agents < 1 || plan.agents > 10'000)

@@ -21,8 +21,9 @@ namespace nb::bench {
 
 struct ManagementPlan {
   Endpoint target;
-  std::vector<pid_t> pids;
-  std::string setup_key;  // reusable, of an account with the default all-to-all policy
+  std::vector<Endpoint> others;  // instances beside it; agents go to each in turn
+  std::vector<pid_t> pids;       // of all of them
+  std::string setup_key;         // reusable, of an account with the default all-to-all policy
   std::uint32_t agents = 100;
   std::uint32_t concurrency = 8;  // logins or first Syncs at once
   std::uint32_t burst = 10;       // joins without a pause, after the single one; 0: no joins at all
@@ -32,6 +33,7 @@ struct ManagementPlan {
   std::chrono::milliseconds idle_time{5'000};     // in which only pings happen
   bool all_at_once = false;                       // reconnects do not wait for each other
   bool crowd = false;          // everybody arrives at the same moment, with Login
+  bool hold = false;           // after the idle time, until standard input ends: no joins, no cuts
   bool register_only = false;  // ends when the agents are registered
   /// Private keys of the agents: read if it is there (then the server knows them), else written.
   std::string keys_file;
@@ -49,7 +51,8 @@ struct StormResult {
   std::uint32_t stale = 0;     // agents that never learnt of every join
   Histogram server_key;        // GetServerKey of a bystander meanwhile
   Histogram join;              // a write meanwhile: key and Login of each new agent
-  std::int64_t rss_peak = 0;
+  std::int64_t rss_peak = 0;   // of the servers, at any moment of it
+  double peak_kib_per_agent = 0;
 };
 
 struct ManagementResult {
@@ -72,14 +75,14 @@ struct ManagementResult {
   Histogram crowd_server_key;
   double churn_cpu_percent = 0;
   double churn_per_second = 0;
-  std::int64_t rss_idle = 0;
+  double idle_kib_per_agent = 0;
+  std::uint64_t held_maps = 0;
+  double held_mib = 0;
   StormResult one;
   StormResult burst;
   std::uint64_t serial_fell = 0;
   std::uint64_t failures = 0;
   std::string first_failure;
-
-  [[nodiscard]] double idle_kib_per_agent() const;
 };
 
 /// Leaves the agents it registered in the account.

@@ -58,4 +58,8 @@ ProcessStat read_processes(std::span<const pid_t> pids) {
   return out;
 }
 
+void reset_peaks(std::span<const pid_t> pids) {
+  for (const pid_t pid : pids) std::ofstream(fmt::format("/proc/{}/clear_refs", pid)) << "5";
+}
+
 }  // namespace nb::bench

@@ -17,6 +17,8 @@ struct ProcessStat {
 
 /// Sum over `pids`; a process that is gone counts zero.
 [[nodiscard]] ProcessStat read_processes(std::span<const pid_t> pids);
+/// From now on rss_peak_bytes counts from what they have now (needs the right to write clear_refs).
+void reset_peaks(std::span<const pid_t> pids);
 /// CPU only: cheap enough for every tick.
 [[nodiscard]] std::int64_t read_cpu_ns(std::span<const pid_t> pids);
 /// CPU of this process.

@@ -55,12 +55,12 @@ std::string describe_storm(std::string_view name, const StormResult& s) {
       "{:<10} {:.2f} s CPU, {:.1f} MiB, {:.2f} rounds of maps; first agent knew after {}, last "
       "after "
       "{}; stale {}; GetServerKey meanwhile p50 {}, max {} ({} calls); joins p50 {}, max {}; "
-      "server {:.1f} MiB at most\n",
+      "servers {:.1f} MiB at most, {:.1f} KiB per agent\n",
       name, s.cpu_seconds, s.mib, s.rounds, milliseconds_text(s.first_ns),
       milliseconds_text(s.last_ns), s.stale, milliseconds_text(s.server_key.quantile(0.5)),
       milliseconds_text(s.server_key.max()), s.server_key.total(),
       milliseconds_text(s.join.quantile(0.5)), milliseconds_text(s.join.max()),
-      static_cast<double>(s.rss_peak) / 1048576.0);
+      static_cast<double>(s.rss_peak) / 1048576.0, s.peak_kib_per_agent);
 }
 
 }  // namespace
@@ -96,10 +96,12 @@ std::string describe(const ManagementResult& r) {
     out += fmt::format(
         "idle       {:.2f} % of a core\n"
         "memory     {:.1f} KiB per agent with Sync and Job, server {:.1f} MiB before\n",
-        r.idle_cpu_percent, r.idle_kib_per_agent(), mib(r.baseline.rss_bytes));
+        r.idle_cpu_percent, r.idle_kib_per_agent, mib(r.baseline.rss_bytes));
   if (r.burst.server_key.total() > 0)
     out += describe_storm("one join", r.one) + describe_storm("burst", r.burst);
-  if (r.opened)
+  if (r.held_maps > 0)
+    out += fmt::format("held       {} maps, {:.1f} MiB\n", r.held_maps, r.held_mib);
+  if (r.reconnect_seconds > 0)
     out += fmt::format("reconnect  {:.2f} ms CPU each, everybody back after {:.2f} s; {}\n",
                        r.reconnect_cpu_ms, r.reconnect_seconds, probed(r.reconnect_server_key));
   if (r.churn_per_second > 0)
