@@ -165,11 +165,10 @@ Task<LoggedIn> PeerSessions::login(LoginCommand command) {
     co_return co_await enroll(std::move(command), std::move(user));
   }
   PeerView& view = known->view;
-  const bool checks = view.posture_checks;
   if (known->was_changed) hub_.committed(view.peer.account_id, view.serial);
   LoggedIn done{std::move(view.peer), std::move(view.settings), std::move(view.network), false};
   done.peer.meta = merged_meta(done.peer.meta, std::move(*command.meta));
-  if (!checks) co_return done;
+  if (!known->posture_checks) co_return done;
   co_return co_await with_posture(std::move(done), command.deadline);
 }
 
@@ -204,7 +203,7 @@ Task<LoggedIn> PeerSessions::enroll(LoginCommand command, std::optional<TokenUse
   auto view = co_await store_.peer_by_id(command.deadline, peer.account_id, peer.id);
   if (!view) co_return as_agent_error(std::move(view).error());
   LoggedIn done{std::move(peer), std::move(view->settings), std::move(view->network), true};
-  if (!view->posture_checks) co_return done;
+  if (!registered->posture_checks) co_return done;
   co_return co_await with_posture(std::move(done), command.deadline);
 }
 

@@ -110,15 +110,11 @@ class SqlStore final : public Store, private SqlUnits {
 
   Task<ReloggedIn> relogin(Instant deadline, Relogin request) override {
     // Nearly always nothing changes: one read and no lock.
-    auto view = co_await peer_by_key(deadline, request.key);
-    if (!view) co_return std::move(view).error();
-    const auto write = work::relogin_needs_write(*view, request, context_->clock.wall());
+    auto known = co_await call(deadline, kRead, work::peer_at_login, request.key);
+    if (!known) co_return std::move(known).error();
+    const auto write = work::relogin_needs_write(known->view, request, context_->clock.wall());
     if (!write) co_return write.error();
-    if (!*write) {
-      ReloggedIn same;
-      same.view = *std::move(view);
-      co_return same;
-    }
+    if (!*write) co_return known;
     co_return co_await call(deadline, kWrite, work::relogin, std::move(request));
   }
 

@@ -39,8 +39,7 @@ struct PeerView {
   AccountSettings settings;
   AccountNetwork network;
   std::uint64_t serial = 0;
-  bool owner_blocked = false;   // the owning user exists and is blocked
-  bool posture_checks = false;  // the account has some that name files: see posture_snapshot()
+  bool owner_blocked = false;  // the owning user exists and is blocked
 };
 
 /// First registration of a machine (contract/management-grpc.md §5.2.1).
@@ -68,6 +67,7 @@ struct Registered {
   Peer peer;
   std::uint64_t serial = 0;
   std::vector<GroupId> groups;  // that the peer joined, All included
+  bool posture_checks = false;  // see ReloggedIn
 };
 
 /// Login of a known peer (contract/management-grpc.md §5.2.2).
@@ -83,6 +83,8 @@ struct ReloggedIn {
   bool ssh_key_changed = false;
   bool renewed = false;      // an expired login was renewed: affected peers have to be told
   bool was_changed = false;  // something was written; view.serial is the new serial
+  /// The account has posture checks that name files: see posture_snapshot().
+  bool posture_checks = false;
 };
 
 /// What a Sync or SyncMeta says about a machine.

@@ -86,6 +86,10 @@ Result<PeerView> peer_by_key(Session& session, const Context& context, const Pee
 Result<PeerView> peer_by_key_locked(Session& session, const Context& context, const PeerKey& key);
 Result<PeerView> peer_by_id(Session& session, const Context& context, const AccountId& account,
                             const PeerId& id);
+/// peer_by_key() with what only a login asks, in one read: nothing is written yet.
+Result<ReloggedIn> peer_at_login(Session& session, const Context& context, const PeerKey& key);
+/// Whether posture checks of the account name files.
+Result<bool> looks_for_files(Session& session, const AccountId& account);
 Result<std::vector<Group>> groups(Session& session, const Context& context, const AccountId& id);
 /// Holds a user's row until the end of the transaction, whether there is one or not. Comes before
 /// groups, peers and the account: machines join, log in and follow their user one after the other,

@@ -136,30 +136,45 @@ Result<Account> first_account(Session& session, const Context& context) {
 
 namespace {
 
-std::string peer_query(std::string_view where, std::string_view lock) {
-  // The account columns come last: their reader is the one that may grow.
+/// Of the account in an expression.
+std::string files_wanted(std::string_view account) {
   return fmt::format(
-      "SELECT {}, {}, EXISTS (SELECT 1 FROM posture_checks c WHERE c.account_id = a.id AND "
-      "c.checks LIKE '%ProcessCheck%'), {} "
-      "FROM peers p JOIN accounts a ON a.id = p.account_id LEFT JOIN users u ON u.id = p.user_id "
-      "WHERE {}{}",
-      rows::peer_columns(), kOwnerBlocked, rows::account_columns(), where, lock);
+      "EXISTS (SELECT 1 FROM posture_checks c WHERE c.account_id = {} AND c.checks LIKE "
+      "'%ProcessCheck%')",
+      account);
 }
 
-Result<PeerView> read_view(const Context& context, const sql::Rows& rows) {
-  if (rows.empty()) return fail(Code::kNotFound, "peer is not registered");
+/// `first`: columns before those of the view, each with a comma.
+std::string peer_query(std::string_view where, std::string_view lock, std::string_view first = {}) {
+  // The account columns come last: their reader is the one that may grow.
+  return fmt::format(
+      "SELECT {}{}, {}, {} "
+      "FROM peers p JOIN accounts a ON a.id = p.account_id LEFT JOIN users u ON u.id = p.user_id "
+      "WHERE {}{}",
+      first, rows::peer_columns(), kOwnerBlocked, rows::account_columns(), where, lock);
+}
+
+PeerView read_view(const Context& context, sql::RowReader& reader) {
   columns::Damage damage;
-  sql::RowReader reader(rows[0]);
   PeerView view;
   view.peer = rows::read_peer(reader, damage);
   view.owner_blocked = reader.boolean();
-  view.posture_checks = reader.boolean();
   Account owner = rows::read_account(reader, damage);
   view.settings = std::move(owner.settings);
   view.network = std::move(owner.network);
   view.serial = owner.serial;
   context.report(damage, "peer", view.peer.id.value());
   return view;
+}
+
+Error not_registered() {
+  return fail(Code::kNotFound, "peer is not registered");
+}
+
+Result<PeerView> read_view(const Context& context, const sql::Rows& rows) {
+  if (rows.empty()) return not_registered();
+  sql::RowReader reader(rows[0]);
+  return read_view(context, reader);
 }
 
 }  // namespace
@@ -190,6 +205,23 @@ Result<PeerView> peer_by_id(Session& session, const Context& context, const Acco
   static const std::string kText = peer_query("p.id = $1 AND p.account_id = $2", "");
   NB_LET(const sql::Rows rows, session.query(kText, {id.value(), account_id.value()}));
   return read_view(context, rows);
+}
+
+Result<ReloggedIn> peer_at_login(Session& session, const Context& context, const PeerKey& key) {
+  static const std::string kText = peer_query("p.key = $1", "", files_wanted("a.id") + ", ");
+  NB_LET(const sql::Rows rows, session.query(kText, {key.value()}));
+  if (rows.empty()) return not_registered();
+  sql::RowReader reader(rows[0]);
+  ReloggedIn out;
+  out.posture_checks = reader.boolean();
+  out.view = read_view(context, reader);
+  return out;
+}
+
+Result<bool> looks_for_files(Session& session, const AccountId& account) {
+  static const std::string kText = "SELECT " + files_wanted("$1");
+  NB_LET(const sql::Rows rows, session.query(kText, {account.value()}));
+  return rows[0].boolean(0);
 }
 
 Result<std::vector<Group>> groups(Session& session, const Context& context, const AccountId& id) {

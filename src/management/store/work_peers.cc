@@ -104,6 +104,7 @@ Result<ReloggedIn> relogin(Session& session, const Context& context, const Relog
   ReloggedIn out;
   if (request.user) NB_TRY(lock_user(session, *request.user));
   NB_LET(out.view, peer_by_key_locked(session, context, request.key));
+  NB_LET(out.posture_checks, looks_for_files(session, out.view.peer.account_id));
   const WallTime now = context.clock.wall();
   NB_LET(out.was_changed, relogin_needs_write(out.view, request, now));
   if (!out.was_changed) return out;

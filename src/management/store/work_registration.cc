@@ -262,6 +262,7 @@ Result<Registered> register_peer(Session& session, const Context& context,
   NB_TRY(check_labels_free(session, sponsor, request));
   NB_LET(const Account owner, account(session, context, sponsor.account));
   Registered out;
+  NB_LET(out.posture_checks, looks_for_files(session, sponsor.account));
   if (!request.proxy) {
     NB_LET(out.groups, joined_groups(session, sponsor));
   }
