@@ -282,6 +282,37 @@ TEST_F(MgmtSingle, JobOfAnUnknownPeerIsDenied) {
   EXPECT_EQ(stream->Finish().error_code(), StatusCode::PERMISSION_DENIED);
 }
 
+/// contract/management-grpc.md §5.2, §6.9; over PostgreSQL in mgmt_cluster_test.cc.
+TEST_F(MgmtSingle, LoginSaysWhatPostureLooksFor) {
+  const std::string file = server_->folder() / "store.db";
+  const Agent known("posture");
+  ASSERT_TRUE(known.login(at, key_).ok());
+  const auto files = [](const auto& answer) {
+    std::vector<std::string> out;
+    for (const auto& check : answer.value.checks())
+      out.insert(out.end(), check.files().begin(), check.files().end());
+    return out;
+  };
+  const auto check = [&](const std::string& id, const std::string& checks) {
+    sqlite(file, "INSERT INTO posture_checks (id, name, account_id, public_id, checks) SELECT '" +
+                     id + "', '" + id + "', id, 'p-" + id + "', '" + checks + "' FROM accounts");
+  };
+  check("version", R"({"NBVersionCheck":{"MinVersion":"0.1.0"}})");
+  check("agent", R"({"ProcessCheck":{"Processes":[{"LinuxPath":"/usr/bin/agent",)"
+                 R"("MacPath":"/opt/agent","WindowsPath":"C:/agent.exe"}]}})");
+  check("unused", R"({"ProcessCheck":{"Processes":[{"LinuxPath":"/usr/bin/unused"}]}})");
+  EXPECT_THAT(files(known.login(at)), testing::IsEmpty()) << "no policy asks it";
+  sqlite(file, R"(UPDATE policies SET source_posture_checks = '["version","agent"]')");
+  const auto all = testing::ElementsAre("/usr/bin/agent", "/opt/agent", "C:/agent.exe");
+  EXPECT_THAT(files(known.login(at)), all);
+  EXPECT_THAT(files(Agent("posture-fresh").login(at, key_)), all);
+  sqlite(file, "UPDATE policies SET enabled = 0");
+  EXPECT_THAT(files(known.login(at)), testing::IsEmpty());
+  sqlite(file,
+         "UPDATE policies SET enabled = 1, source_posture_checks = '[]'; DELETE FROM "
+         "posture_checks");
+}
+
 TEST_F(MgmtSingle, HealthIsServedOnBothPorts) {
   EXPECT_EQ(http_get(server_->port(), "/healthz").status, 200);
   EXPECT_EQ(http_get(server_->metrics_port(), "/healthz").status, 200);
