@@ -168,7 +168,7 @@ struct MgmtLimits {
   std::uint16_t proxy_port_max = 49'151;
   std::string management_version_url;  // empty: nobody is asked for newer releases
   std::string dashboard_version_url;
-  std::uint32_t logins_per_second_per_source = 0;  // 0: no limit
+  std::uint32_t calls_per_second_per_source = 0;  // 0: no limit
 };
 
 /// Variables of upstream for parts that are made otherwise here: known, without effect.

@@ -262,9 +262,10 @@ constexpr Option<MgmtLimits> kLimits[] = {
      .member = &MgmtLimits::log_blocked_peers,
      .help = "log peers that are, or would be, refused"},
     {.env = "NB_LOGIN_RATE_PER_SOURCE",
-     .member = &MgmtLimits::logins_per_second_per_source,
+     .member = &MgmtLimits::calls_per_second_per_source,
      .max = 1'000'000,
-     .help = "Login, key and flow calls per second from one address; 0: no limit"},
+     .help = "calls of agents per second from one address, logins, streams and all others that "
+             "cost something; a key counts a tenth; 0: no limit"},
     {.env = "NB_EVENT_ACTIVITY_LOG_ENABLED",
      .member = &MgmtLimits::event_log_enabled,
      .help = "keep activity events"},

@@ -149,7 +149,7 @@ grpc::ServiceOptions service_options(const MgmtConfig& config) {
   options.map_forms.best = form(config.sync_message_version_max.value_or(0));
   for (const auto& [account, version] : config.sync_message_version_per_account)
     options.map_forms.by_account[account] = form(version);
-  options.address_limits.logins_per_second = config.limits.logins_per_second_per_source;
+  options.address_limits.calls_per_second = config.limits.calls_per_second_per_source;
   options.sync_admission.in_setup_max = config.limits.concurrent_syncs_max;
   options.sync_admission.waiting_max = config.limits.sync_queue_max;
   options.sync_admission.wait_max = config.limits.sync_queue_wait;

@@ -7,6 +7,9 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
+#include <utility>
+#include <vector>
 
 namespace nb::test {
 namespace {
@@ -31,6 +34,102 @@ TEST(MgmtLimits, CallsOfOneAddressAreLimitedAndGoOnLater) {  // contract/managem
         return agent.login(server.target()).status.error_code() == StatusCode::PERMISSION_DENIED;
       },
       20s));
+}
+
+/// A peer that nobody knows and who calls on one connection, all with one server key.
+class Eager {
+ public:
+  explicit Eager(const MgmtServer& server)
+      : key_(agent_.server_key(server.target()).value), service_(stub(server.target())) {}
+
+  template <class Request, class Response>
+  grpc::Status ask(grpc::Status (pb::ManagementService::Stub::*method)(grpc::ClientContext*,
+                                                                       const pb::EncryptedMessage&,
+                                                                       Response*),
+                   const Request& request) {
+    grpc::ClientContext context;
+    Response response;
+    return ((*service_).*method)(&context, agent_.seal(request, key_), &response);
+  }
+  template <class Request>
+  grpc::Status ask_sealed(grpc::Status (pb::ManagementService::Stub::*method)(
+                              grpc::ClientContext*, const pb::EncryptedMessage&,
+                              pb::EncryptedMessage*),
+                          const Request& request) {
+    return ask<Request, pb::EncryptedMessage>(method, request);
+  }
+  grpc::Status sync() {
+    pb::SyncRequest request;
+    *request.mutable_meta() = agent_.meta();
+    grpc::ClientContext context;
+    const auto stream = service_->Sync(&context, agent_.seal(request, key_));
+    pb::EncryptedMessage message;
+    EXPECT_FALSE(stream->Read(&message));
+    return stream->Finish();
+  }
+  grpc::Status job() {
+    pb::JobRequest hello;
+    hello.set_id("0123456789abcdef");
+    grpc::ClientContext context;
+    const auto stream = service_->Job(&context);
+    stream->Write(agent_.seal(hello, key_));
+    pb::EncryptedMessage message;
+    EXPECT_FALSE(stream->Read(&message));
+    return stream->Finish();
+  }
+  [[nodiscard]] pb::PeerSystemMeta meta() const { return agent_.meta(); }
+
+ private:
+  const Agent agent_{"eager"};
+  const std::string key_;
+  const std::unique_ptr<pb::ManagementService::Stub> service_;
+};
+
+TEST(MgmtLimits, EveryCallThatCostsSomethingIsLimitedAndOthersAreNot) {  // contract §8.4
+  MgmtServer server({.env = {{"NB_LOGIN_RATE_PER_SOURCE", "1"}}});
+  server.start();
+  Eager eager(server);
+  using Stub = pb::ManagementService::Stub;
+  pb::LoginRequest login;
+  *login.mutable_meta() = eager.meta();
+  pb::SyncMetaRequest meta;
+  *meta.mutable_meta() = eager.meta();
+  pb::RenewExposeRequest renew;
+  renew.set_domain("blog.example");
+  pb::StopExposeRequest stop;
+  stop.set_domain("blog.example");
+  const std::vector<std::pair<std::string, std::function<grpc::Status()>>> calls = {
+      {"Login", [&] { return eager.ask_sealed(&Stub::Login, login); }},
+      {"Sync", [&] { return eager.sync(); }},
+      {"Job", [&] { return eager.job(); }},
+      {"SyncMeta", [&] { return eager.ask(&Stub::SyncMeta, meta); }},
+      {"Logout", [&] { return eager.ask(&Stub::Logout, pb::Empty{}); }},
+      {"GetDeviceAuthorizationFlow",
+       [&] { return eager.ask_sealed(&Stub::GetDeviceAuthorizationFlow, pb::Empty{}); }},
+      {"GetPKCEAuthorizationFlow",
+       [&] { return eager.ask_sealed(&Stub::GetPKCEAuthorizationFlow, pb::Empty{}); }},
+      {"ExtendAuthSession",
+       [&] { return eager.ask_sealed(&Stub::ExtendAuthSession, pb::ExtendAuthSessionRequest{}); }},
+      {"CreateExpose",
+       [&] { return eager.ask_sealed(&Stub::CreateExpose, pb::ExposeServiceRequest{}); }},
+      {"RenewExpose", [&] { return eager.ask_sealed(&Stub::RenewExpose, renew); }},
+      {"StopExpose", [&] { return eager.ask_sealed(&Stub::StopExpose, stop); }},
+  };
+  double refused = 0;
+  for (const auto& [name, call] : calls) {
+    grpc::Status status;
+    for (int i = 0; i < 2'000 && status.error_code() != StatusCode::RESOURCE_EXHAUSTED; ++i) {
+      status = call();
+      EXPECT_FALSE(status.ok()) << name << ": nobody knows the peer";
+    }
+    EXPECT_EQ(status.error_code(), StatusCode::RESOURCE_EXHAUSTED) << name;
+    EXPECT_EQ(status.error_message(), "too many requests from 127.0.0.1, please try again later")
+        << name;
+    EXPECT_GE(server.metric("netbird_management_address_limited_total"), ++refused) << name;
+  }
+  grpc::ClientContext context;
+  pb::Empty response;
+  EXPECT_TRUE(stub(server.target())->isHealthy(&context, pb::Empty(), &response).ok());
 }
 
 TEST(MgmtLimits, TheServerKeyIsToldWithATimeAhead) {  // upstream's lies in 1970

@@ -140,8 +140,27 @@ TEST_F(ProxyServer, PeersExposeServicesAndEachEndsOnce) {
   const Agent stranger("stranger");
   EXPECT_EQ(stranger.expose(target, request).status.error_message(), "peer is not registered");
   // Ended by its peer through one, by time through whoever sweeps first.
-  ASSERT_TRUE(machine.stop_expose(one.target(), domain).ok());
+  pb::StopExposeRequest stop;
+  stop.set_domain(domain);
+  const pb::EncryptedMessage recorded = machine.seal(stop, machine.server_key(target).value);
+  const auto send = [&](const MgmtServer& at) {
+    grpc::ClientContext context;
+    pb::EncryptedMessage response;
+    return stub(at.target())->StopExpose(&context, recorded, &response);
+  };
+  ASSERT_TRUE(send(one).ok());
   EXPECT_TRUE(proxy.wait_gone(mapping->id()));
+  // Who recorded it ends nothing with it, anywhere, not even what has the same name again.
+  const auto renamed = machine.expose(target, request);
+  ASSERT_TRUE(renamed.ok()) << renamed.status.error_message();
+  postgres.psql("update services set domain = '" + domain + "'");
+  for (const MgmtServer* const at : {&one, &two}) {
+    const grpc::Status replayed = send(*at);
+    EXPECT_EQ(replayed.error_code(), StatusCode::INVALID_ARGUMENT);
+    EXPECT_EQ(replayed.error_message(), "invalid request message");
+  }
+  EXPECT_EQ(rows("services"), "1");
+  ASSERT_TRUE(machine.stop_expose(two.target(), domain).ok());
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(machine.expose(target, request).ok()) << i;
   const auto beyond = machine.expose(target, request);
   EXPECT_EQ(beyond.status.error_code(), StatusCode::RESOURCE_EXHAUSTED);

@@ -1,6 +1,7 @@
 #include "management/app/exposures.h"
 
 #include "base/log_keys.h"
+#include "management/app/request_once.h"
 
 #include <boost/asio/this_coro.hpp>
 
@@ -27,8 +28,10 @@ Exposures::Exposures(AccountCommands& commands, ProxyStore& store, Changes& chan
       options_(options),
       log_(std::move(log)) {}
 
-Task<Service> Exposures::create(Instant deadline, const Peer& peer, ExposeService command) {
+Task<Service> Exposures::create(Instant deadline, const Peer& peer, std::string nonce,
+                                ExposeService command) {
   command.peer = peer.id;
+  command.request = request_once(nonce, peer.key, clock_.wall());
   Actor actor = acting(peer);
   return commands_.execute(deadline, std::move(actor), std::move(command));
 }
@@ -37,9 +40,9 @@ Task<> Exposures::renew(Instant deadline, const Peer& peer, std::string domain) 
   return store_.renew_exposure(deadline, peer.account_id, peer.id, std::move(domain));
 }
 
-Task<> Exposures::stop(Instant deadline, const Peer& peer, std::string domain) {
+Task<> Exposures::stop(Instant deadline, const Peer& peer, std::string nonce, std::string domain) {
   Actor actor = acting(peer);
-  StopExposing command{peer.id, std::move(domain)};
+  StopExposing command{peer.id, std::move(domain), request_once(nonce, peer.key, clock_.wall())};
   const auto done = co_await commands_.execute(deadline, std::move(actor), std::move(command));
   if (!done) co_return done.error();
   co_return Result<>{};

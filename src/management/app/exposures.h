@@ -33,9 +33,12 @@ class Exposures {
   Exposures(AccountCommands& commands, ProxyStore& store, Changes& changes, Clock& clock,
             ExposuresOptions options, Logger log);
 
-  Task<Service> create(Instant deadline, const Peer& peer, ExposeService command);
+  /// `nonce`, of the request: the same one does nothing when it comes again, kInvalidArgument.
+  /// Renewals may be repeated: one can only prolong what its peer has not ended.
+  Task<Service> create(Instant deadline, const Peer& peer, std::string nonce,
+                       ExposeService command);
   Task<> renew(Instant deadline, const Peer& peer, std::string domain);
-  Task<> stop(Instant deadline, const Peer& peer, std::string domain);
+  Task<> stop(Instant deadline, const Peer& peer, std::string nonce, std::string domain);
 
   /// Until cancelled; for a TaskGroup. Every instance sweeps, the database gives each service to
   /// one.

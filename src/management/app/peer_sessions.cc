@@ -5,6 +5,7 @@
 #include "base/log_keys.h"
 #include "crypto/encoding.h"
 #include "crypto/hash.h"
+#include "management/app/request_once.h"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -23,7 +24,6 @@ constexpr auto kDisconnectDeadline = 10s;
 /// What a validator may let pass after a token's end, and clocks that differ.
 constexpr auto kTokenLeeway = 60s;
 constexpr auto kTokenRepeat = 300s;  // contract/auth-idp.md §2.6
-constexpr auto kRequestsRemembered = 1h;
 
 /// contract/management-grpc.md §8.3: FNV-1a 64 over these, without separators.
 std::uint64_t meta_hash(const PeerMeta& meta) {
@@ -334,7 +334,7 @@ Task<> PeerSessions::logout(PeerKey key, std::string nonce, Instant deadline) {
     co_return as_agent_error(std::move(view).error());
   }
   // The protocol has no protection against replays (contract/management-grpc.md §2).
-  TokenUse use{token_hash(nonce), key, clock_.wall() + kRequestsRemembered, -1s};
+  TokenUse use = request_once(nonce, key, clock_.wall());
   const auto fresh = co_await agents_.claim_token(deadline, std::move(use));
   if (!fresh && fresh.error().code == Code::kUnauthenticated)
     co_return fail(Code::kInvalidArgument, "invalid request message");

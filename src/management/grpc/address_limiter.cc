@@ -23,7 +23,7 @@ std::string source_of(std::string_view address) {
 
 double AddressLimiter::filled(const Bucket& bucket, Instant now) const {
   const double seconds = std::chrono::duration<double>(now - bucket.at).count();
-  return std::min(capacity(), bucket.tokens + std::max(seconds, 0.0) * limits_.logins_per_second);
+  return std::min(capacity(), bucket.tokens + std::max(seconds, 0.0) * limits_.calls_per_second);
 }
 
 bool AddressLimiter::make_room(Shard& shard, Instant now) const {
@@ -33,8 +33,8 @@ bool AddressLimiter::make_room(Shard& shard, Instant now) const {
   return shard.buckets.size() < limits_.addresses_max / kShards;
 }
 
-bool AddressLimiter::allow(std::string_view address, double cost, Instant now) {
-  if (limits_.logins_per_second <= 0) return true;
+bool AddressLimiter::allow(std::string_view address, CallPrice price, Instant now) {
+  if (!on()) return true;
   std::string source = source_of(address);
   Shard& shard = shards_[std::hash<std::string>{}(source) % kShards];
   const std::lock_guard lock(shard.mutex);
@@ -46,11 +46,11 @@ bool AddressLimiter::allow(std::string_view address, double cost, Instant now) {
   Bucket& bucket = found->second;
   bucket.tokens = filled(bucket, now);
   bucket.at = now;
-  if (bucket.tokens < cost) {
+  if (bucket.tokens + price.overdraft * capacity() < price.tokens) {
     refused_.fetch_add(1, std::memory_order_relaxed);
     return false;
   }
-  bucket.tokens -= cost;
+  bucket.tokens -= price.tokens;
   return true;
 }
 

@@ -1,5 +1,5 @@
-// How often one address may make the calls that cost something and need no proof of who calls.
-// Source   contract/management-grpc.md §8.4.
+// How often one address may make the calls that cost something.
+// Source   contract/management-grpc.md §8.4; decision 0126: off unless the operator asks for it.
 #pragma once
 
 #include "base/clock.h"
@@ -16,9 +16,14 @@
 namespace nb::management::grpc {
 
 struct AddressLimits {
-  double logins_per_second = 0;  // 0: no limit
-  double burst_seconds = 10;     // so many seconds' worth may come at once
+  double calls_per_second = 0;  // 0: no limit
+  double burst_seconds = 10;    // so many seconds' worth may come at once
   std::size_t addresses_max = 65'536;
+};
+
+struct CallPrice {
+  double tokens = 1;
+  double overdraft = 0;  // how many buckets below the empty one it still passes
 };
 
 /// A token bucket per address; an IPv6 /64 is one address, since one host has all of it. Full
@@ -26,13 +31,16 @@ struct AddressLimits {
 /// Threads  any.
 class AddressLimiter {
  public:
-  /// What a call costs: agents fetch the key before every other call.
-  static constexpr double kKey = 0.1;
-  static constexpr double kLogin = 1.0;
+  /// Agents fetch the key before every other call.
+  static constexpr CallPrice kKey{.tokens = 0.1};
+  static constexpr CallPrice kCall{};
+  /// Agents do not make it again: what it was for is lost.
+  static constexpr CallPrice kUnrepeated{.overdraft = 1};
 
   explicit AddressLimiter(AddressLimits limits) : limits_(limits) {}
-  /// Whether `address` may make a call of this cost now.
-  [[nodiscard]] bool allow(std::string_view address, double cost, Instant now);
+  [[nodiscard]] bool on() const { return limits_.calls_per_second > 0; }
+  /// Whether `address` may make a call of this price now.
+  [[nodiscard]] bool allow(std::string_view address, CallPrice price, Instant now);
   [[nodiscard]] std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::size_t addresses() const;
 
@@ -47,9 +55,7 @@ class AddressLimiter {
   };
   static constexpr std::size_t kShards = 16;
 
-  [[nodiscard]] double capacity() const {
-    return limits_.logins_per_second * limits_.burst_seconds;
-  }
+  [[nodiscard]] double capacity() const { return limits_.calls_per_second * limits_.burst_seconds; }
   [[nodiscard]] double filled(const Bucket& bucket, Instant now) const;
   bool make_room(Shard& shard, Instant now) const;
 

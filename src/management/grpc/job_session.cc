@@ -25,10 +25,12 @@ void JobSession::on_message(net::GrpcCall& call, std::string_view message) {
   if (std::exchange(greeted_, true)) return on_result(message);
   if (service_->draining.load(std::memory_order_relaxed))
     return finish({Code::kUnavailable, "server is shutting down"});
+  const std::string ip = call.client().ip;
+  if (const auto allowed = service_->allow(ip, AddressLimiter::kCall); !allowed)
+    return finish(net::GrpcStatus::from(allowed.error()));
   loop_.jobs.insert(this);
   hello_ = message;
-  const app::AdmissionPlace::Asking asking{call.client().ip, hello_.size(),
-                                           service_->ports.clock.now()};
+  const app::AdmissionPlace::Asking asking{ip, hello_.size(), service_->ports.clock.now()};
   const bool waits =
       place_.enter(asking, loop_.poster(), [weak = weak_from_this()](Outcome outcome) {
         if (const auto self = weak.lock()) self->on_admission(outcome);

@@ -100,6 +100,13 @@ struct ServiceState {
     const std::lock_guard lock(login_mutex_);
     login_ = std::move(next);
   }
+  /// Whether an address may make one more call. Agents try again later; anything but
+  /// kResourceExhausted would send their user to a login page.
+  [[nodiscard]] Result<> allow(const std::string& ip, CallPrice price) {
+    if (!addresses.on() || addresses.allow(ip, price, ports.clock.now())) return {};
+    ports.metrics.addresses_limited.add();
+    return fail(Code::kResourceExhausted, "too many requests from {}, please try again later", ip);
+  }
   [[nodiscard]] LoopState& at(const net::Loop& loop) const { return *loops[loop.index()]; }
   [[nodiscard]] Instant deadline(const std::optional<Instant>& asked) const {
     const Instant ours = ports.clock.now() + options.unary_deadline;

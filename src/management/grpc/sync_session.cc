@@ -44,8 +44,10 @@ void SyncSession::on_request(net::GrpcCall& call, std::string_view message) {
   if (std::exchange(requested_, true)) return;
   if (service_->draining.load(std::memory_order_relaxed))
     return finish({Code::kUnavailable, "server is shutting down"});
-  request_ = message;
   client_ip_ = call.client().ip;
+  if (const auto allowed = service_->allow(client_ip_, AddressLimiter::kCall); !allowed)
+    return finish(net::GrpcStatus::from(allowed.error()));
+  request_ = message;
   loop_.syncs.insert(this);
   service_->streams.fetch_add(1);
   const app::AdmissionPlace::Asking asking{client_ip_, request_.size(), began_};

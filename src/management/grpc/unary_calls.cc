@@ -18,6 +18,7 @@ namespace pb = ::management;
 using namespace std::chrono_literals;
 using Answer = Result<std::string>;
 using State = std::shared_ptr<ServiceState>;
+using Call = asio::awaitable<Answer> (*)(State, net::GrpcRequest);
 
 constexpr auto kKeyLifetime = 24h;  // told, not meant: agents fetch the key before every call
 constexpr auto kSlowLogin = 7s;
@@ -48,16 +49,9 @@ Result<> check_token(const std::string& token) {
               kTokenBytesMax);
 }
 
-/// Agents try again later; anything else would send their user to a login page.
-Result<> check_address(ServiceState& service, const std::string& ip, double cost) {
-  if (service.addresses.allow(ip, cost, service.ports.clock.now())) return {};
-  service.ports.metrics.addresses_limited.add();
-  return fail(Code::kResourceExhausted, "too many requests from {}, please try again later", ip);
-}
-
 void get_server_key(ServiceState& service, net::GrpcCall& call) {
   service.ports.metrics.key_requests.add();
-  if (const auto allowed = check_address(service, call.client().ip, AddressLimiter::kKey); !allowed)
+  if (const auto allowed = service.allow(call.client().ip, AddressLimiter::kKey); !allowed)
     return call.finish(net::GrpcStatus::from(allowed.error()));
   const auto keys = service.ports.keys.keys();
   pb::ServerKeyResponse response;
@@ -137,7 +131,6 @@ std::string login_response(const ServiceState& service, const app::LoggedIn& don
 asio::awaitable<Answer> login(State service, net::GrpcRequest request) {
   auto& ports = service->ports;
   const Instant began = ports.clock.now();
-  NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, ports.keys));
   pb::LoginRequest message;
   if (!message.ParseFromString(opened.plain)) co_return not_a_message();
@@ -188,7 +181,6 @@ Result<> reached(const LoginSettings& login) {
 }
 
 asio::awaitable<Answer> device_flow(State service, net::GrpcRequest request) {
-  NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys,
                                                EnvelopeTexts::kFlow, "GetDeviceAuthorizationFlow"));
   NB_CO_TRY(check_flow(opened));
@@ -199,7 +191,6 @@ asio::awaitable<Answer> device_flow(State service, net::GrpcRequest request) {
 }
 
 asio::awaitable<Answer> pkce_flow(State service, net::GrpcRequest request) {
-  NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys,
                                                EnvelopeTexts::kFlow, "GetPKCEAuthorizationFlow"));
   NB_CO_TRY(check_flow(opened));
@@ -210,7 +201,6 @@ asio::awaitable<Answer> pkce_flow(State service, net::GrpcRequest request) {
 }
 
 asio::awaitable<Answer> extend_session(State service, net::GrpcRequest request) {
-  NB_CO_TRY(check_address(*service, request.client.ip, AddressLimiter::kLogin));
   NB_CO_LET(const Opened opened, open_envelope(request.message, service->ports.keys));
   pb::ExtendAuthSessionRequest message;
   if (!message.ParseFromString(opened.plain)) co_return not_a_message();
@@ -230,6 +220,7 @@ struct Exposing {
   Channel channel;
   Peer peer;
   Message message;
+  std::string nonce;
   Instant deadline{};
 };
 
@@ -242,15 +233,15 @@ asio::awaitable<Result<Exposing<Message>>> exposing(State service, net::GrpcRequ
   auto view = co_await service->ports.sessions.registered(opened.channel.peer, deadline);
   if (!view) co_return std::move(view).error();
   co_return Exposing<Message>{std::move(opened.channel), std::move(view->peer), std::move(message),
-                              deadline};
+                              std::move(opened.nonce), deadline};
 }
 
 asio::awaitable<Answer> create_expose(State service, net::GrpcRequest request) {
   auto asked = co_await exposing<pb::ExposeServiceRequest>(service, std::move(request));
   if (!asked) co_return std::move(asked).error();
   NB_CO_LET(ExposeService command, expose_command(asked->message));
-  auto made =
-      co_await service->ports.exposures.create(asked->deadline, asked->peer, std::move(command));
+  auto made = co_await service->ports.exposures.create(asked->deadline, asked->peer,
+                                                       std::move(asked->nonce), std::move(command));
   if (!made) co_return expose_error(std::move(made).error());
   co_return asked->channel.seal(expose_answer(*made).SerializeAsString(), service->ports.random);
 }
@@ -270,11 +261,15 @@ asio::awaitable<Answer> stop_expose(State service, net::GrpcRequest request) {
   auto asked = co_await exposing<pb::StopExposeRequest>(service, std::move(request));
   if (!asked) co_return std::move(asked).error();
   NB_CO_TRY(check_expose_domain(asked->message.domain()));
-  const auto done =
-      co_await service->ports.exposures.stop(asked->deadline, asked->peer, asked->message.domain());
+  const auto done = co_await service->ports.exposures.stop(
+      asked->deadline, asked->peer, std::move(asked->nonce), asked->message.domain());
   if (!done) co_return expose_error(done.error());
   co_return asked->channel.seal(pb::StopExposeResponse{}.SerializeAsString(),
                                 service->ports.random);
+}
+
+asio::awaitable<Answer> refused(Error error) {
+  co_return error;
 }
 
 }  // namespace
@@ -289,21 +284,23 @@ void add_unary_calls(net::GrpcRouter& router, State service) {
   router.unary(path("isHealthy"), [service](net::GrpcCall& call, std::string_view /*request*/) {
     is_healthy(*service, call);
   });
-  const auto add = [&](std::string_view method,
-                       asio::awaitable<Answer> (*call)(State, net::GrpcRequest)) {
-    router.async_unary(path(method), [service, call](net::GrpcRequest request) {
-      return call(service, std::move(request));
+  const auto add = [&](std::string_view method, CallPrice price, Call call) {
+    router.async_unary(path(method), [service, price, call](net::GrpcRequest request) {
+      const Result<> allowed = service->allow(request.client.ip, price);
+      return allowed ? call(service, std::move(request)) : refused(allowed.error());
     });
   };
-  add("Login", login);
-  add("SyncMeta", sync_meta);
-  add("Logout", logout);
-  add("GetDeviceAuthorizationFlow", device_flow);
-  add("GetPKCEAuthorizationFlow", pkce_flow);
-  add("ExtendAuthSession", extend_session);
-  add("CreateExpose", create_expose);
-  add("RenewExpose", renew_expose);
-  add("StopExpose", stop_expose);
+  constexpr CallPrice kCall = AddressLimiter::kCall;
+  constexpr CallPrice kUnrepeated = AddressLimiter::kUnrepeated;
+  add("Login", kCall, login);
+  add("SyncMeta", kUnrepeated, sync_meta);
+  add("Logout", kUnrepeated, logout);
+  add("GetDeviceAuthorizationFlow", kCall, device_flow);
+  add("GetPKCEAuthorizationFlow", kCall, pkce_flow);
+  add("ExtendAuthSession", kCall, extend_session);
+  add("CreateExpose", kCall, create_expose);
+  add("RenewExpose", kUnrepeated, renew_expose);
+  add("StopExpose", kUnrepeated, stop_expose);
 }
 
 }  // namespace nb::management::grpc

@@ -1,5 +1,6 @@
 #include "management/store/edits/exposures.h"
 
+#include "management/store/agent_work.h"
 #include "management/store/edits/perform.h"
 #include "management/store/edits/proxies.h"
 #include "management/store/edits/service_edit.h"
@@ -79,9 +80,19 @@ Result<Service> draft_of(AccountEdit& edit, const ExposeService& command) {
   return out;
 }
 
+/// First of all, and undone with everything else: of a request that is refused nothing is kept.
+Result<> take_request(AccountEdit& edit, const std::optional<TokenUse>& request) {
+  if (!request) return {};
+  const Result<> taken = claim_token(edit.session(), *request);
+  if (!taken && taken.error().code == Code::kUnauthenticated)
+    return fail(Code::kInvalidArgument, "invalid request message");
+  return taken;
+}
+
 }  // namespace
 
 Result<Service> perform(AccountEdit& edit, const ExposeService& command) {
+  NB_TRY(take_request(edit, command.request));
   NB_TRY(check_may_expose(edit.session(), edit.context(), edit.account_id(), command.peer));
   NB_TRY(check_count(edit, command.peer));
   NB_LET(const Service draft, draft_of(edit, command));
@@ -107,6 +118,7 @@ Result<Service> perform(AccountEdit& edit, const ExposeService& command) {
 }
 
 Result<Nothing> perform(AccountEdit& edit, const StopExposing& command) {
+  NB_TRY(take_request(edit, command.request));
   NB_LET(std::vector<Service> found,
          read_services(edit.session(), {"v.domain = $1", {command.domain}}));
   const auto not_found = [&] {

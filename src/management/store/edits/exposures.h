@@ -4,10 +4,12 @@
 
 #include "base/secret.h"
 #include "management/domain/service.h"
+#include "management/store/agent_store.h"
 #include "management/store/edits/edit.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +20,7 @@ inline constexpr std::size_t kExposuresPerPeer = 10;
 /// Fields were checked by the caller; the actor is the peer.
 /// Errors   kPermissionDenied: the account's settings do not let the peer; kNotFound: a group;
 ///          kAlreadyExists: domain or port; kFailedPrecondition: too many, no cluster, no port;
-///          kInvalidArgument: what no service may be.
+///          kInvalidArgument: what no service may be, or the request has come before.
 struct ExposeService {
   using Answer = Service;
   PeerId peer{};
@@ -31,13 +33,16 @@ struct ExposeService {
   std::string pin{};             // plain, as are all
   std::string password{};
   std::vector<std::string> user_groups{};  // by name
+  std::optional<TokenUse> request{};       // remembered with what it did, and only then
 };
 
-/// Errors   kNotFound: no such service; kPermissionDenied: not exposed, or by another peer.
+/// Errors   kNotFound: no such service; kPermissionDenied: not exposed, or by another peer;
+///          kInvalidArgument: the request has come before.
 struct StopExposing {
   using Answer = Nothing;
   PeerId peer{};
   std::string domain{};
+  std::optional<TokenUse> request{};  // as of ExposeService
 };
 
 }  // namespace nb::management

@@ -194,6 +194,41 @@ TEST_P(ExposuresTest, OnlyItsPeerEndsIt) {
   EXPECT_EQ(value("SELECT COUNT(*) FROM targets"), "1");
 }
 
+TEST_P(ExposuresTest, ARecordedRequestDoesNothing) {  // contract/management-grpc.md §2
+  const auto request = [&](char nonce) {
+    return TokenUse{.token_hash = std::string(64, nonce),
+                    .peer = one.key,
+                    .expires_at = system_clock().wall() + 1h,
+                    .repeat = -1s};
+  };
+  const auto claims = [&] { return value("SELECT COUNT(*) FROM nb_token_claims"); };
+  // Of what is refused nothing is kept, so that nobody can fill the table.
+  EXPECT_REFUSED(expose(one, {.domain = "elsewhere.example", .request = request('a')}),
+                 Code::kFailedPrecondition, "");
+  EXPECT_REFUSED(run_as(as(one), StopExposing{one.id, "none.edge.example.net", request('a')}),
+                 Code::kNotFound, "");
+  EXPECT_EQ(claims(), "0");
+  const auto service = expose(one, {.request = request('a')});
+  ASSERT_TRUE(service) << service.error().text;
+  EXPECT_REFUSED(expose(one, {.request = request('a')}), Code::kInvalidArgument,
+                 "invalid request message");
+  EXPECT_EQ(count(), "1");
+  const StopExposing recorded{one.id, service->domain, request('b')};
+  EXPECT_TRUE(run_as(as(one), recorded));
+  EXPECT_EQ(count(), "0");
+  const auto again = expose(one, {.request = request('c')});
+  ASSERT_TRUE(again) << again.error().text;
+  instance.sql("UPDATE services SET domain = '" + service->domain + "'");
+  const std::uint64_t before = serial();
+  events();
+  EXPECT_REFUSED(run_as(as(one), recorded), Code::kInvalidArgument, "invalid request message");
+  EXPECT_EQ(count(), "1");
+  EXPECT_EQ(serial(), before);
+  EXPECT_THAT(events(), ElementsAre());
+  EXPECT_EQ(claims(), "3");
+  EXPECT_TRUE(run_as(as(one), StopExposing{one.id, service->domain, request('d')}));
+}
+
 TEST_P(ExposuresTest, WhatIsNotRenewedGoes) {
   const auto kept = expose(one);
   const auto lost = expose(one);
