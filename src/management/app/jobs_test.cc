@@ -1,6 +1,9 @@
-// Job streams of two instances over one database, with no bus between them: every message is lost.
+// Job streams of two instances over one database; where no bus is between them, every message is
+// lost.
 #include "management/app/jobs.h"
 
+#include "ha/local/adapters.h"
+#include "ha/memory_store.h"
 #include "management/store/test_store.h"
 #include "support/home_loop.h"
 #include "support/process.h"
@@ -30,17 +33,30 @@ class NoWorkers final : public MapWorkers {
   void post(std::function<void()> /*work*/) override {}
 };
 
+/// A bus that loses nothing, and the loop of all who use it.
+struct Wire {
+  SystemClock clock;
+  nb::test::HomeLoop loop;
+  ha::MemoryStore store{clock};
+  ha::LocalBus bus{loop.executor(), store};
+};
+
 /// One instance, as far as Job streams go.
 class Site {
  public:
   Site(const sql::test::TestDatabase& fixture, const std::string& name, SyncHubOptions hub_options)
-      : instance(fixture),
-        agents(make_sql_agent_store(instance.parts)),
-        hub(std::make_shared<SyncHub>(loop.executor(), *instance.store, nullptr, workers_, clock_,
-                                      std::move(hub_options), Logger{})),
-        jobs(std::make_shared<Jobs>(loop.executor(), *agents, *instance.store, *hub, clock_,
-                                    JobsOptions{.instance = InstanceId(name), .incarnation = 1},
-                                    Logger{})) {}
+      : Site(fixture, {.instance = InstanceId(name), .incarnation = 1}, std::move(hub_options),
+             std::make_unique<nb::test::HomeLoop>()) {}
+  /// On a wire, and hours away from looking for what it was not told.
+  Site(const sql::test::TestDatabase& fixture, const std::string& name, Wire& wire)
+      : Site(fixture, {.instance = InstanceId(name), .incarnation = 1, .poll = 10h, .sweep = 10h},
+             {.self = name + "/1",
+              .instance = name,
+              .fallback_channel = {},
+              .poll_interval = 10h,
+              .session_interval = 10h,
+              .view = {}},
+             nullptr, &wire) {}
   void start() {
     hub->start();
     jobs->start();
@@ -58,12 +74,24 @@ class Site {
   [[nodiscard]] std::uint64_t fenced() const { return jobs->counters().fenced; }
 
  private:
+  Site(const sql::test::TestDatabase& fixture, JobsOptions job_options, SyncHubOptions hub_options,
+       std::unique_ptr<nb::test::HomeLoop> own_loop, Wire* wire = nullptr)
+      : own_loop_(std::move(own_loop)),
+        instance(fixture),
+        loop(wire != nullptr ? wire->loop : *own_loop_),
+        agents(make_sql_agent_store(instance.parts)),
+        hub(std::make_shared<SyncHub>(loop.executor(), *instance.store,
+                                      wire != nullptr ? &wire->bus : nullptr, workers_, clock_,
+                                      std::move(hub_options), Logger{})),
+        jobs(std::make_shared<Jobs>(loop.executor(), *agents, *instance.store, *hub, clock_,
+                                    std::move(job_options), Logger{})) {}
   SystemClock clock_;
   NoWorkers workers_;
+  std::unique_ptr<nb::test::HomeLoop> own_loop_;
 
  public:
   Instance instance;
-  nb::test::HomeLoop loop;
+  nb::test::HomeLoop& loop;
   std::unique_ptr<AgentStore> agents;
   std::shared_ptr<SyncHub> hub;
   std::shared_ptr<Jobs> jobs;
@@ -123,6 +151,29 @@ TEST_F(JobStreams, AreLookedAtFromTimeToTime) {
   const auto fresh = two.open(peers[0]);
   EXPECT_TRUE(eventually([&] { return moved->superseded.load(); }, 10s));
   EXPECT_FALSE(fresh->superseded);
+}
+
+TEST_F(JobStreams, AreToldAtOnceOfAJobThatAnotherInstanceMade) {
+  Wire wire;
+  Site one(fixture, "one", wire);
+  Site two(fixture, "two", wire);
+  one.start();
+  two.start();
+  const auto sink = two.open(peers[0]);
+  const auto other = two.open(peers[1]);
+  const Peer peer = get(one.instance.store->peer_by_key(soon(), peers[0]))->peer;
+  ASSERT_TRUE(get(two.instance.store->heartbeat(soon(), InstanceId("two"), 1, 60s)));
+  ASSERT_TRUE(get(two.instance.store->connect(soon(), {peer.id, InstanceId("two"), 1})));
+  Job job;
+  job.account_id = peer.account_id;
+  job.peer_id = peer.id;
+  job.type = kJobTypeBundle;
+  const auto made = get(one.jobs->create(soon(), std::move(job)));
+  ASSERT_TRUE(made) << made.error().text;
+  EXPECT_TRUE(eventually([&] { return sink->sent == 1; }, 20s));
+  EXPECT_EQ(two.jobs->counters().sent, 1U);
+  EXPECT_EQ(two.hub->counters().received, 1U);
+  EXPECT_EQ(other->sent, 0);
 }
 
 }  // namespace
