@@ -77,7 +77,8 @@ backend servers
 
 class MgmtApi : public testing::TestWithParam<Engine> {
  protected:
-  MgmtApi() : site(GetParam()), pat(set_up(web, *site.one)) {
+  explicit MgmtApi(std::map<std::string, std::string> env = {})
+      : site(GetParam(), std::move(env)), pat(set_up(web, *site.one)) {
     EXPECT_FALSE(pat.empty());
     EXPECT_TRUE(machine.login(site.one->target(), site.one->setup_key()).ok());
     peer = after(ask("GET", "/api/peers").body, R"("id":")");
@@ -87,10 +88,12 @@ class MgmtApi : public testing::TestWithParam<Engine> {
                               const std::string& body = {}) {
     return web.send_to(site.asked, method, path, body, pat);
   }
-  net::HttpClientResponse make_job() {
-    return ask("POST", "/api/peers/" + peer + "/jobs",
-               R"({"workload":{"type":"bundle","parameters":{"bundle_for":true,)"
-               R"("bundle_for_time":2,"log_file_count":7,"anonymize":true}}})");
+  net::HttpClientResponse make_job() { return make_job(site.asked); }
+  net::HttpClientResponse make_job(const std::string& at) {
+    return web.send_to(at, "POST", "/api/peers/" + peer + "/jobs",
+                       R"({"workload":{"type":"bundle","parameters":{"bundle_for":true,)"
+                       R"("bundle_for_time":2,"log_file_count":7,"anonymize":true}}})",
+                       pat);
   }
   bool shown(const std::string& path, const std::string& text) {
     return eventually([&] { return ask("GET", path).body.find(text) != std::string::npos; }, 10s);
@@ -136,6 +139,27 @@ TEST_P(MgmtApi, AConnectedPeerIsGivenOneJobAtATime) {
   EXPECT_EQ(make_job().status, 400);
   EXPECT_EQ(ask("GET", jobs + "/unknown").status, 404);
 }
+
+/// Nobody looks in time without being told.
+class ToldJobs : public MgmtApi {
+ protected:
+  ToldJobs() : MgmtApi({{"NB_MGMT_ANTI_ENTROPY_INTERVAL", "10m"}}) {}
+};
+
+TEST_P(ToldJobs, ReachTheStreamAtAnotherInstanceByTheMessage) {
+  SyncStream sync(machine, site.one->target());
+  JobStream stream(machine, site.other().target());
+  ASSERT_TRUE(sync.wait_first() && stream.wait_open());
+  ASSERT_TRUE(shown("/api/peers/" + peer, R"("connected":true)"));
+  const auto made = make_job(site.one->target());
+  ASSERT_EQ(made.status, 200) << made.body;
+  const auto given = stream.wait_job(patient(20s));
+  ASSERT_TRUE(given);
+  EXPECT_EQ(given->id(), after(made.body, R"("id":")"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, ToldJobs, testing::Values(Engine::kPostgres),
+                         [](const auto&) { return "Postgres"; });
 
 // contract/network-map.md §3.2 (4), management-grpc.md §5.4: a map that says what the last one said
 // costs an agent a pass over everything, and is not sent.
