@@ -78,7 +78,7 @@ class GrpcCall {
   /// Queues one message (copied). Ignored after finish(). See queued_bytes() for back-pressure.
   virtual void write(std::string_view message) = 0;
   /// The same; a large message is kept instead of copied.
-  virtual void write_owned(std::string message) { write(message); }
+  virtual void write_owned(std::string message) { write(message); }  // NOLINT: others keep it
   /// Ends the call once everything written has left. The handler's on_end follows, later.
   virtual void finish(GrpcStatus status, const Metadata& trailers = {}) = 0;
   /// finish() without waiting for what is queued: the queue is dropped.

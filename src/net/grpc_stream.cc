@@ -122,7 +122,7 @@ bool GrpcStream::begin_deadline(const HeaderBlock& headers) {
 
 void GrpcStream::keep_headers(const HeaderBlock& headers) {
   for (const std::string& name : session_.context().grpc.kept()) {
-    std::string_view value = headers.find(name);
+    const std::string_view value = headers.find(name);
     if (value.empty()) continue;
     if (grpc_wire::is_binary_name(name)) {
       extra().kept.emplace_back(
@@ -293,7 +293,8 @@ std::string_view GrpcStream::metadata(std::string_view name) const {
 }
 
 ClientAddress GrpcStream::client() const {
-  if (extra_ && extra_->client) return *extra_->client;
+  const Extra* const extra = extra_.get();
+  if (extra != nullptr && extra->client) return *extra->client;
   const PeerAddress& peer = session_.carrier().peer();
   return {.ip = peer.text(), .port = peer.port};
 }

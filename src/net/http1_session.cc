@@ -342,7 +342,10 @@ void Http1Session::respond(HttpResponse response) {
     if (connection_header(lower(name))) continue;
     // A line break in a value would begin a header, or a response, of its own.
     if (value.find_first_of("\r\n") != std::string::npos) continue;
-    output_ += name + ": " + value + "\r\n";
+    output_ += name;
+    output_ += ": ";
+    output_ += value;
+    output_ += "\r\n";
   }
   output_ += "date: ";
   output_ += http_date();
