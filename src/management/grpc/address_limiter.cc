@@ -9,6 +9,9 @@
 namespace nb::management::grpc {
 namespace {
 
+/// A flood of new addresses must not search thousands of buckets with each call.
+constexpr auto kSweepPause = std::chrono::seconds(1);
+
 /// What shares one bucket.
 std::string source_of(std::string_view address) {
   const auto parsed = IpAddress::parse(std::string(address));
@@ -28,6 +31,8 @@ double AddressLimiter::filled(const Bucket& bucket, Instant now) const {
 
 bool AddressLimiter::make_room(Shard& shard, Instant now) const {
   if (shard.buckets.size() < limits_.addresses_max / kShards) return true;
+  if (now < shard.sweep_at) return false;
+  shard.sweep_at = now + kSweepPause;
   std::erase_if(shard.buckets,
                 [&](const auto& entry) { return filled(entry.second, now) >= capacity(); });
   return shard.buckets.size() < limits_.addresses_max / kShards;

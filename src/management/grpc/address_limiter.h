@@ -52,6 +52,7 @@ class AddressLimiter {
   struct Shard {
     mutable std::mutex mutex;
     std::unordered_map<std::string, Bucket> buckets;
+    Instant sweep_at{};  // full ones are looked for no sooner
   };
   static constexpr std::size_t kShards = 16;
 

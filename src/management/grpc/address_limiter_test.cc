@@ -62,5 +62,19 @@ TEST(AddressLimiter, MemoryIsBoundedAndFullBucketsAreForgotten) {
   EXPECT_FALSE(limiter.allow("10.1.0.1", kCall, kNow + 10s));  // there was room for the new ones
 }
 
+TEST(AddressLimiter, RoomIsLookedForOnceASecond) {
+  AddressLimiter limiter({.calls_per_second = 100, .burst_seconds = 0.01, .addresses_max = 16});
+  for (int i = 0; i < 1'000; ++i)
+    static_cast<void>(limiter.allow(
+        "10.0." + std::to_string(i / 256) + "." + std::to_string(i % 256), kCall, kNow));
+  EXPECT_EQ(limiter.addresses(), 16U);
+  const auto limited = [&](Instant now) {
+    EXPECT_TRUE(limiter.allow("192.0.2.1", kCall, now));
+    return !limiter.allow("192.0.2.1", kCall, now);
+  };
+  EXPECT_FALSE(limited(kNow + 500ms)) << "the others' buckets are full, nobody has looked";
+  EXPECT_TRUE(limited(kNow + 1s));
+}
+
 }  // namespace
 }  // namespace nb::management::grpc
