@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "crypto/encoding.h"
 #include "crypto/hash.h"
-#include "management/store/agent_store.h"
+#include "management/store/token_use.h"
 
 #include <chrono>
 #include <string_view>

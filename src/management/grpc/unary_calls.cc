@@ -287,7 +287,8 @@ void add_unary_calls(net::GrpcRouter& router, State service) {
   const auto add = [&](std::string_view method, CallPrice price, Call call) {
     router.async_unary(path(method), [service, price, call](net::GrpcRequest request) {
       const Result<> allowed = service->allow(request.client.ip, price);
-      return allowed ? call(service, std::move(request)) : refused(allowed.error());
+      if (!allowed) return refused(allowed.error());
+      return call(service, std::move(request));
     });
   };
   constexpr CallPrice kCall = AddressLimiter::kCall;

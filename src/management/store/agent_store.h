@@ -6,6 +6,7 @@
 #include "management/domain/job.h"
 #include "management/store/sql_store.h"
 #include "management/store/store.h"
+#include "management/store/token_use.h"
 
 #include <chrono>
 #include <cstdint>
@@ -15,15 +16,6 @@
 #include <vector>
 
 namespace nb::management {
-
-/// A JWT about to log a peer in (contract/management-grpc.md §5.2.5).
-struct TokenUse {
-  std::string token_hash;  // hexadecimal SHA-256
-  PeerKey peer;
-  WallTime expires_at{};
-  /// For so long the same peer may come again with it: its answer may have been lost.
-  std::chrono::seconds repeat{300};
-};
 
 struct ExtendedSession {
   PeerView view;

@@ -4,8 +4,8 @@
 
 #include "base/secret.h"
 #include "management/domain/service.h"
-#include "management/store/agent_store.h"
 #include "management/store/edits/edit.h"
+#include "management/store/token_use.h"
 
 #include <cstddef>
 #include <cstdint>
