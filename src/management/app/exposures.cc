@@ -28,7 +28,7 @@ Exposures::Exposures(AccountCommands& commands, ProxyStore& store, Changes& chan
       options_(options),
       log_(std::move(log)) {}
 
-Task<Service> Exposures::create(Instant deadline, const Peer& peer, std::string nonce,
+Task<Service> Exposures::create(Instant deadline, const Peer& peer, const std::string& nonce,
                                 ExposeService command) {
   command.peer = peer.id;
   command.request = request_once(nonce, peer.key, clock_.wall());

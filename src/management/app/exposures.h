@@ -35,7 +35,7 @@ class Exposures {
 
   /// `nonce`, of the request: the same one does nothing when it comes again, kInvalidArgument.
   /// Renewals may be repeated: one can only prolong what its peer has not ended.
-  Task<Service> create(Instant deadline, const Peer& peer, std::string nonce,
+  Task<Service> create(Instant deadline, const Peer& peer, const std::string& nonce,
                        ExposeService command);
   Task<> renew(Instant deadline, const Peer& peer, std::string domain);
   Task<> stop(Instant deadline, const Peer& peer, std::string nonce, std::string domain);

@@ -240,8 +240,8 @@ asio::awaitable<Answer> create_expose(State service, net::GrpcRequest request) {
   auto asked = co_await exposing<pb::ExposeServiceRequest>(service, std::move(request));
   if (!asked) co_return std::move(asked).error();
   NB_CO_LET(ExposeService command, expose_command(asked->message));
-  auto made = co_await service->ports.exposures.create(asked->deadline, asked->peer,
-                                                       std::move(asked->nonce), std::move(command));
+  auto made = co_await service->ports.exposures.create(asked->deadline, asked->peer, asked->nonce,
+                                                       std::move(command));
   if (!made) co_return expose_error(std::move(made).error());
   co_return asked->channel.seal(expose_answer(*made).SerializeAsString(), service->ports.random);
 }

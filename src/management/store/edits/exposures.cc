@@ -84,9 +84,9 @@ Result<Service> draft_of(AccountEdit& edit, const ExposeService& command) {
 Result<> take_request(AccountEdit& edit, const std::optional<TokenUse>& request) {
   if (!request) return {};
   const Result<> taken = claim_token(edit.session(), *request);
-  if (!taken && taken.error().code == Code::kUnauthenticated)
-    return fail(Code::kInvalidArgument, "invalid request message");
-  return taken;
+  if (taken) return {};
+  if (taken.error().code != Code::kUnauthenticated) return taken.error();
+  return fail(Code::kInvalidArgument, "invalid request message");
 }
 
 }  // namespace
