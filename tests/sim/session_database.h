@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ha/sim/world.h"
+#include "sim/lease_rows.h"
 #include "sim/sim_store.h"
 
 #include <chrono>
@@ -42,24 +43,16 @@ struct SessionDatabase {
     std::int64_t reaped = 0;
     std::int64_t call = 0;
   };
-  struct Lease {
-    std::int64_t incarnation = 0;
-    Instant until{};
-    std::int64_t held_since = 0;
-  };
   std::map<std::string, Peer> peers;
-  std::map<std::string, Lease> leases;
+  LeaseRows leases;
   std::int64_t last_incarnation = 0;
   std::int64_t last_epoch = 0;
-  std::int64_t last_held = 0;
   bool down = false;
   std::uint64_t restored = 0;
   SessionFlaws flaws;
 
   bool covered(const Peer& peer, Instant now) const {
-    const auto lease = leases.find(peer.instance);
-    return lease != leases.end() && peer.epoch == peer.started &&
-           lease->second.incarnation == peer.incarnation && lease->second.until > now;
+    return peer.epoch == peer.started && leases.lives(peer.instance, peer.incarnation, now);
   }
   management::SessionFate reassert(const management::OpenSession& open) {
     const auto found = peers.find(open.peer.value());
@@ -99,15 +92,10 @@ class SessionStore final : public SimStore {
                                            std::int64_t incarnation,
                                            std::chrono::milliseconds ttl) override {
     if (!co_await way()) co_return away();
-    SessionDatabase::Lease& lease = database_.leases[instance.value()];
-    if (lease.incarnation > incarnation) co_return fail(Code::kAborted, "a newer process");
-    if (lease.incarnation != incarnation || lease.until <= now())
-      lease.held_since = ++database_.last_held;
-    lease.incarnation = incarnation;
-    lease.until = now() + ttl;
-    const std::int64_t held = lease.held_since;
+    const auto held = database_.leases.heartbeat(instance.value(), incarnation, ttl, now());
+    if (!held) co_return held.error();
     if (!co_await way()) co_return away();
-    co_return held;
+    co_return *held;
   }
   management::Task<management::SessionStarted> connect(Instant,
                                                        management::SessionCall call) override {
@@ -143,9 +131,7 @@ class SessionStore final : public SimStore {
   }
   management::Task<std::string> lease_mark(Instant) override {
     if (!co_await way()) co_return away();
-    std::string out;
-    for (const auto& [id, lease] : database_.leases)
-      out += fmt::format("{} {} {},", id, lease.incarnation, lease.until > now());
+    std::string out = database_.leases.mark(now());
     if (!co_await way()) co_return away();
     co_return out;
   }

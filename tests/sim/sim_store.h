@@ -56,9 +56,10 @@ class SimStore : public management::StubStore {
     co_return false;
   }
 
- protected:
   static Error away() { return fail(Code::kUnavailable, "database away"); }
   [[nodiscard]] NodeEnv& env() const { return env_; }
+
+ protected:
   [[nodiscard]] management::Account account_now() const {
     management::Account out;
     out.id = management::AccountId(account_);
