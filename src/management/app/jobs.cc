@@ -183,7 +183,15 @@ asio::awaitable<void> Jobs::dispatch(PeerId peer) {
   const std::int64_t epoch = found->second.epoch;
   const auto sink = found->second.sink;
   const auto job = co_await agents_.claim_job(clock_.now() + options_.deadline, peer, epoch);
-  if (!job || !*job) co_return;  // none, or the database is away: the poll asks again
+  if (!job && job.error().code != Code::kResourceExhausted) {
+    // It may be ours now and will never be sent: without its stream nobody waits for it, and the
+    // agent comes again.
+    const auto still = streams_.find(peer.value());
+    if (still != streams_.end() && still->second.epoch == epoch) end(peer.value());
+    tasks_.spawn(undelivered(std::move(peer), epoch));
+    co_return;
+  }
+  if (!job || !*job) co_return;  // none, or the database never got to it: the poll asks again
   // From here on the job is this stream's; if it has ended meanwhile, its end fails the job.
   counters_.sent.fetch_add(1, std::memory_order_relaxed);
   log_.info("job sent", {log::f(log::kPeer, peer.value()), log::f("job", (*job)->id)});
