@@ -259,6 +259,7 @@ std::string run(World& world, const LoginFlaws& flaws, Duration storm, Seen* see
     if (auto alarm = first_alarm(cluster); !alarm.empty()) return alarm;
   }
   cluster.database.down = false;
+  cluster.database.cut_one_in = 0;
   world.heal();
   std::string left = "never looked";
   for (int round = 0; round < 60 && !left.empty(); ++round) {

@@ -52,6 +52,7 @@ struct LoginDatabase {
   std::uint64_t token_rivals = 0;  // second machines that came with a token, and were refused
   std::uint64_t again = 0;         // repetitions by the same machine, which were let in
   bool down = false;
+  std::uint64_t cut_one_in = 50;  // connections, also between a transaction's read and COMMIT
   LoginFlaws flaws;
 
   [[nodiscard]] const Row* find(const std::string& key) const {
@@ -159,6 +160,7 @@ class LoginStore final : public SimStore {
     return out;
   }
   [[nodiscard]] bool down() const override { return database_.down; }
+  [[nodiscard]] std::uint64_t cut_one_in() const override { return database_.cut_one_in; }
   [[nodiscard]] std::uint64_t serial() const override { return database_.serial; }
   [[nodiscard]] std::vector<management::Peer> peers() const override {
     std::vector<management::Peer> out;

@@ -51,6 +51,8 @@ class SimStore : public management::StubStore {
   boost::asio::awaitable<bool> way() {
     const auto delay = env_.random() % static_cast<std::uint64_t>(way_.delay_max.count());
     co_await env_.clock.sleep_for(std::chrono::microseconds(100 + delay));
+    const std::uint64_t cut = cut_one_in();
+    if (cut != 0 && env_.random() % cut == 0) co_return false;
     if (!down()) co_return true;
     if (way_.lost_call.count() > 0) co_await env_.clock.sleep_for(way_.lost_call);
     co_return false;
@@ -79,6 +81,8 @@ class SimStore : public management::StubStore {
   }
 
   [[nodiscard]] virtual bool down() const = 0;
+  /// Of so many ways one finds its connection cut; 0: none does.
+  [[nodiscard]] virtual std::uint64_t cut_one_in() const { return 0; }
   [[nodiscard]] virtual std::uint64_t serial() const = 0;
   [[nodiscard]] virtual std::vector<management::Peer> peers() const = 0;
 

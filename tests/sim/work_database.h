@@ -68,6 +68,7 @@ struct WorkDatabase {
   std::uint64_t serial = 1;
   std::uint64_t ended = 0;  // logins that expired, and peers that were deleted
   bool down = false;
+  std::uint64_t cut_one_in = 50;  // connections, also between a transaction's read and COMMIT
   std::string alarm{};
   WorkFlaws flaws;
 
@@ -255,6 +256,7 @@ class WorkStore final : public SimStore {
     return out;
   }
   [[nodiscard]] bool down() const override { return database_.down; }
+  [[nodiscard]] std::uint64_t cut_one_in() const override { return database_.cut_one_in; }
   [[nodiscard]] std::uint64_t serial() const override { return database_.serial; }
   [[nodiscard]] std::vector<management::Peer> peers() const override {
     std::vector<management::Peer> out;
