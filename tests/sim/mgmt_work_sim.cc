@@ -156,6 +156,12 @@ TEST(MgmtWorkSim, WhatIsDueIsDoneOnceAndNothingIsLeft) {
   }
 }
 
+TEST(MgmtWorkSim, JobWhoseGivingNobodyHeardOfDoesNotPend) {
+  for_seeds(20, [](World& world) {
+    EXPECT_EQ(run(world, {.loses_claims = true}, kStorm), "") << world.replay();
+  });
+}
+
 TEST(MgmtWorkSim, OneSeedRunsTheSameTwice) {
   std::uint64_t prints[2];
   for (auto& print : prints) {

@@ -32,6 +32,7 @@ struct WorkFlaws {
   bool gives_twice = false;    // a job is given to whoever asks
   bool never_sweeps = false;   // it is nobody's turn to tidy up
   bool never_looks = false;    // Job streams end only when a message says so
+  bool loses_claims = false;   // no flaw: nobody ever hears which job he was given
 };
 
 struct WorkDatabase {

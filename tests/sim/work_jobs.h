@@ -59,6 +59,7 @@ class WorkJobs final : public management::StubAgentStore {
       row->given_to = epoch;
       out = row->job;
     }
+    if (out && database_.flaws.loses_claims) co_return SimStore::away();
     if (!co_await store_.way()) co_return SimStore::away();
     co_return out;
   }
