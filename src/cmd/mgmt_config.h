@@ -115,7 +115,7 @@ struct StoreConfig {
   std::chrono::milliseconds conn_max_idle{std::chrono::minutes(3)};
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds transaction_timeout{10'000};
-  std::uint32_t queue_max = 10'000;  // waiting statements, then RESOURCE_EXHAUSTED
+  std::uint32_t queue_max = 10'000;  // waiting requests, then UNAVAILABLE
 };
 
 /// Where activity events go.

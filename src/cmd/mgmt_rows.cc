@@ -124,7 +124,7 @@ constexpr Option<StoreConfig> kStore[] = {
      .member = &StoreConfig::queue_max,
      .min = 1,
      .max = 10'000'000,
-     .help = "requests waiting for a connection; then RESOURCE_EXHAUSTED"},
+     .help = "requests waiting for a connection; then agents hear UNAVAILABLE"},
 };
 constexpr Option<ActivityStoreConfig> kActivity[] = {
     {.env = "NB_ACTIVITY_EVENT_STORE_ENGINE",

@@ -31,12 +31,9 @@ PgKeywords pg_keywords(const Dsn& dsn, const char* application_name) {
   if (!given("keepalives_interval")) add("keepalives_interval", "3");
   if (!given("keepalives_count")) add("keepalives_count", "3");
   if (!given("tcp_user_timeout")) add("tcp_user_timeout", "15000");
-  // Of several hosts only the primary will do: we write everywhere.
-  const auto many = std::any_of(dsn.parameters.begin(), dsn.parameters.end(), [](const auto& item) {
-    return (item.first == "host" || item.first == "hostaddr") &&
-           item.second.find(',') != std::string::npos;
-  });
-  if (many && !given("target_session_attrs")) add("target_session_attrs", "read-write");
+  // Only the primary will do, also behind a single name that a failover moves: a standby, which is
+  // a little behind, would say of a new peer that nobody registered it.
+  if (!given("target_session_attrs")) add("target_session_attrs", "read-write");
   out.names.push_back(nullptr);
   out.values.push_back(nullptr);
   return out;

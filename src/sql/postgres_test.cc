@@ -134,6 +134,18 @@ TEST(PostgresTest, AFrozenServerCostsNoMoreThanTheDeadline) {
   EXPECT_TRUE(eventually([&] { return select_one(**database).has_value(); }));
 }
 
+TEST(PostgresTest, AServerThatTakesNoWritesIsNotReadFromEither) {  // management-grpc.md §4
+  const test::TestDatabase fixture(Engine::kPostgres);
+  const auto alter = "ALTER DATABASE " + fixture.name();
+  test::postgres().psql(alter + " SET default_transaction_read_only = on");
+  const auto database = fixture.open();
+  const auto refused = select_one(*database);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kUnavailable) << refused.error().text;
+  test::postgres().psql(alter + " RESET default_transaction_read_only");
+  EXPECT_TRUE(select_one(*database));
+}
+
 TEST(PostgresTest, ErrorsNeverShowThePassword) {
   auto dsn = Dsn::postgres("host=127.0.0.1 port=1 user=netbird password=hunter2x dbname=netbird");
   ASSERT_TRUE(dsn);

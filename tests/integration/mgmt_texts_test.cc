@@ -4,6 +4,7 @@
 #include "integration/held_table.h"
 #include "integration/mgmt_harness.h"
 #include "integration/oidc_provider.h"
+#include "integration/web.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -237,6 +238,23 @@ TEST_F(MgmtTexts, OfMachinesAndOutages) {
   EXPECT_EQ(told(sync(machine)), away);
   EXPECT_EQ(told(sync_meta(machine)), away);
   EXPECT_EQ(told(machine.logout(server.target()).status), away);
+}
+
+TEST_F(MgmtTexts, OfTransactionsThatNeverGetThrough) {
+  const Agent laptop = machine_of_owner();
+  sql("create function conflict() returns trigger language plpgsql as $$ begin raise exception "
+      "'conflict' using errcode = '40001'; end $$; create trigger conflict before insert on users "
+      "for each row execute function conflict()");
+  const auto asks = [&] {
+    Web web;
+    return web.send(server, "GET", "/api/users", "", "Bearer " + provider.token("rita")).status;
+  };
+  EXPECT_EQ(told(login(Agent("fresh"), {.jwt = provider.token("rita")})),
+            told({StatusCode::UNAVAILABLE, "temporarily unavailable, please try again"}));
+  EXPECT_EQ(asks(), 503) << "nobody has to log in again";
+  sql("drop trigger conflict on users");
+  EXPECT_NE(asks(), 503);
+  EXPECT_TRUE(login(Agent("fresh"), {.jwt = provider.token("rita")}).ok());
 }
 
 }  // namespace

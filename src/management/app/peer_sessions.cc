@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/backoff.h"
+#include "base/error_kinds.h"
 #include "base/log_keys.h"
 #include "crypto/encoding.h"
 #include "crypto/hash.h"
@@ -59,8 +60,8 @@ Error as_agent_error(Error error) {
     case Code::kNotFound:
     case Code::kInvalidArgument:
     case Code::kUnauthenticated:
-    case Code::kResourceExhausted:
       return error;
+    case Code::kResourceExhausted:  // the database's queue: an outage like any other
     case Code::kUnavailable:
     case Code::kDeadlineExceeded:
     case Code::kAborted:
@@ -111,9 +112,7 @@ Task<TokenUser> PeerSessions::authenticate(std::string jwt, PeerKey peer, Instan
   auto user = co_await tokens_->identify(deadline, Secret(std::move(jwt)));
   if (!user) {
     // Its texts are for agents; only what says nothing about the token is told as an outage.
-    const Code code = user.error().code;
-    const bool outage = code == Code::kDeadlineExceeded || code == Code::kAborted ||
-                        code == Code::kCancelled || code == Code::kUnavailable;
+    const bool outage = is_outage(user.error().code);
     co_return outage ? as_agent_error(std::move(user).error()) : std::move(user).error();
   }
   if (user->user.value().empty())
@@ -234,7 +233,7 @@ Task<> PeerSessions::let_through(ha::LoginVerdict verdict, PeerKey key, Instant 
   bool applies = false;
   if (options_.block_same_peers) {
     // A read and no more: who is refused writes nothing and wakes nobody.
-    auto view = co_await store_.peer_by_key(deadline, key);
+    auto view = co_await registered(key, deadline);
     if (!view) co_return std::move(view).error();
     applies = !view->peer.added_with_sso();
   }
@@ -278,7 +277,7 @@ Task<SyncStarted> PeerSessions::start(SyncCommand command) {
   const auto verdict = co_await filter(attempt, welcome);
   if (!verdict.allowed()) {
     const auto passed = co_await let_through(verdict, key, command.deadline);
-    if (!passed) co_return refused(passed.error());
+    if (!passed) co_return passed.error();
   }
   const Instant asked = clock_.now();
   const std::uint64_t lapses = hub_.lapses();

@@ -4,6 +4,7 @@
 #include "ha/local/adapters.h"
 #include "ha/memory_store.h"
 #include "management/store/test_store.h"
+#include "sql/test_full_queue.h"
 #include "support/home_loop.h"
 
 #include <gtest/gtest.h>
@@ -246,6 +247,32 @@ TEST_F(PeerSessionsTest, MetaIsRequiredWhereTheContractSaysSo) {
   EXPECT_EQ(get(sessions->update_meta(std::move(sync))).error(),
             (Error{Code::kFailedPrecondition,
                    "peer system meta has to be provided on sync. Peer " + who}));
+}
+
+TEST_F(PeerSessionsTest, DatabaseThatIsBusyIsAnOutageToEveryCall) {  // management-grpc.md §4
+  const PeerKey key = fresh_peer_key();
+  ASSERT_TRUE(login(command(key, "owner")));
+  const auto busy = fixture.open(sql::test::FullQueue::options());
+  const auto store =
+      make_sql_store({*busy, &example_cipher(), random_source(), system_clock(), {}, nullptr}, {});
+  PeerSessions refusing(PeerSessionsPorts{.store = *store,
+                                          .agents = *agents,
+                                          .hub = *hub,
+                                          .filter_home = loop.executor(),
+                                          .clock = clock},
+                        {}, Logger{});
+  const sql::test::FullQueue full(*busy, {.read_only = true});
+  const Error unavailable = as_agent_error(fail(Code::kUnavailable, ""));
+  const auto error = [](const auto& result) { return result ? Error{} : result.error(); };
+  EXPECT_EQ(error(get(refusing.login(command(key, "")))), unavailable);
+  EXPECT_EQ(error(get(refusing.logout(key, "nonce", soon()))), unavailable);
+  EXPECT_EQ(error(get(refusing.registered(key, soon()))), unavailable);
+  SyncCommand sync;
+  sync.key = key;
+  sync.meta.emplace();
+  sync.deadline = soon();
+  EXPECT_EQ(error(get(refusing.start(sync))), unavailable);
+  EXPECT_EQ(error(get(refusing.update_meta(sync))), unavailable);
 }
 
 TEST_F(PeerSessionsTest, SessionThatMayHaveBegunIsAbandonedUntilTheDatabaseHasTakenIt) {

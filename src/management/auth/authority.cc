@@ -1,3 +1,4 @@
+#include "base/error_kinds.h"
 #include "base/log_keys.h"
 #include "base/text.h"
 #include "crypto/access_token.h"
@@ -191,16 +192,14 @@ Task<app::TokenUser> Authority::identify(Instant deadline, Secret token) {
   auto claims = co_await verified(deadline, std::string(token.reveal()));
   if (!claims) {
     const Error& error = claims.error();
-    if (error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded)
-      co_return fail(Code::kUnavailable, "{}", error.text);
+    if (is_outage(error.code)) co_return fail(Code::kUnavailable, "{}", error.text);
     if (error.text == kNoExpiration || error.text == kNoUserId) co_return error;
     co_return fail(Code::kInvalidArgument, "invalid jwt token, err: {}", error.text);
   }
   auto enrolled = co_await resolved(deadline, *claims);
   if (!enrolled) {
     const Error& error = enrolled.error();
-    if (error.code == Code::kUnavailable || error.code == Code::kDeadlineExceeded)
-      co_return fail(Code::kUnavailable, "{}", error.text);
+    if (is_outage(error.code)) co_return fail(Code::kUnavailable, "{}", error.text);
     co_return fail(Code::kInternal, "unable to fetch account with claims, err: {}", error.text);
   }
   const auto groups = co_await apply_groups(deadline, *claims, enrolled->known);

@@ -2,6 +2,7 @@
 #include "crypto/access_token.h"
 #include "management/auth/auth.h"
 #include "management/store/test_store.h"
+#include "sql/test_full_queue.h"
 #include "support/together.h"
 
 #include <boost/asio/io_context.hpp>
@@ -466,6 +467,37 @@ TEST_P(AuthorityTest, AgentsGetTheTextsOfTheirContract) {
                   R"({"iss":"https://idp.example.org","aud":"nb","sub":"u"})", "JWT"))));
   ASSERT_FALSE(endless);
   EXPECT_EQ(endless.error(), fail(Code::kUnauthenticated, "jwt token has no expiration"));
+}
+
+TEST_P(AuthorityTest, ADatabaseThatIsBusySaysNothingOfATokensUser) {  // management-grpc.md §4
+  const auto database = fixture_.open(sql::test::FullQueue::options());
+  const SqlStoreParts parts{*database, &example_cipher(), random_source(), system_clock(), {},
+                            nullptr};
+  const auto identities = make_sql_identity_store(parts, {});
+  Authority busy({*identities, &a_->keys, a_->changes, nullptr, system_clock(), Logger()},
+                 options());
+  {
+    const sql::test::FullQueue full(*database, {.read_only = true});
+    const auto refused = get(busy.identify(soon(), Secret(token("owner"))));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Code::kUnavailable) << refused.error().text;
+  }
+  EXPECT_TRUE(get(busy.identify(soon(), Secret(token("owner")))));
+}
+
+TEST_P(AuthorityTest, TransactionsThatNeverGetThroughSayNothingOfATokensUser) {
+  if (GetParam() == sql::Engine::kSqlite) GTEST_SKIP() << "one writer conflicts with nobody";
+  a_->instance.sql(
+      "CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION "
+      "'conflict' USING ERRCODE = '40001'; END $$; CREATE TRIGGER conflict BEFORE INSERT ON users "
+      "FOR EACH ROW EXECUTE FUNCTION conflict()");
+  const double before = a_->instance.retries();
+  const auto refused = get(a_->authority.identify(soon(), Secret(token("owner"))));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kUnavailable) << refused.error().text;
+  EXPECT_EQ(a_->instance.retries() - before, 5) << "contract/network-map.md §7 \"retries\"";
+  a_->instance.sql("DROP TRIGGER conflict ON users");
+  EXPECT_TRUE(get(a_->authority.identify(soon(), Secret(token("owner")))));
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, AuthorityTest,

@@ -59,6 +59,10 @@ asio::awaitable<Result<FetchedKeys>> ask_provider(IdentityProvider& provider, In
   co_return FetchedKeys{*std::move(keys), set->valid_for};
 }
 
+Error out_of_reach() {
+  return fail(Code::kUnavailable, "keys of the identity provider are out of reach");
+}
+
 }  // namespace
 
 KeyCache::KeyCache(asio::any_io_executor home, const Clock& clock, FetchKeys fetch,
@@ -81,12 +85,14 @@ asio::awaitable<Result<crypto::PublicJwk>> KeyCache::find(Instant deadline, cryp
     auto work = refreshed(deadline, Why::kExpired);
     known = co_await asio::co_spawn(home_, std::move(work), asio::use_awaitable);
   }
-  if (!known) co_return fail(Code::kUnavailable, "keys of the identity provider are out of reach");
+  if (!known) co_return out_of_reach();
   if (const auto* key = known->keys.find(jws)) co_return *key;
   if (options_.refresh) {
     auto work = refreshed(deadline, Why::kUnknownKey);
     known = co_await asio::co_spawn(home_, std::move(work), asio::use_awaitable);
     if (const auto* key = known->keys.find(jws)) co_return *key;
+    // Nobody could look whether there is such a key by now.
+    if (failing_.load(std::memory_order_relaxed)) co_return out_of_reach();
   }
   co_return fail(Code::kUnauthenticated, "no key of the identity provider fits the token");
 }
@@ -119,6 +125,7 @@ asio::awaitable<void> KeyCache::fetch_now(Instant deadline) {
   fetches_.fetch_add(1, std::memory_order_relaxed);
   auto fetched = co_await fetch_(deadline);
   fetching_ = false;
+  failing_.store(!fetched.has_value(), std::memory_order_relaxed);
   const Instant now = clock_.now();
   if (fetched) {
     const auto age = std::clamp(fetched->max_age.value_or(options_.validity_min),
@@ -129,6 +136,8 @@ asio::awaitable<void> KeyCache::fetch_now(Instant deadline) {
     next_try_ = now;
   } else {
     next_try_ = now + options_.retry_after_failure;
+    // Who waits for a new key is not to wait for the pause that forged ones cause.
+    next_unknown_ = std::min(next_unknown_, next_try_);
     log_.warn("keys of the identity provider could not be loaded; known keys stay in use",
               {log::f("error", fetched.error().text)});
   }

@@ -52,7 +52,8 @@ class KeyCache {
            KeyCacheOptions options, Logger log);
 
   /// The key that `jws` names.
-  /// Errors   kUnauthenticated: no such key; kUnavailable: none could ever be loaded.
+  /// Errors   kUnauthenticated: no such key; kUnavailable: none could ever be loaded, or the
+  ///          provider, when asked for this one, did not answer.
   boost::asio::awaitable<Result<crypto::PublicJwk>> find(Instant deadline, crypto::Jws jws);
   /// Number of fetches so far, failed ones included.
   [[nodiscard]] std::uint64_t fetches() const { return fetches_.load(std::memory_order_relaxed); }
@@ -78,6 +79,7 @@ class KeyCache {
   mutable std::mutex mutex_;
   EntryPtr entry_;
   std::atomic<std::uint64_t> fetches_{0};
+  std::atomic<bool> failing_{false};  // the last fetch did
   // On home.
   bool fetching_ = false;
   Instant next_try_{};

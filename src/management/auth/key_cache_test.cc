@@ -141,6 +141,24 @@ TEST_F(KeyCacheTest, AProviderThatIsAwayLeavesTheOldKeys) {
   EXPECT_EQ(look(key), Code::kOk);
 }
 
+TEST_F(KeyCacheTest, WhetherAKeyIsNewIsUnknownWhileTheProviderIsAway) {  // management-grpc.md §4
+  const auto key = new_key();
+  published_ = {key.public_key()};
+  make();
+  EXPECT_EQ(look(key), Code::kOk);
+  const auto rotated = new_key();
+  published_.push_back(rotated.public_key());
+  failing_ = true;
+  EXPECT_EQ(look(rotated), Code::kUnavailable);
+  EXPECT_EQ(look(rotated), Code::kUnavailable);
+  EXPECT_EQ(cache_->fetches(), 2U);  // asked again after a pause only
+  EXPECT_EQ(look(key), Code::kOk);
+  failing_ = false;
+  clock_.at += 5s;  // that of failures, not the longer one of unknown keys
+  EXPECT_EQ(look(rotated), Code::kOk);
+  EXPECT_EQ(look(new_key()), Code::kUnauthenticated);
+}
+
 TEST_F(KeyCacheTest, WithoutRefreshKeysAreLoadedOnceButAFailedLoadIsRepeated) {
   const auto key = new_key();
   published_ = {key.public_key()};

@@ -80,6 +80,7 @@ TEST(Expose, ErrorsAreMappedForAgents) {
   EXPECT_EQ(expose_error(fail(Code::kAlreadyExists, "taken")),
             (Error{Code::kAlreadyExists, "taken"}));
   EXPECT_EQ(expose_error(fail(Code::kDeadlineExceeded, "slow")).code, Code::kUnavailable);
+  EXPECT_EQ(expose_error(fail(Code::kResourceExhausted, "queue is full")).code, Code::kUnavailable);
   EXPECT_EQ(expose_error(fail(Code::kInternal, "table x")),
             (Error{Code::kInternal, "internal error"}));
 }

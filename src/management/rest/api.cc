@@ -1,3 +1,4 @@
+#include "base/error_kinds.h"
 #include "base/log_keys.h"
 #include "base/text.h"
 #include "crypto/hash.h"
@@ -110,15 +111,10 @@ Task<auth::Caller> Api::authenticate(std::string authorization, std::string user
     if (personal) token_use_.used(named, ports_.clock.now());
     co_return caller;
   }
-  switch (caller.error().code) {
-    case Code::kUnavailable:
-    case Code::kDeadlineExceeded:
-    case Code::kResourceExhausted:
-      co_return fail(Code::kUnavailable, "{}", caller.error().text);  // says nothing of the token
-    default:
-      ports_.log.debug("credentials refused", {log::f(log::kReason, caller.error().text)});
-      co_return fail(Code::kUnauthenticated, "{}", kBadCredentials);
-  }
+  if (is_outage(caller.error().code))  // nothing is known of the token
+    co_return fail(Code::kUnavailable, "{}", caller.error().text);
+  ports_.log.debug("credentials refused", {log::f(log::kReason, caller.error().text)});
+  co_return fail(Code::kUnauthenticated, "{}", kBadCredentials);
 }
 
 asio::awaitable<HttpResponse> Api::routed(HttpRequest request, RouteTable::Match match,
