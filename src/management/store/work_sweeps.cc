@@ -5,6 +5,9 @@
 #include "management/store/store_work.h"
 
 #include <map>
+#include <set>
+#include <string>
+#include <vector>
 
 namespace nb::management::work {
 namespace {
@@ -83,6 +86,25 @@ Result<Swept> expire(Session& session, const Context& context, const std::string
   return out;
 }
 
+/// Leaves out those that something depends on since they were looked for. Nothing can from now on:
+/// who makes a router or target of a peer holds its row, which is ours.
+Result<> leave_linked(Session& session, std::vector<Peer>& peers) {
+  if (peers.empty()) return {};
+  std::vector<PeerId> ids;
+  for (const Peer& peer : peers) ids.push_back(peer.id);
+  NB_LET(
+      const sql::Rows rows,
+      session.query(fmt::format("SELECT peer FROM network_routers WHERE peer IN {0} UNION SELECT "
+                                "target_id FROM targets WHERE target_type = 'peer' AND "
+                                "target_id IN {0}",
+                                json_list(session, 1)),
+                    {columns::ids(ids)}));
+  std::set<std::string> linked;
+  for (std::size_t i = 0; i < rows.size(); ++i) linked.insert(rows[i].string(0));
+  std::erase_if(peers, [&](const Peer& peer) { return linked.contains(peer.id.value()); });
+  return {};
+}
+
 }  // namespace
 
 Result<Swept> expire_logins(Session& session, const Context& context, std::size_t limit) {
@@ -117,6 +139,7 @@ Result<Swept> delete_ephemeral(Session& session, const Context& context,
   Swept out;
   NB_LET(out.peers, due_peers(session, context, condition,
                               {std::chrono::nanoseconds(lifetime).count()}, limit));
+  NB_TRY(leave_linked(session, out.peers));
   ByAccount accounts;
   for (const Peer& peer : out.peers)
     NB_TRY(remove_peer(session, peer, changes_of(accounts, peer.account_id)));

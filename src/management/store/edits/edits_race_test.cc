@@ -4,7 +4,9 @@
 #include "management/store/edits/test_edit_race.h"
 #include "management/store/proxy_store.h"
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 namespace nb::management {
@@ -99,6 +101,33 @@ TEST_F(EditRace, APeerDeletedWhileItBecomesARouterDoesNotDangle) {
     ASSERT_NE(saved.has_value(), deleted.has_value()) << "round " << round;
     ASSERT_EQ(snapshot()->peer(doomed.id) != nullptr, saved.has_value());
   }
+}
+
+TEST_F(EditRace, AnEphemeralPeerThatBecomesARouterMeanwhileStays) {
+  const Network network = must(SaveNetwork{.name = "n"});
+  int stayed = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    // Several: between looking for them and holding the last one the sweep is busy with the others.
+    std::vector<PeerId> idle;
+    for (int i = 0; i < 8; ++i) idle.push_back(peer("p" + std::to_string(i)).id);
+    instance.sql(
+        "UPDATE peers SET ephemeral = TRUE, peer_status_last_seen = now() - interval '11 minutes'");
+    const PeerId router = *std::max_element(idle.begin(), idle.end());
+    const SaveRouter command{.network = network.id, .draft = {.peer = router, .metric = 1}};
+    Result<Swept> swept;
+    Result<Edited<NetworkRouter>> saved;
+    nb::test::together({[&] {
+                          swept = get(second_instance.store->delete_ephemeral(
+                              soon(), std::chrono::minutes(10), 100));
+                        },
+                        [&] { saved = editor.edit(owner, command); }});
+    ASSERT_TRUE(swept) << swept.error().text;
+    ASSERT_EQ(snapshot()->peer(router) != nullptr, saved.has_value()) << "round " << round;
+    ASSERT_EQ(swept->peers.size(), saved ? 7U : 8U);
+    stayed += saved ? 1 : 0;
+    instance.sql("DELETE FROM network_routers; DELETE FROM peers");
+  }
+  RecordProperty("stayed", stayed);
 }
 
 TEST_F(EditRace, NamesAreTakenOnce) {
