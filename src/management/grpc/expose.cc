@@ -2,6 +2,7 @@
 
 #include "management/app/peer_sessions.h"
 #include "management/domain/domain_name.h"
+#include "management/grpc/text.h"
 #include "proto/management.pb.h"
 
 #include <fmt/format.h>
@@ -21,6 +22,7 @@ constexpr std::size_t kDomainBytesMax = 253;
 constexpr std::size_t kPasswordBytesMax = 256;
 constexpr std::size_t kPrefixBytesMax = 32;
 constexpr int kGroupsMax = 100;
+constexpr std::size_t kGroupNameBytesMax = 1'024;
 
 Error invalid(std::string_view what) {
   return fail(Code::kInvalidArgument, "validate expose request: {}", what);
@@ -62,8 +64,11 @@ Result<> check_expose(const pb::ExposeServiceRequest& request) {
   if (!request.pin().empty() && !is_pin(request.pin())) return invalid("pin must be 6 digits");
   if (request.password().size() > kPasswordBytesMax) return invalid("password is too long");
   if (request.user_groups_size() > kGroupsMax) return invalid("too many user groups");
-  for (const std::string& group : request.user_groups())
+  for (const std::string& group : request.user_groups()) {
     if (group.empty()) return invalid("user group name must not be empty");
+    if (group.size() > kGroupNameBytesMax) return invalid("user group name is too long");
+    if (!is_storable(group)) return invalid("user group name is no text");
+  }
   if (!request.name_prefix().empty() && !is_name_prefix(request.name_prefix()))
     return invalid("name prefix must be lower-case letters, digits and dashes, 1 to 32 of them");
   if (request.domain().size() > kDomainBytesMax) return invalid("domain is too long");
@@ -152,6 +157,7 @@ Result<> check_expose_domain(const std::string& domain) {
   // Upstream takes an empty one for an internal error.
   if (domain.empty()) return fail(Code::kInvalidArgument, "domain is required");
   if (domain.size() > kDomainBytesMax) return fail(Code::kInvalidArgument, "domain is too long");
+  if (!is_storable(domain)) return fail(Code::kInvalidArgument, "domain is no text");
   return {};
 }
 

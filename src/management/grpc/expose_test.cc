@@ -38,6 +38,17 @@ TEST(Expose, EachFieldIsChecked) {
             }).code,
             Code::kInvalidArgument);
   EXPECT_EQ(refused([](auto& r) { r.add_user_groups(""); }).code, Code::kInvalidArgument);
+  for (const std::string& name : {std::string(2'000, 'g'), std::string("a\0b", 3)})
+    EXPECT_EQ(refused([&](auto& r) { r.add_user_groups(name); }).code, Code::kInvalidArgument);
+  EXPECT_EQ(refused([](auto& r) { r.add_user_groups(std::string(1'024, 'g')); }).code, Code::kOk);
+  EXPECT_EQ(refused([](auto& r) {
+              for (int i = 0; i < 101; ++i) r.add_user_groups("g");
+            }).code,
+            Code::kInvalidArgument);
+  EXPECT_EQ(refused([](auto& r) { r.set_password(std::string(257, 'p')); }).code,
+            Code::kInvalidArgument);
+  EXPECT_EQ(refused([](auto& r) { r.set_domain(std::string(254, 'd')); }).code,
+            Code::kInvalidArgument);
   EXPECT_EQ(refused([](auto& r) { r.set_domain("a b.example"); }).code, Code::kInvalidArgument);
   EXPECT_EQ(refused([](auto& r) { r.set_domain("edge.example"); }).code, Code::kOk);
   for (const char* prefix : {"-a", "a-", "A", "a_b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"})
@@ -87,6 +98,8 @@ TEST(Expose, ErrorsAreMappedForAgents) {
 
 TEST(Expose, DomainIsRequired) {
   EXPECT_EQ(check_expose_domain("").error(), (Error{Code::kInvalidArgument, "domain is required"}));
+  EXPECT_EQ(check_expose_domain(std::string(254, 'd')).error().code, Code::kInvalidArgument);
+  EXPECT_EQ(check_expose_domain(std::string("a\0b", 3)).error().code, Code::kInvalidArgument);
   EXPECT_TRUE(check_expose_domain("a.example"));
 }
 
