@@ -270,6 +270,11 @@ TEST_F(MgmtConfigTest, BadValuesNameTheirKeyAndHideSecrets) {
               HasSubstr("StoreConfig.Engine \"mysql\""));
   EXPECT_THAT(run(R"({"ReverseProxy":{"TrustedPeers":["nonsense"]}})").err,
               HasSubstr("not an IP address or prefix"));
+  for (const char* version : {"2", "-1"})  // contract/management-grpc.md §3.8
+    EXPECT_THAT(run(fmt::format(R"({{"HighestSupportedSyncMessageVersion":{}}})", version)).err,
+                HasSubstr("HighestSupportedSyncMessageVersion \""));
+  EXPECT_THAT(run(R"({"PerAccountHighestSupportedSyncMessageVersion":{"acc":2}})").err,
+              HasSubstr("PerAccountHighestSupportedSyncMessageVersion.acc: must be 0 or 1"));
   EXPECT_THAT(run("{\"a\":").err, HasSubstr("management.json: JSON: "));
   EXPECT_THAT(run("[]").err, HasSubstr("must be a map"));
 }
@@ -286,6 +291,23 @@ TEST_F(MgmtConfigTest, ImpossibleLimitsOfTheApiAreDefaults) {  // contract/rest-
   EXPECT_THAT(outcome.invocation.warnings,
               IsSupersetOf({HasSubstr("NB_API_RATE_LIMITING_RPM \"0\": out of range"),
                             HasSubstr("NB_API_RATE_LIMITING_BURST \"plenty\": not a whole")}));
+}
+
+TEST_F(MgmtConfigTest, AnyNumberOfConcurrentSyncsStarts) {  // contract/management-grpc.md §5.3
+  for (const auto& [given, meant] :
+       std::map<std::string, int>{{"-7", -7}, {"0", 0}, {"20", 20}, {"many", 1'000}}) {
+    config = {};
+    env = {{"NB_MAX_CONCURRENT_SYNCS", given}};
+    const auto outcome = run("{}");
+    ASSERT_FALSE(outcome.done) << outcome.err;
+    EXPECT_EQ(config.limits.concurrent_syncs_max, meant) << given;
+    const auto warns = Contains(HasSubstr("NB_MAX_CONCURRENT_SYNCS \"many\""));
+    if (given == "many") {
+      EXPECT_THAT(outcome.invocation.warnings, warns);
+    } else {
+      EXPECT_THAT(outcome.invocation.warnings, Not(warns));
+    }
+  }
 }
 
 TEST_F(MgmtConfigTest, ManagersOfOtherProvidersAreWarnedAbout) {

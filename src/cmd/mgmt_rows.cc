@@ -220,9 +220,11 @@ constexpr Option<MgmtHaConfig> kSignalKey[] = {
 constexpr Option<MgmtLimits> kLimits[] = {
     {.env = "NB_MAX_CONCURRENT_SYNCS",
      .member = &MgmtLimits::concurrent_syncs_max,
-     .min = -1,
+     .min = -10'000'000,
      .max = 10'000'000,
-     .help = "Sync calls that are being set up at one time, others wait; -1: no limit, 0: none"},
+     .lenient = true,
+     .help =
+         "Sync calls that are being set up at one time, others wait; negative: no limit, 0: none"},
     {.env = "NB_SYNC_QUEUE_MAX",
      .member = &MgmtLimits::sync_queue_max,
      .max = 10'000'000,

@@ -74,6 +74,26 @@ TEST(MapDigest, TellsMapsApartByEveryBitAndByWhereItIs) {
   EXPECT_TRUE(fresh(digest("head", map, std::string("net"))));
 }
 
+TEST(MapForms, AreTheLesserOfWhatAgentAndServerKnow) {  // contract §3.8
+  Peer peer;
+  peer.account_id = AccountId("a");
+  const auto form = [&](const MapForms& forms, std::int64_t offered) {
+    peer.meta.sync_message_version = offered;
+    return forms.of(peer);
+  };
+  MapForms forms;
+  EXPECT_EQ(form(forms, 1), MapForm::kLegacy) << "unless the operator says otherwise";
+  forms.best = MapForm::kComponents;
+  EXPECT_EQ(form(forms, 0), MapForm::kLegacy);
+  EXPECT_EQ(form(forms, 1), MapForm::kComponents);
+  for (const int unknown : {2, -1, 1'000}) EXPECT_EQ(form(forms, unknown), MapForm::kLegacy);
+  forms.by_account = {{"a", MapForm::kLegacy}};
+  EXPECT_EQ(form(forms, 1), MapForm::kLegacy);
+  forms = {};
+  forms.by_account = {{"a", MapForm::kComponents}};
+  EXPECT_EQ(form(forms, 1), MapForm::kComponents);
+}
+
 TEST(SessionDeadline, IsZeroWhereNothingExpiresAndNeverAbsent) {  // contract §3.2, §6.3
   using namespace std::chrono_literals;
   AccountSettings settings;
