@@ -85,6 +85,19 @@ TEST_P(SessionsTest, BeginSyncLetsNobodyInWhoIsNotWelcome) {
   EXPECT_NE(get(store().peer_by_key(soon(), peer.peer.key))->peer.meta.wt_version, "9.9.9");
 }
 
+TEST_P(SessionsTest, ComingAndGoingRenewsNoLogin) {  // contract/management-grpc.md §5.5
+  const Registered peer = add_peer(make_key());
+  // Expired after the stream was let in and before it is marked.
+  instance_.sql("UPDATE peers SET peer_status_login_expired = TRUE");
+  const auto session = get(store().connect(soon(), {peer.peer.id, InstanceId("a"), 1}));
+  ASSERT_TRUE(session) << session.error().text;
+  EXPECT_TRUE(session->login_expired);
+  EXPECT_TRUE(status(peer).connected);
+  EXPECT_TRUE(status(peer).login_expired);
+  EXPECT_TRUE(*get(store().disconnect(soon(), peer.peer.id, session->epoch)));
+  EXPECT_TRUE(status(peer).login_expired);
+}
+
 TEST_P(SessionsTest, EpochsGrowEvenIfTheStoredOneIsFromTheFuture) {
   const Registered peer = add_peer(make_key());
   const std::int64_t future = 4'000'000'000'000'000'000;

@@ -256,6 +256,24 @@ TEST_P(StoreTest, AnExpiredLoginIsRenewedByItsUserOnly) {
                Code::kPermissionDenied, "user is blocked");
 }
 
+TEST_P(StoreTest, ALoginThatHasNotExpiredKeepsItsDeadline) {  // management-grpc.md §5.2.2
+  make_user("uma");
+  Registration request = registration(make_key());
+  request.user = UserId("uma");
+  ASSERT_TRUE(get(store().register_peer(soon(), request)));
+  const auto last_login = [&] { return instance_.value("SELECT last_login FROM peers"); };
+  const auto events = [&] { return instance_.value("SELECT COUNT(*) FROM nb_event_outbox"); };
+  const std::string before = last_login();
+  const std::string told = events();
+  const auto done = get(store().relogin(soon(), {request.key, request.user, "", false}));
+  ASSERT_TRUE(done) << done.error().text;
+  EXPECT_FALSE(done->renewed);
+  EXPECT_TRUE(done->ssh_key_changed) << "to none";
+  EXPECT_EQ(instance_.value("SELECT ssh_key FROM peers"), "");
+  EXPECT_EQ(last_login(), before);
+  EXPECT_EQ(events(), told);
+}
+
 TEST_P(StoreTest, MetaIsWrittenOnlyWhenItDiffers) {
   const Registration request = registration(make_key());
   ASSERT_TRUE(get(store().register_peer(soon(), request)));
