@@ -141,6 +141,45 @@ TEST_F(InvariantsRaceTest, AFreshLoginWinsOverExpiry) {
   }
 }
 
+TEST_F(InvariantsRaceTest, WhoComesBackIsNotInactiveAndWhoIsMustLogIn) {
+  Registration request = registration(make_key(), "laptop");
+  request.setup_key.reset();
+  request.user = account_.created_by;
+  ASSERT_TRUE(get(a_.store->register_peer(soon(), request)));
+  a_.sql(
+      "UPDATE accounts SET settings_peer_inactivity_expiration_enabled = TRUE, "
+      "settings_peer_inactivity_expiration = 600000000000");
+  const MetaUpdate same{.key = request.key, .meta = {}, .location = {}};
+  int back = 0;
+  for (int round = 0; round < 200; ++round) {
+    a_.sql(
+        "UPDATE peers SET last_login = now(), peer_status_connected = FALSE, "
+        "peer_status_login_expired = FALSE, peer_status_last_seen = now() - interval '11 minutes'");
+    std::atomic<std::size_t> expired{0};
+    Result<SyncBegun> begun;
+    together(3, [&](int i) {
+      if (i == 2) {
+        begun = get(b_.store->begin_sync(soon(), same, {{}, InstanceId("b"), 1, round + 1}));
+        return;
+      }
+      const auto swept = get(store(i).expire_inactive(soon(), 10));
+      ASSERT_TRUE(swept) << swept.error().text;
+      expired += swept->peers.size();
+    });
+    if (!begun) {
+      ASSERT_EQ(begun.error(),
+                fail(Code::kPermissionDenied, "peer login has expired, please log in once more"));
+    } else {
+      ASSERT_TRUE(begun->session) << begun->session.error().text;
+    }
+    ASSERT_EQ(expired, begun ? 0U : 1U) << "round " << round;
+    ASSERT_EQ(a_.value("SELECT peer_status_login_expired FROM peers"), begun ? "f" : "t");
+    ASSERT_EQ(a_.value("SELECT peer_status_connected FROM peers"), begun ? "t" : "f");
+    back += begun ? 1 : 0;
+  }
+  RecordProperty("back", back);
+}
+
 TEST_F(InvariantsRaceTest, ASerialNeverGoesBackWhoeverWritesIt) {
   std::atomic<bool> stop{false};
   std::thread stale([&] {  // saves whole rows read a while ago, as upstream does
