@@ -139,6 +139,28 @@ TEST_F(JobStreams, NewerOneElsewhereIsFoundWithoutItsMessage) {
   EXPECT_FALSE(again->superseded);
 }
 
+TEST_F(JobStreams, AreOfAgentsThatAreNewEnough) {  // contract/management-grpc.md §5.10
+  Site site(fixture, "one", {});
+  const auto view = get(site.instance.store->peer_by_key(soon(), peers[0]));
+  ASSERT_TRUE(view) << view.error().text;
+  const auto asked = [&](const std::string& version) {
+    site.instance.sql(
+        "DELETE FROM jobs; UPDATE peers SET peer_status_connected = TRUE, "
+        "meta_wt_version = '" +
+        version + "'");
+    Job job;
+    job.account_id = view->peer.account_id;
+    job.peer_id = view->peer.id;
+    job.type = "bundle";
+    const auto made = get(site.jobs->create(soon(), std::move(job)));
+    return made ? Code::kOk : made.error().code;
+  };
+  for (const char* version : {"0.64.0", "0.64.0-rc1", "0.65.1", "1.0.0", "development"})
+    EXPECT_EQ(asked(version), Code::kOk) << version;
+  for (const char* version : {"0.63.9", "0.9.0", "", "nonsense"})
+    EXPECT_EQ(asked(version), Code::kFailedPrecondition) << version;
+}
+
 TEST_F(JobStreams, AreLookedAtFromTimeToTime) {
   SyncHubOptions often;
   often.poll_interval = 50ms;
