@@ -161,6 +161,10 @@ TEST_P(StoreTest, RegistrationRefusesWithTheTextsOfTheContract) {
   user.user = UserId("nobody");
   EXPECT_FAILS(get(store().register_peer(soon(), user)), Code::kNotFound,
                "failed adding new peer: user not found");
+  user.user = account_.created_by;
+  user.extra_dns_labels = {"www"};  // or every later login would fail
+  EXPECT_FAILS(get(store().register_peer(soon(), user)), Code::kFailedPrecondition,
+               "couldn't add peer: setup key doesn't allow extra DNS labels");
   Registration nameless = registration(key);
   nameless.name = "";
   EXPECT_FAILS(get(store().register_peer(soon(), nameless)), Code::kInvalidArgument, "host name");
