@@ -6,9 +6,28 @@
 #include <map>
 
 namespace nb::management::work {
+namespace {
+
+/// The key alone opens no door to the outside for a machine that may not even have maps.
+Result<> check_welcome(Session& session, const PeerId& peer) {
+  NB_LET(const sql::Rows rows,
+         session.query(fmt::format("SELECT {}, COALESCE(p.user_id, '') <> '' AND "
+                                   "COALESCE(p.peer_status_login_expired, FALSE) FROM peers p LEFT "
+                                   "JOIN users u ON u.id = p.user_id WHERE p.id = $1",
+                                   kOwnerBlocked),
+                       {peer.value()}));
+  if (rows.empty()) return fail(Code::kPermissionDenied, "peer is not registered");
+  if (rows[0].boolean(0)) return fail(Code::kPermissionDenied, "user is blocked");
+  if (rows[0].boolean(1))
+    return fail(Code::kPermissionDenied, "peer login has expired, please log in once more");
+  return {};
+}
+
+}  // namespace
 
 Result<> check_may_expose(Session& session, const Context& context, const AccountId& account_id,
                           const PeerId& peer) {
+  NB_TRY(check_welcome(session, peer));
   NB_LET(const Account owner, account(session, context, account_id));
   const AccountSettings& settings = owner.settings;
   if (!settings.peer_expose_enabled)

@@ -7,7 +7,7 @@
 
 namespace nb::management::work {
 
-/// Errors   kPermissionDenied with upstream's texts.
+/// Errors   kPermissionDenied with upstream's texts, or those of a Sync that is refused.
 Result<> check_may_expose(Session& session, const Context& context, const AccountId& account,
                           const PeerId& peer);
 /// Its time begins anew, by the database's clock.

@@ -154,6 +154,24 @@ TEST_P(ExposuresTest, OnlyPeersOfTheAllowedGroupsMay) {
   EXPECT_THAT(events(), ElementsAre());
 }
 
+TEST_P(ExposuresTest, WhoMayHaveNoMapsExposesNothing) {
+  const auto service = expose(one);
+  ASSERT_TRUE(service) << service.error().text;
+  const std::string user = account.created_by.value();
+  const std::string expired = "peer login has expired, please log in once more";
+  instance.sql("UPDATE peers SET user_id = '" + user + "', peer_status_login_expired = TRUE");
+  EXPECT_REFUSED(expose(one), Code::kPermissionDenied, expired);
+  EXPECT_REFUSED(renew(one, service->domain), Code::kPermissionDenied, expired);
+  instance.sql("UPDATE users SET blocked = TRUE WHERE id = '" + user + "'");
+  EXPECT_REFUSED(expose(one), Code::kPermissionDenied, "user is blocked");
+  EXPECT_REFUSED(renew(one, service->domain), Code::kPermissionDenied, "user is blocked");
+  instance.sql("UPDATE users SET blocked = FALSE; UPDATE peers SET user_id = ''");
+  EXPECT_TRUE(renew(one, service->domain)) << "machines without a user do not expire";
+  instance.sql("UPDATE peers SET user_id = 'nobody'");
+  EXPECT_REFUSED(renew(one, service->domain), Code::kPermissionDenied, "user is blocked");
+  EXPECT_TRUE(stop(one, service->domain)) << "whoever it is";
+}
+
 TEST_P(ExposuresTest, APeerExposesTenAtMost) {
   std::vector<std::string> domains;
   for (int i = 0; i < 10; ++i) domains.push_back(expose(one)->domain);
