@@ -1,4 +1,6 @@
 // Two instances over one PostgreSQL: each row of contract/network-map.md §7, many times.
+#include "management/store/agent_store.h"
+#include "management/store/agent_work.h"
 #include "management/store/migrations.h"
 #include "management/store/test_race.h"
 
@@ -317,6 +319,35 @@ TEST_F(StoreRaceTest, AGroupDeletedDuringRegistrationLeavesNoMembership) {
   }
   EXPECT_EQ(a_.value("SELECT COUNT(*) FROM group_peers WHERE group_id LIKE 'g%'"), "0");
   EXPECT_EQ(a_.value("SELECT COUNT(*) FROM peers"), "200");
+}
+
+// Its result takes away the row that says that it was given.
+TEST_F(StoreRaceTest, AJobWhoseResultComesMeanwhileIsNotGivenAgain) {
+  ASSERT_TRUE(prepare_agent_tables(a_.parts, soon()));
+  const auto agents = make_sql_agent_store(a_.parts);
+  const Peer peer = get(a_.store->register_peer(soon(), registration(make_key())))->peer;
+  ASSERT_TRUE(get(a_.store->heartbeat(soon(), InstanceId("one"), 1, 60s)));
+  ASSERT_TRUE(get(a_.store->connect(soon(), {peer.id, InstanceId("one"), 1})));
+  const auto stream = get(agents->open_job_stream(soon(), peer.key, InstanceId("one"), 1));
+  ASSERT_TRUE(stream);
+  Job wanted;
+  wanted.account_id = account_.id;
+  wanted.peer_id = peer.id;
+  wanted.triggered_by = account_.created_by;
+  wanted.type = kJobTypeBundle;
+  const auto made = get(agents->create_job(soon(), wanted));
+  ASSERT_TRUE(made) << made.error().text;
+  ASSERT_TRUE(*get(agents->claim_job(soon(), peer.id, stream->epoch)));
+  Result<std::optional<Job>> again;
+  run_during(
+      [&](sql::Session& session, const work::Context& context) -> Result<> {
+        NB_TRY(work::complete_job(session, context, {made->job.id, peer.id, true, "", "key"}));
+        return {};
+      },
+      [&] { again = get(agents->claim_job(soon(), peer.id, stream->epoch)); });
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_FALSE(*again);
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM nb_job_dispatch"), "0");
 }
 
 TEST_F(StoreRaceTest, AllInstancesGetOneServerKey) {

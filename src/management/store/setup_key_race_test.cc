@@ -1,22 +1,16 @@
 // Setup keys that become invalid while machines register with them, through two instances over one
 // PostgreSQL: which code says what. Source: contract/management-grpc.md §4.1.
-#include "management/store/store_work.h"
 #include "management/store/test_race.h"
-#include "support/process.h"
 
 #include <functional>
-#include <future>
 #include <map>
 #include <string>
-#include <thread>
 
 namespace nb::management {
 namespace {
 
 using namespace test;
 using namespace std::chrono_literals;
-using nb::test::eventually;
-using nb::test::patient;
 
 const Error kUnknown = fail(Code::kNotFound, "couldn't add peer: setup key is invalid");
 const Error kTooLate = fail(Code::kFailedPrecondition, "couldn't add peer: setup key is invalid");
@@ -27,34 +21,9 @@ class SetupKeyRaceTest : public RaceTest {
 
   /// Registers through the one instance, which finds the key valid and then waits for its row: the
   /// other has changed it, and commits only now.
-  Result<Registered> register_during(const SetupKey& key, const Change& change) {
-    std::promise<void> changed;
-    std::promise<void> commit;
-    std::thread other([&] {
-      const auto context = std::make_shared<work::Context>(b_.parts, SqlStoreOptions{});
-      const auto done =
-          b_.database->run_blocking<void>(soon(), {}, [&](sql::Session& session) -> Result<> {
-            const Result<> written = change(session, *context);
-            changed.set_value();
-            commit.get_future().wait();
-            return written;
-          });
-      EXPECT_TRUE(done) << done.error().text;
-    });
-    changed.get_future().wait();
+  Result<Registered> register_during(Registration request, const Change& change) {
     Result<Registered> out;
-    std::thread late(
-        [&] { out = get(a_.store->register_peer(soon(), registration(key, "late"))); });
-    EXPECT_TRUE(eventually(
-        [&] {
-          return a_.value(
-                     "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = "
-                     "current_database() AND wait_event_type = 'Lock'") != "0";
-        },
-        patient(20s)));
-    commit.set_value();
-    other.join();
-    late.join();
+    run_during(change, [&] { out = get(a_.store->register_peer(soon(), std::move(request))); });
     return out;
   }
   static Change statement(std::string text) {
@@ -84,8 +53,8 @@ TEST_F(SetupKeyRaceTest, WhatBecomesInvalidMeanwhileIsNoUnknownKey) {
   for (const auto& [way, change] : ways) {
     const SetupKey key = make_key({.type = "one-off"});
     const auto before = written();
-    const auto late =
-        register_during(key, statement(change + " WHERE id = '" + key.id.value() + "'"));
+    const auto late = register_during(registration(key, "late"),
+                                      statement(change + " WHERE id = '" + key.id.value() + "'"));
     ASSERT_FALSE(late) << way;
     EXPECT_EQ(late.error(), kTooLate) << way;
     const auto after = get(a_.store->register_peer(soon(), registration(key)));
@@ -99,14 +68,30 @@ TEST_F(SetupKeyRaceTest, WhatBecomesInvalidMeanwhileIsNoUnknownKey) {
 TEST_F(SetupKeyRaceTest, WhoComesSecondForTheLastUseIsTooLate) {
   const SetupKey key = make_key({.type = "one-off"});
   const auto late =
-      register_during(key, [&](sql::Session& session, const work::Context& context) -> Result<> {
-        NB_TRY(work::register_peer(session, context, registration(key, "first")));
-        return {};
-      });
+      register_during(registration(key, "late"),
+                      [&](sql::Session& session, const work::Context& context) -> Result<> {
+                        NB_TRY(work::register_peer(session, context, registration(key, "first")));
+                        return {};
+                      });
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error(), kTooLate);
   EXPECT_EQ(a_.value("SELECT name FROM peers"), "first");
   EXPECT_EQ(get(a_.store->setup_key(soon(), account_.id, key.id))->used_times, 1);
+}
+
+// Agents do not try again when they hear that their key is invalid.
+TEST_F(SetupKeyRaceTest, WhoUsedItsKeyUpAtAnotherInstanceIsToldThatItIsRegistered) {
+  const SetupKey key = make_key({.type = "one-off"});
+  const Registration machine = registration(key);
+  const auto again = register_during(
+      machine, [&](sql::Session& session, const work::Context& context) -> Result<> {
+        NB_TRY(session.script("LOCK TABLE setup_keys IN ACCESS EXCLUSIVE MODE"));
+        NB_TRY(work::register_peer(session, context, machine));
+        return {};
+      });
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error(), (Error{Code::kFailedPrecondition, "peer has been already registered"}));
+  EXPECT_EQ(a_.value("SELECT COUNT(*) FROM peers"), "1");
 }
 
 TEST_F(SetupKeyRaceTest, LastUsesAndRevocationsLeaveNoOtherOutcome) {

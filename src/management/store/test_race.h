@@ -1,14 +1,21 @@
 // Two instances over one PostgreSQL.
 #pragma once
 
+#include "management/store/store_work.h"
 #include "management/store/test_store.h"
+#include "support/process.h"
 #include "support/together.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <functional>
+#include <future>
 #include <initializer_list>
+#include <memory>
+#include <thread>
 
 namespace nb::management::test {
 
@@ -44,6 +51,37 @@ class RaceTest : public testing::Test {
         soon(), fresh_setup_key(account_.id, std::move(request)), account_.created_by));
     EXPECT_TRUE(key) << key.error().text;
     return *std::move(key);
+  }
+
+  /// Runs `late` while a transaction of the other instance, which did `change`, is open; it commits
+  /// when somebody waits for what it holds.
+  void run_during(const std::function<Result<>(sql::Session&, const work::Context&)>& change,
+                  const std::function<void()>& late) {
+    std::promise<void> changed;
+    std::promise<void> commit;
+    std::thread other([&] {
+      const auto context = std::make_shared<work::Context>(b_.parts, SqlStoreOptions{});
+      const auto done =
+          b_.database->run_blocking<void>(soon(), {}, [&](sql::Session& session) -> Result<> {
+            const Result<> written = change(session, *context);
+            changed.set_value();
+            commit.get_future().wait();
+            return written;
+          });
+      EXPECT_TRUE(done) << done.error().text;
+    });
+    changed.get_future().wait();
+    std::thread waiting(late);
+    EXPECT_TRUE(nb::test::eventually(
+        [&] {
+          return a_.value(
+                     "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = "
+                     "current_database() AND wait_event_type = 'Lock'") != "0";
+        },
+        nb::test::patient(std::chrono::seconds(20))));
+    commit.set_value();
+    other.join();
+    waiting.join();
   }
 
   sql::test::TestDatabase fixture_{sql::Engine::kPostgres};

@@ -184,12 +184,13 @@ Result<JobStreamOpened> open_job_stream(Session& session, const Context& context
 }
 
 Result<std::optional<Job>> claim_job(Session& session, const PeerId& peer, std::int64_t epoch) {
+  // Held: a result that comes in between would take the dispatch away that tells it was given.
   NB_LET(const sql::Rows rows,
          session.query(
              fmt::format("SELECT {} FROM jobs j JOIN nb_job_streams s ON s.peer_id = j.peer_id AND "
                          "s.epoch = $2 WHERE j.peer_id = $1 AND j.status = 'pending' ORDER BY "
-                         "j.created_at LIMIT 1",
-                         kColumns),
+                         "j.created_at LIMIT 1{}",
+                         kColumns, locking(session, "FOR NO KEY UPDATE OF j")),
              {peer.value(), epoch}));
   if (rows.empty()) return std::optional<Job>{};
   Job job = read_job(rows[0]);

@@ -55,6 +55,12 @@ Result<Sponsor> sponsor_key(Session& session, const Context& context, const Regi
   return out;
 }
 
+Result<> require_unknown(Session& session, const PeerKey& key) {
+  NB_LET(const sql::Rows known, session.query("SELECT 1 FROM peers WHERE key = $1", {key.value()}));
+  if (known.empty()) return {};
+  return fail(Code::kFailedPrecondition, "peer has been already registered");
+}
+
 Result<Sponsor> find_sponsor(Session& session, const Context& context,
                              const Registration& request) {
   if (request.proxy) {
@@ -254,10 +260,14 @@ Event registration_event(const Context& context, const Sponsor& sponsor, const P
 
 Result<Registered> register_peer(Session& session, const Context& context,
                                  const Registration& request) {
-  NB_LET(const sql::Rows known,
-         session.query("SELECT 1 FROM peers WHERE key = $1", {request.key.value()}));
-  if (!known.empty()) return fail(Code::kFailedPrecondition, "peer has been already registered");
-  NB_LET(const Sponsor sponsor, find_sponsor(session, context, request));
+  NB_TRY(require_unknown(session, request.key));
+  const Result<Sponsor> found = find_sponsor(session, context, request);
+  if (!found) {
+    // It may be this machine that used its key up, through another instance a moment ago.
+    NB_TRY(require_unknown(session, request.key));
+    return found.error();
+  }
+  const Sponsor& sponsor = *found;
   NB_TRY(validate_extra_labels(request.extra_dns_labels));
   NB_TRY(check_labels_free(session, sponsor, request));
   NB_LET(const Account owner, account(session, context, sponsor.account));
