@@ -41,6 +41,7 @@ struct Database {
   app::Serial serial = 1;
   std::map<std::string, app::Serial> content;
   std::map<std::string, std::int64_t> epochs;
+  std::map<std::string, std::string> holders;  // instances of the newest sessions
   bool down = false;
 
   app::Serial change(const std::vector<std::string>& affected) {
@@ -193,6 +194,7 @@ class Instance final : public Process {
   static app::SyncHubOptions options(NodeEnv& env, const Flaws& flaws) {
     app::SyncHubOptions out;
     out.self = env.name + "/" + env.incarnation.value();
+    out.instance = env.name;
     out.channel_prefix = flaws.forgets_announcing ? "ch-" + env.name + ":" : "nb:mgmt:account:";
     if (flaws.never_polls || flaws.forgets_announcing) out.poll_interval = 24h;
     out.fan_out.builds_max = 1 + env.random() % 4;
@@ -212,6 +214,7 @@ class Instance final : public Process {
     }
     const std::string peer = cluster_.agents[agent].peer;
     const std::int64_t epoch = ++cluster_.database.epochs[peer];
+    std::string before = std::exchange(cluster_.database.holders[peer], env_.name);
     if (!co_await store_.way() || cluster_.agents[agent].stream_token != token || stopped_) {
       refuse(agent, token);
       co_return;
@@ -224,7 +227,7 @@ class Instance final : public Process {
                 .peer = peer,
                 .epoch = epoch,
                 .serial = cluster_.flaws.any_first_map ? 0 : serial,
-                .replaces_remote = true},
+                .replaces = before == env_.name ? std::string() : std::move(before)},
                stream);
   }
 

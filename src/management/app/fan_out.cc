@@ -10,7 +10,8 @@ namespace nb::management::app {
 void FanOut::opened(StreamNumber number, std::string account_id, std::string peer,
                     std::int64_t epoch, Serial serial, Instant now) {
   Account& account = accounts_[account_id];
-  superseded(account_id, peer, epoch);
+  end_older(account, peer, epoch);
+  const bool overtaken = newest_epoch(account, peer) > epoch;
   account.peers[peer].push_back(number);
   Stream stream;
   stream.account = account_id;
@@ -20,6 +21,7 @@ void FanOut::opened(StreamNumber number, std::string account_id, std::string pee
   account.wanted = std::max(account.wanted, serial);
   const auto [at, fresh] = streams_.emplace(number, std::move(stream));
   NB_ASSERT(fresh);
+  if (overtaken) end(number, at->second, EndReason::kSuperseded);
   serve(account_id, account, number, at->second, now);
   schedule(account_id, account);
   pump(now);
@@ -214,6 +216,7 @@ void FanOut::closed(StreamNumber number, Instant now) {
   if (found == streams_.end()) return;
   uncount(number, found->second);
   forget_time(number, found->second);
+  known_.note(found->second.peer, found->second.epoch, now);
   const std::string id = found->second.account;
   Account& account = accounts_.at(id);
   const auto peer = account.peers.find(found->second.peer);
@@ -233,15 +236,29 @@ void FanOut::end(StreamNumber number, Stream& stream, EndReason reason) {
   effects_.emplace_back(End{number, stream.account, reason});
 }
 
-void FanOut::superseded(const std::string& id, const std::string& peer, std::int64_t epoch) {
-  const auto account = accounts_.find(id);
-  if (account == accounts_.end()) return;
-  const auto streams = account->second.peers.find(peer);
-  if (streams == account->second.peers.end()) return;
+void FanOut::end_older(const Account& account, const std::string& peer, std::int64_t epoch) {
+  const auto streams = account.peers.find(peer);
+  if (streams == account.peers.end()) return;
   for (const StreamNumber number : streams->second) {
     Stream& stream = streams_.at(number);
     if (stream.epoch < epoch) end(number, stream, EndReason::kSuperseded);
   }
+}
+
+std::int64_t FanOut::newest_epoch(const Account& account, const std::string& peer) const {
+  std::int64_t newest = known_.of(peer);
+  const auto streams = account.peers.find(peer);
+  if (streams == account.peers.end()) return newest;
+  for (const StreamNumber number : streams->second)
+    newest = std::max(newest, streams_.at(number).epoch);
+  return newest;
+}
+
+void FanOut::superseded(const std::string& id, const std::string& peer, std::int64_t epoch,
+                        Instant now) {
+  known_.note(peer, epoch, now);
+  const auto account = accounts_.find(id);
+  if (account != accounts_.end()) end_older(account->second, peer, epoch);
 }
 
 void FanOut::end_peer(const std::string& id, const std::string& peer, EndReason reason) {
@@ -281,6 +298,7 @@ std::vector<FanOut::OpenStream> FanOut::open_streams(const std::string& id,
 }
 
 void FanOut::tick(Instant now) {
+  known_.forget_old(now);
   // A peer that does not read must not hold up the others.
   while (!in_flight_.empty() && in_flight_.begin()->first + options_.slow_after <= now) {
     const StreamNumber number = in_flight_.begin()->second;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "management/app/changes.h"
+#include "management/app/newest_epochs.h"
 
 #include <chrono>
 #include <cstdint>
@@ -77,7 +78,8 @@ class FanOut {
 
   /// A stream that has not seen anything yet. `serial` was read from the database after the
   /// stream's subscription was in place; its first map is never older, whatever instance served it
-  /// before. Older streams of the same peer are ended.
+  /// before. Older streams of the same peer are ended, and so is this one if a newer session is
+  /// known: openings overtake each other, and messages overtake openings.
   void opened(StreamNumber stream, std::string account, std::string peer, std::int64_t epoch,
               Serial serial, Instant now);
   /// Announced by the bus, found by a poll, or committed here. True: it was news.
@@ -89,8 +91,9 @@ class FanOut {
   /// that map changes by time alone.
   void ready(StreamNumber stream, std::optional<Instant> changes_at, Instant now);
   void closed(StreamNumber stream, Instant now);
-  /// A newer session of the peer exists: ends its streams with a lower epoch.
-  void superseded(const std::string& account, const std::string& peer, std::int64_t epoch);
+  /// A session of the peer exists: ends its streams with a lower epoch, also those that open later.
+  void superseded(const std::string& account, const std::string& peer, std::int64_t epoch,
+                  Instant now);
   void end_peer(const std::string& account, const std::string& peer, EndReason reason);
   /// Nothing if it is closed meanwhile.
   void end_stream(StreamNumber stream, EndReason reason);
@@ -165,6 +168,8 @@ class FanOut {
   void schedule(const std::string& id, Account& account);
   void pump(Instant now);
   void end(StreamNumber number, Stream& stream, EndReason reason);
+  void end_older(const Account& account, const std::string& peer, std::int64_t epoch);
+  [[nodiscard]] std::int64_t newest_epoch(const Account& account, const std::string& peer) const;
   void uncount(StreamNumber number, Stream& stream);
   void forget_time(StreamNumber number, Stream& stream);
 
@@ -177,6 +182,7 @@ class FanOut {
   std::set<std::pair<Instant, StreamNumber>> timed_;      // maps that change by themselves
   std::set<std::pair<Instant, std::string>> due_;         // accounts that wait
   std::vector<Effect> effects_;
+  NewestEpochs known_;  // of peers whose streams are not or no longer open here
 };
 
 }  // namespace nb::management::app

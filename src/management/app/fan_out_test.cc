@@ -300,16 +300,64 @@ TEST_F(FanOutTest, NewStreamOfAPeerEndsTheOldOne) {
   fan_out.opened(2, "acc", "a", 2, 7, now);
   const FanOut::Effect end = FanOut::End{1, "acc", EndReason::kSuperseded};
   EXPECT_THAT(effects(), ElementsAre(end, build(2)));
-  fan_out.superseded("acc", "a", 2);  // our own announcement coming back
+  fan_out.superseded("acc", "a", 2, now);  // our own announcement coming back
   EXPECT_THAT(effects(), IsEmpty());
 }
 
 TEST_F(FanOutTest, AnOlderSessionElsewhereEndsNothing) {
   settled(5, "a", 7);
-  fan_out.superseded("acc", "a", 4);
+  fan_out.superseded("acc", "a", 4, now);
   EXPECT_THAT(effects(), IsEmpty());
-  fan_out.superseded("acc", "a", 6);
+  fan_out.superseded("acc", "a", 6, now);
   EXPECT_EQ(effects().size(), 1U);
+}
+
+TEST_F(FanOutTest, OpeningThatANewerOneOvertookEndsAtOnce) {
+  settled(2, "a", 7);
+  fan_out.opened(3, "acc", "a", 1, 7, now);
+  const FanOut::Effect end = FanOut::End{3, "acc", EndReason::kSuperseded};
+  EXPECT_THAT(effects(), ElementsAre(end));
+  EXPECT_EQ(fan_out.open_streams("acc", "a").size(), 1U);
+}
+
+TEST_F(FanOutTest, OpeningAfterTheStreamOfANewerSessionIsGoneEndsAtOnce) {
+  settled(2, "a", 7);
+  fan_out.closed(2, now);
+  ignore_effects();
+  fan_out.opened(3, "acc", "a", 1, 7, now);
+  const FanOut::Effect end = FanOut::End{3, "acc", EndReason::kSuperseded};
+  EXPECT_THAT(effects(), testing::Contains(end));
+}
+
+TEST_F(FanOutTest, MessageThatComesBeforeTheStreamEndsItAllTheSame) {
+  fan_out.superseded("acc", "a", 6, now);  // nobody of the account is here
+  pass(20s);
+  fan_out.opened(1, "acc", "b", 1, 7, now);
+  ignore_effects();
+  fan_out.opened(2, "acc", "a", 5, 7, now);
+  const FanOut::Effect end = FanOut::End{2, "acc", EndReason::kSuperseded};
+  EXPECT_THAT(effects(), ElementsAre(end));
+  fan_out.opened(3, "acc", "a", 6, 7, now);  // the one that was told of
+  EXPECT_THAT(effects(), IsEmpty());
+  EXPECT_EQ(fan_out.open_streams("acc", "a").size(), 1U);
+}
+
+TEST(NewestEpochs, AreForgottenInTimeAndNeverTooMany) {
+  NewestEpochs known;
+  known.note("a", 7, kStart);
+  known.note("b", 1, kStart);
+  known.note("a", 5, kStart + 20s);  // told late
+  EXPECT_EQ(known.of("a"), 7);
+  known.forget_old(kStart + NewestEpochs::kRemembered);
+  EXPECT_EQ(known.of("a"), 7) << "heard of again meanwhile";
+  EXPECT_EQ(known.of("b"), 0);
+  known.forget_old(kStart + 20s + NewestEpochs::kRemembered);
+  EXPECT_EQ(known.size(), 0U);
+  for (std::size_t i = 0; i < NewestEpochs::kMost + 100; ++i)
+    known.note(std::to_string(i), 1, kStart + 60s);
+  EXPECT_EQ(known.size(), NewestEpochs::kMost);
+  EXPECT_EQ(known.of("0"), 0);
+  EXPECT_EQ(known.of("100"), 1);
 }
 
 TEST_F(FanOutTest, FailedLoadIsTriedAgainLater) {

@@ -307,9 +307,10 @@ Task<SyncStarted> PeerSessions::start(SyncCommand command) {
   }
   counters_.connects.fetch_add(1, std::memory_order_relaxed);
   if (peer.ephemeral && options_.on_ephemeral_busy) options_.on_ephemeral_busy(session_peer(peer));
-  const bool replaces_remote =
-      session->previous_epoch != 0 && session->previous_instance != options_.instance;
-  co_return SyncStarted{std::move(begun->meta.view), session->epoch, replaces_remote, lapses};
+  InstanceId replaces;
+  if (session->previous_epoch != 0 && session->previous_instance != options_.instance)
+    replaces = std::move(session->previous_instance);
+  co_return SyncStarted{std::move(begun->meta.view), session->epoch, std::move(replaces), lapses};
 }
 
 Task<> PeerSessions::update_meta(SyncCommand command) {

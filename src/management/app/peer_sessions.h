@@ -68,8 +68,8 @@ struct SyncCommand {
 struct SyncStarted {
   PeerView view;
   std::int64_t epoch = 0;
-  bool replaces_remote = false;  // another instance held the peer's last session
-  std::uint64_t lapses = 0;      // of the instance's lease, before the session began
+  InstanceId replaces;       // that held the peer's last session, if it was another one
+  std::uint64_t lapses = 0;  // of the instance's lease, before the session began
 };
 
 /// What sessions stand on; all of it outlives them.

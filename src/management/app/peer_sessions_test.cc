@@ -358,7 +358,7 @@ TEST_F(PeerSessionsTest, WhoWasHereBeforeIsTreatedTheSame) {
   const auto second = sync();
   ASSERT_TRUE(second) << second.error().text;
   EXPECT_GT(second->epoch, first->epoch);
-  EXPECT_FALSE(second->replaces_remote);
+  EXPECT_TRUE(second->replaces.empty());
   EXPECT_EQ(second->view.peer.key, key);
   EXPECT_EQ(sessions->counters().connects, 2U);
 

@@ -81,8 +81,9 @@ void SyncHub::open(Opening opening, std::shared_ptr<SyncSink> sink) {
     sinks_.emplace(opening.stream, std::move(sink));
     streams_.store(sinks_.size(), std::memory_order_relaxed);
     subscribe(opening.account);
-    if (opening.replaces_remote)
-      send({opening.account, options_.self, Superseded{opening.peer, opening.epoch}});
+    if (!opening.replaces.empty())
+      publish_to(std::move(opening.replaces),
+                 {opening.account, options_.self, Superseded{opening.peer, opening.epoch}});
     fan_out_.opened(opening.stream, std::move(opening.account), std::move(opening.peer),
                     opening.epoch, opening.serial, clock_.now());
     if (opening.lapses != lapses()) start_reassert();
@@ -113,7 +114,7 @@ void SyncHub::close(StreamNumber stream) {
 
 void SyncHub::superseded(const AccountId& account, const PeerId& peer, std::int64_t epoch) {
   post([this, account = account.value(), peer = peer.value(), epoch]() mutable {
-    fan_out_.superseded(account, peer, epoch);
+    fan_out_.superseded(account, peer, epoch, clock_.now());
     send({std::move(account), options_.self, Superseded{std::move(peer), epoch}});
     step();
   });
@@ -153,7 +154,7 @@ void SyncHub::deliver(const BusMessage& message) {
   if (const auto* changed = std::get_if<Changed>(&message.body))
     fan_out_.changed(message.account, changed->serial, now);
   else if (const auto* superseded = std::get_if<Superseded>(&message.body))
-    fan_out_.superseded(message.account, superseded->peer, superseded->epoch);
+    fan_out_.superseded(message.account, superseded->peer, superseded->epoch, now);
   else if (const auto* ended = std::get_if<Ended>(&message.body))
     fan_out_.end_peer(message.account, ended->peer, ended->reason);
   const bool of_maps = std::holds_alternative<Changed>(message.body) ||
@@ -250,10 +251,15 @@ void SyncHub::send_to(std::string instance, BusMessage message) {
     message.origin = options_.self;
     if (instance == options_.instance) {
       if (job_handler_) job_handler_(message);
-    } else if (bus_ != nullptr || !options_.fallback_channel.empty()) {
-      tasks_->spawn(send_task(options_.instance_prefix + instance, std::move(message)));
+    } else {
+      publish_to(std::move(instance), std::move(message));
     }
   });
+}
+
+void SyncHub::publish_to(std::string instance, BusMessage message) {
+  if (bus_ == nullptr && options_.fallback_channel.empty()) return;
+  tasks_->spawn(send_task(options_.instance_prefix + std::move(instance), std::move(message)));
 }
 
 asio::awaitable<void> SyncHub::send_task(std::string channel, BusMessage message) {

@@ -86,9 +86,9 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
     std::string account;
     std::string peer;
     std::int64_t epoch = 0;
-    Serial serial = 0;             // read before this call
-    bool replaces_remote = false;  // another instance may hold an older stream of the peer
-    std::uint64_t lapses = 0;      // as they were before the session began
+    Serial serial = 0;         // read before this call
+    std::string replaces;      // instance that may hold an older stream of the peer, if another
+    std::uint64_t lapses = 0;  // as they were before the session began
   };
   void open(Opening opening, std::shared_ptr<SyncSink> sink);
   /// `changes_at`: when the map just made changes by time alone.
@@ -154,6 +154,7 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
   void deliver(const BusMessage& message);
   void subscribe_self();
   void send(BusMessage message);
+  void publish_to(std::string instance, BusMessage message);
   boost::asio::awaitable<void> send_task(std::string channel, BusMessage message);
   boost::asio::awaitable<void> load_task(std::string account);
   struct Loaded {

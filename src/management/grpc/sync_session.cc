@@ -129,7 +129,7 @@ void SyncSession::open(app::SyncStarted started) {
                   .peer = peer_.id.value(),
                   .epoch = epoch_,
                   .serial = started.view.serial,
-                  .replaces_remote = started.replaces_remote,
+                  .replaces = started.replaces.value(),
                   .lapses = started.lapses},
                  shared_from_this());
   ports.metrics.create_us.observe(ms(opening, ports.clock.now()) * 1'000);
