@@ -54,7 +54,7 @@ class AgentGroup final : public H2Client::Owner {
     std::uint32_t concurrency = 8;
     std::chrono::milliseconds step_max{120'000};
     std::chrono::milliseconds tick{5};  // a turn's longest
-    std::function<void()> each_turn;    // while it works
+    std::function<void()> each_turn{};  // while it works
   };
 
   explicit AgentGroup(Plan plan);

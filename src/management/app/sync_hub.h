@@ -87,7 +87,7 @@ class SyncHub final : public Changes, public std::enable_shared_from_this<SyncHu
     std::string peer;
     std::int64_t epoch = 0;
     Serial serial = 0;         // read before this call
-    std::string replaces;      // instance that may hold an older stream of the peer, if another
+    std::string replaces{};    // instance that may hold an older stream of the peer, if another
     std::uint64_t lapses = 0;  // as they were before the session began
   };
   void open(Opening opening, std::shared_ptr<SyncSink> sink);
