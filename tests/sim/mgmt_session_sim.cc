@@ -375,7 +375,7 @@ TEST(MgmtSessionSim, LapsedLeasesEndNoStreamAndLeaveNobodyWronglyMarked) {
 }
 
 /// The agent asks, the database does it and goes away, and the agent never comes back.
-constexpr std::uint64_t kAnswerLostForGood = 229;
+constexpr std::uint64_t kAnswerLostForGood = 63;
 
 TEST(MgmtSessionSim, SessionWhoseBeginningNobodyHeardOfEnds) {
   World world(kAnswerLostForGood);

@@ -48,7 +48,7 @@ class WorkStream final : public management::app::JobSink,
   const std::size_t agent;
   const std::uint64_t token;
   std::int64_t epoch = 0;
-  bool busy = false;  // with a job that is not answered
+  std::string in_flight{};  // job that is not answered
   bool ended = false;
 
  private:
@@ -125,7 +125,7 @@ class WorkInstance final : public Process {
       return;
     }
     if (++cluster_->runs[job.id] > 1) cluster_->alarm = job.id + ": done twice";
-    stream->busy = true;
+    stream->in_flight = job.id;
     tasks_.spawn(execute(std::move(stream), job));
   }
   [[nodiscard]] const std::map<std::uint64_t, std::shared_ptr<WorkStream>>& streams() const {
@@ -224,7 +224,7 @@ class WorkInstance final : public Process {
   void depart(const std::shared_ptr<WorkStream>& stream) {
     stream->ended = true;
     const management::PeerId peer(cluster_->agents[stream->agent].peer);
-    tasks_.spawn(jobs_->closed(peer, stream->epoch, stream->busy));
+    tasks_.spawn(jobs_->closed(peer, stream->epoch, !stream->in_flight.empty()));
     tasks_.spawn(leave(stream->agent, stream->token));
   }
   /// As PeerSessions::stopped().
@@ -254,8 +254,9 @@ class WorkInstance final : public Process {
   boost::asio::awaitable<void> execute(std::shared_ptr<WorkStream> stream, management::Job job) {
     co_await env_.clock.sleep_for(std::chrono::milliseconds(500) +
                                   std::chrono::milliseconds(env_.random() % 4'000));
-    if (stream->ended || stopped_) co_return;
-    stream->busy = false;
+    // As JobSession::on_result(): what came of another job than the last one is nobody's.
+    if (stream->ended || stopped_ || stream->in_flight != job.id) co_return;
+    stream->in_flight.clear();
     management::JobResult result;
     result.job_id = job.id;
     result.peer = job.peer_id;

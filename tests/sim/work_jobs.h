@@ -87,8 +87,9 @@ class WorkJobs final : public management::StubAgentStore {
   management::Task<> close_job_stream(Instant, management::PeerId peer,
                                       std::int64_t epoch) override {
     if (!co_await store_.way()) co_return SimStore::away();
-    if (database_.streams[peer.value()].epoch == epoch) {
-      database_.streams.erase(peer.value());
+    const auto found = database_.streams.find(peer.value());
+    if (found != database_.streams.end() && found->second.epoch == epoch) {
+      database_.streams.erase(found);
       database_.fail_jobs(peer.value());
     }
     if (!co_await store_.way()) co_return SimStore::away();

@@ -235,7 +235,8 @@ asio::awaitable<void> Jobs::undelivered(PeerId peer, std::int64_t epoch) {
   Backoff backoff({.first = 200ms, .most = 5s, .factor = 2.0, .jitter = 0.5},
                   static_cast<std::uint64_t>(epoch));
   for (;;) {
-    if (co_await agents_.close_job_stream(clock_.now() + options_.deadline, peer, epoch)) co_return;
+    auto closing = agents_.close_job_stream(clock_.now() + options_.deadline, peer, epoch);
+    if (co_await std::move(closing)) co_return;
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) co_return;
     co_await clock_.sleep_for(backoff.next());
