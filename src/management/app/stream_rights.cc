@@ -18,7 +18,7 @@ bool may_have_stream(const AccountSnapshot& account, const Peer& peer) {
   if (peer.user_id.empty()) return true;
   if (peer.status.login_expired) return false;
   const User* const owner = account.user(peer.user_id);
-  return owner == nullptr || !owner->blocked;
+  return owner != nullptr && !owner->blocked;
 }
 
 std::vector<std::string> lost_rights(const AccountSnapshot& before, const AccountSnapshot& after) {

@@ -58,6 +58,14 @@ TEST(StreamRights, AreLostWhereOnlyTheUserChanged) {
   EXPECT_THAT(lost_rights(before, after), ElementsAre("a"));
 }
 
+TEST(StreamRights, AreLostByWhoseUserIsGone) {  // as the database judges: kOwnerBlocked
+  const auto before = account({peer("a", "u"), peer("b", "v")}, {user("u"), user("v")});
+  auto after = before;
+  after.users = EntityTable<User>({user("v")});
+  EXPECT_THAT(lost_rights(before, after), ElementsAre("a"));
+  EXPECT_FALSE(may_have_stream(after, peer("a", "u")));
+}
+
 TEST(StreamRights, OfMachinesWithoutAUserDoNotExpire) {
   auto flagged = peer("a");
   flagged.status.login_expired = true;

@@ -133,7 +133,10 @@ void fill_ssh_auth(pb::SSHAuth& out, const netmap::SshAuth& auth, const EncoderS
 void fill_peer_config(pb::PeerConfig& out, const PeerConfigInput& input,
                       const EncoderSettings& settings) {
   const Peer& peer = input.peer;
-  out.set_address(peer.ip.to_string() + '/' + std::to_string(input.network.net.length));
+  // Without a net, which no account with maps is (decision 0130), the peer's own address and no
+  // more: "/0" would make the agent's interface the way to everywhere.
+  const int length = input.network.net.is_set() ? input.network.net.length : 32;
+  out.set_address(peer.ip.to_string() + '/' + std::to_string(length));
   out.set_fqdn(fqdn(peer, input.dns_domain));
   out.set_routingpeerdnsresolutionenabled(input.settings.routing_peer_dns_resolution_enabled ||
                                           peer.proxy_embedded || input.force_dns_resolution);

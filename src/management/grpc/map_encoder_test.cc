@@ -94,6 +94,28 @@ TEST(MapForms, AreTheLesserOfWhatAgentAndServerKnow) {  // contract §3.8
   EXPECT_EQ(form(forms, 1), MapForm::kComponents);
 }
 
+TEST(PeerConfig, WithoutANetIsOfOneAddress) {
+  Peer peer;
+  peer.ip = *IpAddress::parse("100.64.0.7");
+  const AccountSettings settings;
+  AccountNetwork network;
+  const auto address = [&] {
+    ::management::PeerConfig out;
+    fill_peer_config(out,
+                     {.peer = peer,
+                      .network = network,
+                      .settings = settings,
+                      .dns_domain = "netbird.cloud",
+                      .ssh_enabled = false,
+                      .force_dns_resolution = false},
+                     {});
+    return out.address();
+  };
+  EXPECT_EQ(address(), "100.64.0.7/32");
+  network.net = *Prefix::parse("100.64.0.0/10");
+  EXPECT_EQ(address(), "100.64.0.7/10");
+}
+
 TEST(SessionDeadline, IsZeroWhereNothingExpiresAndNeverAbsent) {  // contract §3.2, §6.3
   using namespace std::chrono_literals;
   AccountSettings settings;

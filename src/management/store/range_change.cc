@@ -115,17 +115,19 @@ Result<> start_again(Session& session, std::string_view reason) {
       fmt::format("DO $$ BEGIN RAISE serialization_failure USING MESSAGE = '{}'; END $$", reason));
 }
 
-Result<> require_networks(Session& session, const Account& seen) {
+Result<> require_unchanged(Session& session, const Account& seen) {
   NB_LET(const sql::Rows rows,
-         session.query("SELECT network_net, network_net_v6, settings_ipv6_enabled_groups FROM "
-                       "accounts WHERE id = $1",
+         session.query("SELECT network_net, network_net_v6, settings_ipv6_enabled_groups, "
+                       "COALESCE(settings_extra_peer_approval_enabled, FALSE) FROM accounts WHERE "
+                       "id = $1",
                        {seen.id.value()}));
   columns::Damage damage;
   if (!rows.empty() && columns::read_network_v4(rows[0].text(0), damage) == seen.network.net &&
       columns::read_network_v6(rows[0].text(1), damage) == seen.network.net_v6 &&
-      columns::read_ids<GroupId>(rows[0].text(2), damage) == seen.settings.ipv6_enabled_groups)
+      columns::read_ids<GroupId>(rows[0].text(2), damage) == seen.settings.ipv6_enabled_groups &&
+      rows[0].boolean(3) == seen.settings.extra_peer_approval_enabled)
     return {};
-  return start_again(session, "the network of the account was changed meanwhile");
+  return start_again(session, "the settings of the account were changed meanwhile");
 }
 
 }  // namespace nb::management::work

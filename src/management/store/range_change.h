@@ -19,10 +19,10 @@ namespace nb::management::work {
 Result<std::size_t> change_range(Session& session, const Context& context, Prefix net,
                                  Changes& changes);
 
-/// For a transaction that has given out addresses by what it read of an account, or none, and holds
-/// the account's row by now: it starts again if the account has other networks since, or gives IPv6
-/// addresses to other groups.
-Result<> require_networks(Session& session, const Account& seen);
+/// For a transaction that has made or moved peers by what it read of an account, and holds the
+/// account's row by now: it starts again if the account has other networks since, gives IPv6
+/// addresses to other groups, or has begun or ceased to ask for approval.
+Result<> require_unchanged(Session& session, const Account& seen);
 
 /// Ends the transaction in a way that makes Database::run repeat it, as after a serialization
 /// failure: what it was based on has been changed by others. `reason`: words without quotes.

@@ -357,7 +357,7 @@ Result<GroupSync> sync_token_groups(Session& session, const Context& context, co
   if (known.account.settings.groups_propagation_enabled)
     NB_TRY(move_peers(session, context, known, plan, changes));
   NB_LET(out.serial, bump_serial(session, context, changes));
-  NB_TRY(require_networks(session, known.account));  // by which peers got addresses, or none
+  NB_TRY(require_unchanged(session, known.account));  // by which peers got addresses, or none
   return out;
 }
 

@@ -291,7 +291,7 @@ Result<Registered> register_peer(Session& session, const Context& context,
   changes.touched(out.peer.id).touched_all(out.groups);
   if (sponsor.user) changes.touched(sponsor.user->id);
   NB_LET(out.serial, bump_serial(session, context, changes));
-  NB_TRY(require_networks(session, owner));
+  NB_TRY(require_unchanged(session, owner));
   return out;
 }
 

@@ -103,6 +103,11 @@ Result<> approve_waiting(AccountEdit& edit) {
 }
 
 Result<> propagate_all(AccountEdit& edit) {
+  // Who changes a user's groups meanwhile either has done it, or finds propagation switched on.
+  if (edit.session().postgres())
+    NB_TRY(edit.session().query(
+        "SELECT 1 FROM users WHERE account_id = $1 ORDER BY id FOR NO KEY UPDATE",
+        {edit.account_id().value()}));
   NB_LET(const std::vector<User> users, edit.get_all<User>());
   for (const User& user : users)
     if (!user.auto_groups.empty())
@@ -184,6 +189,9 @@ Result<AccountState> perform(AccountEdit& edit, const UpdateSettings& command) {
     edit.event(event.activity, before.id.value(), std::move(event.meta));
   if (before.settings != now || before.network != out.account.network)
     NB_TRY(write_account(edit, out.account));
+  // Those, too, that joined until the account's row was ours. Later ones find it changed.
+  if (before.settings.extra_peer_approval_enabled && !now.extra_peer_approval_enabled)
+    NB_TRY(approve_waiting(edit));
   NB_LET(out.onboarding, read_onboarding(edit));
   if (command.draft.onboarding && *command.draft.onboarding != out.onboarding) {
     out.onboarding = *command.draft.onboarding;

@@ -233,6 +233,63 @@ TEST_F(PeopleRace, GroupsWithIpv6AndThoseWhoJoinAgree) {
   }
 }
 
+TEST_F(PeopleRace, NobodyWaitsForAnApprovalThatIsNotAskedForAnyMore) {
+  const User user = human("ann");
+  SettingsDraft draft;
+  draft.values = get(instance.store->account(soon(), account.id))->settings;
+  const auto approval = [&](bool asked) {
+    draft.values.extra_peer_approval_enabled = asked;
+    return editor.edit(owner, UpdateSettings{draft});
+  };
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_TRUE(approval(true));
+    nb::test::together({[&] {
+                          const auto done = approval(false);
+                          EXPECT_TRUE(done) << done.error().text;
+                        },
+                        [&] {
+                          for (int i = 0; i < 3; ++i) {
+                            const auto done = joins(machine(user, "box"));
+                            EXPECT_TRUE(done) << done.error().text;
+                          }
+                        }});
+    ASSERT_EQ(value("SELECT COUNT(*) FROM peers WHERE peer_status_requires_approval"), "0")
+        << "round " << round;
+    if (round % 8 == 7) instance.sql("DELETE FROM peers");
+  }
+}
+
+TEST_F(PeopleRace, MachinesFollowGroupsThatChangeWhilePropagationIsSwitchedOn) {
+  const User user = human("ann");
+  const auto box = joins(machine(user, "box"));
+  ASSERT_TRUE(box);
+  const Group dev = group("dev");
+  SettingsDraft draft;
+  draft.values = get(instance.store->account(soon(), account.id))->settings;
+  const auto propagation = [&](bool on) {
+    draft.values.groups_propagation_enabled = on;
+    return editor.edit(owner, UpdateSettings{draft});
+  };
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_TRUE(propagation(false));
+    must(UpdateUser{.id = user.id, .role = "user"});
+    instance.sql("DELETE FROM group_peers WHERE group_id = '" + dev.id.value() + "'");
+    nb::test::together({[&] {
+                          const auto done = propagation(true);
+                          EXPECT_TRUE(done) << done.error().text;
+                        },
+                        [&] {
+                          const auto done = second_editor.edit(
+                              owner,
+                              UpdateUser{.id = user.id, .role = "user", .auto_groups = {dev.id}});
+                          EXPECT_TRUE(done) << done.error().text;
+                        }});
+    ASSERT_EQ(value("SELECT COUNT(*) FROM group_peers WHERE group_id = '" + dev.id.value() + "'"),
+              "1")
+        << "round " << round;
+  }
+}
+
 TEST_F(PeopleRace, GroupsWithIpv6AndGroupsOfTokensAgree) {
   const User user = human("ann");
   const auto box = joins(machine(user, "box"));
