@@ -1,6 +1,7 @@
 // Two netbird-mgmt with everything broken that can break between them: after each fault no update
 // is lost, no serial falls, nobody is wrongly marked and nothing is registered twice.
 #include "integration/mgmt_cluster.h"
+#include "integration/mgmt_job_stream.h"
 #include "support/commit_proxy.h"
 #include "support/paths.h"
 
@@ -193,30 +194,41 @@ TEST_F(MgmtFaults, DrainSpreadsStreamsAndNeverCancels) {
                     {.name = "two", .port = two.port(), .check_port = two.metrics_port()}});
   std::vector<std::unique_ptr<Agent>> agents;
   std::vector<std::unique_ptr<SyncStream>> streams;
+  std::vector<std::unique_ptr<JobStream>> jobs;
   for (int i = 0; i < 16; ++i) {
     agents.push_back(agent("drained-" + std::to_string(i), one));
     streams.push_back(std::make_unique<SyncStream>(*agents.back(), one.target()));
+    jobs.push_back(std::make_unique<JobStream>(*agents.back(), one.target()));
     ASSERT_TRUE(streams.back()->wait_first());
+    ASSERT_TRUE(jobs.back()->wait_open());
   }
   one.process().signal(SIGTERM);
-  std::set<std::int64_t> moments;  // in tenths of a second
   const auto began = std::chrono::steady_clock::now();
-  std::size_t ended = 0;
-  std::vector<bool> counted(streams.size());
-  EXPECT_TRUE(eventually(
-      [&] {
-        for (std::size_t i = 0; i < streams.size(); ++i) {
-          if (counted[i] || !streams[i]->wait_end(0ms)) continue;
-          counted[i] = true;
-          ++ended;
-          moments.insert((std::chrono::steady_clock::now() - began) / 100ms);
-        }
-        return ended == streams.size();
-      },
-      10s));
-  for (const auto& stream : streams)
-    EXPECT_EQ(stream->wait_end(0ms)->error_code(), StatusCode::UNAVAILABLE);
-  EXPECT_GT(moments.size(), 3U);
+  /// When they ended, in tenths of a second.
+  const auto moments_of = [&](auto& ending) {
+    std::set<std::int64_t> moments;
+    std::size_t ended = 0;
+    std::vector<bool> counted(ending.size());
+    EXPECT_TRUE(eventually(
+        [&] {
+          for (std::size_t i = 0; i < ending.size(); ++i) {
+            if (counted[i] || !ending[i]->wait_end(0ms)) continue;
+            counted[i] = true;
+            ++ended;
+            moments.insert((std::chrono::steady_clock::now() - began) / 100ms);
+          }
+          return ended == ending.size();
+        },
+        10s));
+    for (const auto& stream : ending)
+      EXPECT_EQ(stream->wait_end(0ms)->error_code(), StatusCode::UNAVAILABLE);
+    return moments.size();
+  };
+  std::size_t of_jobs = 0;
+  std::thread watching([&] { of_jobs = moments_of(jobs); });
+  EXPECT_GT(moments_of(streams), 3U);
+  watching.join();
+  EXPECT_GT(of_jobs, 3U);
   for (std::size_t i = 0; i < agents.size(); ++i) {
     SyncStream again(*agents[i], balancer.address());
     ASSERT_TRUE(again.wait_first()) << i;

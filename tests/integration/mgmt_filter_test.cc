@@ -61,6 +61,18 @@ TEST_F(MgmtFilter, APeerThatComesTooOftenIsRefusedByBoth) {
   }
 }
 
+TEST_F(MgmtFilter, AFlushedRedisForgetsAndCountsAgain) {
+  const auto peer = agent("restless", one);
+  const auto until_refused = [&] {
+    for (int served = 0; served < 60; ++served)
+      if (!sync(*peer, (served % 2 == 0 ? one : two).target()).ok()) return served;
+    return 60;
+  };
+  EXPECT_EQ(until_refused(), 31);
+  redis.cli({"FLUSHALL"});
+  EXPECT_EQ(until_refused(), 31);
+}
+
 TEST_F(MgmtFilter, APeerThatIsSomethingElseEachTimeIsRefusedByBoth) {
   const auto peer = agent("chameleon", one);
   const auto as = [&](int number) {

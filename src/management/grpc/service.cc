@@ -64,7 +64,17 @@ asio::awaitable<void> tick(std::shared_ptr<ServiceState> service, LoopState* loo
   }
 }
 
-/// Ends the streams of one loop, some at a time, so that their agents come back spread.
+/// Of so many steps' sessions those of one step.
+template <class Session>
+void end_share(const std::vector<std::weak_ptr<Session>>& sessions, std::size_t step,
+               std::size_t steps, const net::GrpcStatus& status) {
+  for (std::size_t i = sessions.size() * step / steps; i < sessions.size() * (step + 1) / steps;
+       ++i)
+    if (const auto session = sessions[i].lock()) session->finish(status);
+}
+
+/// Ends the streams of one loop, some at a time, so that their agents come back spread: each
+/// opening of a Job stream is a write of its own.
 asio::awaitable<void> end_streams(std::shared_ptr<ServiceState> service, LoopState* loop) {
   mark_departed(service, loop, Instant::max());
   std::vector<std::weak_ptr<SyncSession>> syncs;
@@ -73,15 +83,14 @@ asio::awaitable<void> end_streams(std::shared_ptr<ServiceState> service, LoopSta
   for (JobSession* const session : loop->jobs) jobs.push_back(session->weak_from_this());
   const net::GrpcStatus status{Code::kUnavailable, "server is shutting down"};
   const Instant began = service->ports.clock.now();
-  const auto steps = std::max<std::size_t>(
-      1, static_cast<std::size_t>(service->options.drain_spread / kDrainStep));
-  const std::size_t per_step = syncs.size() / steps + 1;
-  for (std::size_t i = 0; i < syncs.size(); ++i) {
-    if (const auto session = syncs[i].lock()) session->finish(status);
-    if ((i + 1) % per_step == 0) co_await service->ports.clock.sleep_for(kDrainStep);
+  const auto most = static_cast<std::size_t>(service->options.drain_spread / kDrainStep);
+  const std::size_t steps =
+      std::clamp<std::size_t>(most, 1, std::max({syncs.size(), jobs.size(), std::size_t{1}}));
+  for (std::size_t step = 0; step < steps; ++step) {
+    if (step > 0) co_await service->ports.clock.sleep_for(kDrainStep);
+    end_share(syncs, step, steps, status);
+    end_share(jobs, step, steps, status);
   }
-  for (const auto& weak : jobs)
-    if (const auto session = weak.lock()) session->finish(status);
   if (syncs.empty()) co_return;
   auto& metrics = service->ports.metrics;
   const auto took = service->ports.clock.now() - began;
