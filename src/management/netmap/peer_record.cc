@@ -100,12 +100,13 @@ bool PeerRecord::looks_like(const PeerRecord& other) const {
 }
 
 bool PeerRecord::acts_like(const PeerRecord& other) const {
-  // Everything of PeerConfig and of what the receiver's abilities select.
+  // Everything of PeerConfig and of what the receiver's abilities select, its form of map included.
   return looks_like(other) && has_ipv6 == other.has_ipv6 &&
          peer->meta.supports_ipv6() == other.peer->meta.supports_ipv6() &&
          source_prefixes == other.source_prefixes && ssh_companion == other.ssh_companion &&
          peer->ssh_enabled == other.peer->ssh_enabled && peer->dns_label == other.peer->dns_label &&
          peer->last_login == other.peer->last_login &&
+         peer->meta.sync_message_version == other.peer->meta.sync_message_version &&
          features.port_ranges == other.features.port_ranges &&
          features.top_level_peers == other.features.top_level_peers;
 }

@@ -28,6 +28,7 @@ ViewDiff::ViewDiff(const MapView& before, const MapView& after) : before_(before
   if (everyone_) return;
   compare_peers();
   compare_groups();
+  compare_acl_sources();
   compare_rules();
   compare_routes();
   compare_resources();
@@ -75,14 +76,29 @@ void ViewDiff::compare_groups() {
   }
   for (; j < old_table.size(); ++j) regrouped_ |= before_.groups_->groups[j]->members;
   if (!regrouped_.none()) something_ = true;
-  // What a routing peer knows of groups decides on the sources of its rules.
+}
+
+void ViewDiff::compare_acl_sources() {
+  const auto& old_table = before_.snapshot_->posture_checks;
+  const auto& table = after_.snapshot_->posture_checks;
+  Bits changed = looks_ | regrouped_;
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    const Bits& failing = after_.checks_->checks[i]->failing;
+    const std::size_t was = old_table.position(table[i].id);
+    changed |=
+        was == old_table.kNowhere ? failing : before_.checks_->checks[was]->failing ^ failing;
+  }
+  for (std::size_t i = 0; i < old_table.size(); ++i)
+    if (table.find(old_table[i].id) == nullptr) changed |= before_.checks_->checks[i]->failing;
   for (const MapView* const view : {&before_, &after_})
-    for (const auto& record : view->routes_->routes)
-      if (record->route->enabled && !record->route->access_control_groups.empty()) {
-        Bits routers = record->by_group;
-        if (record->peer != kNoPeer) routers.set(record->peer);
-        tell(routers & regrouped_);
-      }
+    for (const auto& record : view->routes_->routes) {
+      if (!record->route->enabled || record->route->access_control_groups.empty()) continue;
+      Bits routers = record->by_group;
+      if (record->peer != kNoPeer) routers.set(record->peer);
+      // These rules take members of every source group, also where `All` stands for a whole side,
+      // but none from beyond the distribution; and only of groups that the routing peer knows.
+      tell(record->distribution.intersects(changed) ? routers : routers & regrouped_);
+    }
 }
 
 void ViewDiff::compare_rules() {
@@ -221,7 +237,8 @@ void ViewDiff::compare_names() {
 
 void ViewDiff::compare_users() {
   if (before_.users_ == after_.users_) return;
-  Bits open;  // peers whose own setting has SSH on
+  something_ = true;  // irregular peers are let in by rules that the fast sides leave them out of
+  Bits open;          // peers whose own setting has SSH on
   after_.peers_->present.for_each([&](PeerIndex slot) {
     if (after_.peers_->record(slot)->peer->ssh_enabled) open.set(slot);
   });

@@ -25,6 +25,8 @@ class ViewDiff {
   void compare_rule(const CompiledRule* before, const CompiledRule* after);
   void tell_acl_routers(const CompiledRule& changed);
   void compare_groups();
+  /// The sources of rules to legacy routes with access-control groups.
+  void compare_acl_sources();
   void compare_routes();
   void compare_resources();
   void compare_names();
