@@ -138,8 +138,7 @@ class Components {
     for (const auto& id : policy.source_posture_checks)
       if (const auto* const check = tables_.posture_checks.find(id))
         entry.add_source_posture_check_ids(component_id(*check));
-    if (reaches_target(rule)) add_ssh_users(resolved, entry);
-    return true;
+    return !reaches_target(rule) || add_ssh_users(resolved, entry);
   }
 
   template <class Resource>
@@ -178,16 +177,18 @@ class Components {
     return selection_.side(rule.destination_resource, rule.destinations).test(target_);
   }
 
-  /// Who may log in to the target; of other peers it need not know.
-  void add_ssh_users(const RuleView& resolved, pb::PolicyCompact& entry) {
+  /// Who may log in to the target; of other peers it need not know. False where a group that may is
+  /// no row any more: it has no public id to be sent by, and without its groups a rule lets all in.
+  [[nodiscard]] bool add_ssh_users(const RuleView& resolved, pb::PolicyCompact& entry) {
     const PolicyRule& rule = *resolved.rule;
     const netmap::SshEffect effect = netmap::ssh_effect(rule);
-    if (effect == netmap::SshEffect::kNone) return;
-    if (effect == netmap::SshEffect::kWhereEnabled && !me_.ssh_enabled) return;
+    if (effect == netmap::SshEffect::kNone) return true;
+    if (effect == netmap::SshEffect::kWhereEnabled && !me_.ssh_enabled) return true;
     if (effect == netmap::SshEffect::kAlways && !rule.authorized_groups.empty()) {
       for (const auto& [id, local_users] : rule.authorized_groups) {
         const Group* const group = tables_.group(id);
-        const std::string& key = group == nullptr ? id.value() : component_id(*group);
+        if (group == nullptr) return false;
+        const std::string& key = component_id(*group);
         auto& names = (*entry.mutable_authorized_groups())[key];
         for (const std::string& name : local_users) names.add_names(name);
         const auto& users = account_.users().of_group(id);
@@ -195,14 +196,15 @@ class Components {
         auto& list = (*out_.mutable_group_id_to_user_ids())[key];
         for (const UserId& user : users) list.add_user_ids(user.value());
       }
-      return;
+      return true;
     }
     if (effect == netmap::SshEffect::kAlways && !rule.authorized_user.empty()) {
       entry.set_authorized_user(rule.authorized_user);
-      return;
+      return true;
     }
-    if (!out_.allowed_user_ids().empty()) return;
+    if (!out_.allowed_user_ids().empty()) return true;
     for (const UserId& user : account_.users().allowed()) out_.add_allowed_user_ids(user.value());
+    return true;
   }
 
   // ---- routes and resources -----------------------------------------------------------------
@@ -266,8 +268,10 @@ class Components {
           ids.push_back(index_.rule(*rule).id);
         }
       if (ids.empty()) continue;
-      add_resource(resource, ids);
-      add_routers(network_key(resource.network_id), *routers);
+      const Network* const network = tables_.networks.find(resource.network_id);
+      if (network == nullptr) return false;  // without a row there is no id to send
+      add_resource(resource, component_id(*network), ids);
+      add_routers(component_id(*network), *routers);
     }
     return true;
   }
@@ -277,16 +281,12 @@ class Components {
     return selection_.without_failed(std::move(sources), policy).test(target_);
   }
 
-  [[nodiscard]] std::string network_key(const NetworkId& id) const {
-    const Network* const network = tables_.networks.find(id);
-    return network == nullptr ? id.value() : component_id(*network);
-  }
-
-  void add_resource(const NetworkResource& resource, const std::vector<std::string>& rule_ids) {
+  void add_resource(const NetworkResource& resource, const std::string& network,
+                    const std::vector<std::string>& rule_ids) {
     const std::string& id = component_id(resource);
     auto& entry = *out_.add_network_resources();
     entry.set_id(id);
-    entry.set_network_seq(network_key(resource.network_id));
+    entry.set_network_seq(network);
     entry.set_name(resource.name);
     entry.set_type(resource.type);
     if (resource.type == kResourceDomain)

@@ -1,5 +1,7 @@
-// Who is told of a change in cases that random accounts hardly ever hold.
+// Who is told of a change, and in which form, in cases that random accounts hardly ever hold.
+#include "crypto/encoding.h"
 #include "management/grpc/test_view_maps.h"
+#include "proto/management.pb.h"
 
 #include <gtest/gtest.h>
 
@@ -140,6 +142,79 @@ TEST(MapForms, FollowAnAgentThatAsksForAnotherOne) {  // contract/management-grp
     const Peer& known = *view.view->peer(view.view->find(id))->peer;
     EXPECT_EQ(forms.of(known), offered == 1 ? MapForm::kComponents : MapForm::kLegacy);
   }
+}
+
+/// A peer that reaches a resource and is let in by SSH, by rows with public ids.
+std::shared_ptr<AccountSnapshot> account_in_components() {
+  const auto publish = [](auto& row) { row.public_id = PublicId("pub-" + row.id.value()); };
+  const auto keyed = [](const std::string& id, std::uint8_t number) {
+    Peer out = peer_of(id, number);
+    out.key = PeerKey(crypto::to_base64(std::string(32, static_cast<char>(number))));
+    return out;
+  };
+  PolicyRule ssh = rule_of("pol", "netbird-ssh");
+  ssh.sources = {GroupId("g-1")};
+  ssh.destinations = {GroupId("g-2")};
+  ssh.authorized_groups[GroupId("g-1")] = {"root"};
+  PolicyRule to_resource = rule_of("pol2", "tcp");
+  to_resource.ports = {"80"};
+  to_resource.sources = {GroupId("g-2")};
+  to_resource.destination_resource = {"res", "subnet"};
+  std::vector<Group> groups{group_of("g-1", {PeerId("m")}), group_of("g-2", {PeerId("t")})};
+  std::vector<Policy> policies{policy_of("pol", {std::move(ssh)}),
+                               policy_of("pol2", {std::move(to_resource)})};
+  for (Group& group : groups) publish(group);
+  for (Policy& policy : policies) publish(policy);
+  auto out = account_of({keyed("m", 1), keyed("t", 2)}, std::move(groups), std::move(policies));
+  Network network;
+  network.id = NetworkId("nw");
+  publish(network);
+  out->networks = EntityTable<Network>(std::vector<Network>{std::move(network)});
+  NetworkRouter router;
+  router.id = RouterId("rtr");
+  router.network_id = NetworkId("nw");
+  router.peer = PeerId("m");
+  router.enabled = true;
+  publish(router);
+  out->routers = EntityTable<NetworkRouter>(std::vector<NetworkRouter>{std::move(router)});
+  NetworkResource resource;
+  resource.id = ResourceId("res");
+  resource.network_id = NetworkId("nw");
+  resource.name = "office";
+  resource.type = std::string(kResourceSubnet);
+  resource.prefix = *Prefix::parse("10.7.0.0/24");
+  resource.enabled = true;
+  publish(resource);
+  out->resources = EntityTable<NetworkResource>(std::vector<NetworkResource>{std::move(resource)});
+  return out;
+}
+
+TEST(ComponentMaps, NeverNameARowThatIsGone) {  // contract/management-grpc.md §7
+  const auto envelope = [](const AccountSnapshotPtr& account) {
+    const auto view = update(nullptr, account).view;
+    const auto slot = view->find(PeerId("t"));
+    return make_map(*view, slot, kNow, settings(), MapForm::kComponents).map;
+  };
+  const auto account = account_in_components();
+  const EncodedMap whole = envelope(account);
+  ASSERT_TRUE(whole.network);
+  ::management::SyncResponse message;
+  ASSERT_TRUE(message.ParseFromString(whole.message(1, {})));
+  const auto& full = message.networkmapenvelope().full();
+  ASSERT_EQ(full.network_resources_size(), 1);
+  EXPECT_EQ(full.network_resources(0).network_seq(), "pub-nw");
+  EXPECT_TRUE(full.routers_map().contains("pub-nw"));
+
+  SnapshotDelta delta;
+  delta.account = account->account;
+  delta.networks.removed.emplace_back("nw");
+  EXPECT_FALSE(envelope(applied(*account, delta)).network);
+
+  delta.networks = {};
+  Policy policy = account->policies[0];
+  policy.rules.front().authorized_groups[GroupId("g-gone")] = {"root"};
+  replace(delta.policies, std::move(policy));
+  EXPECT_FALSE(envelope(applied(*account, delta)).network);
 }
 
 }  // namespace

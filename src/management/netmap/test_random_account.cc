@@ -359,6 +359,12 @@ AccountSnapshotPtr RandomAccount::make() {
   out->policies = table_of(1 + below(6), [&](std::size_t i) { return policy(i); });
   out->posture_checks = table_of(below(kChecks + 1), [&](std::size_t i) { return check(i); });
   out->routes = table_of(below(5), [&](std::size_t i) { return route(i); });
+  out->networks = table_of(kNetworks, [&](std::size_t i) {
+    Network network;
+    network.id = NetworkId(fmt::format("nw{:02}", i));
+    network.account_id = AccountId("acc");
+    return network;
+  });
   out->routers = table_of(below(5), [&](std::size_t i) { return router(i); });
   out->resources = table_of(below(kResources), [&](std::size_t i) { return resource(i); });
   out->name_server_groups = table_of(below(3), [&](std::size_t i) { return name_servers(i); });
