@@ -8,6 +8,7 @@
 #include "support/home_loop.h"
 #include "support/process.h"
 
+#include <boost/asio/this_coro.hpp>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -41,6 +42,35 @@ struct Wire {
   ha::LocalBus bus{loop.executor(), store};
 };
 
+/// Sleeps end when the test says so: each look for waiting jobs is one step.
+class Steps final : public Clock {
+ public:
+  [[nodiscard]] WallTime wall() const override { return system_.wall(); }
+  [[nodiscard]] Instant now() const override { return system_.now(); }
+  boost::asio::awaitable<void> sleep_for(std::chrono::nanoseconds /*time*/) override {
+    const int mine = ++asleep_;
+    while (mine > allowed_) {
+      co_await system_.sleep_for(1ms);
+      const auto state = co_await boost::asio::this_coro::cancellation_state;
+      if (state.cancelled() != boost::asio::cancellation_type::none) co_return;
+    }
+  }
+  /// The first sleep has begun.
+  [[nodiscard]] bool ready() const {
+    return eventually([this] { return asleep_ > 0; });
+  }
+  /// Ends the sleep; true once what follows it is done and the next one has begun.
+  [[nodiscard]] bool step() {
+    const int next = ++allowed_ + 1;
+    return eventually([&] { return asleep_ == next; });
+  }
+
+ private:
+  SystemClock system_;
+  std::atomic<int> asleep_{0};
+  std::atomic<int> allowed_{0};
+};
+
 /// One instance, as far as Job streams go.
 class Site {
  public:
@@ -57,6 +87,10 @@ class Site {
               .session_interval = 10h,
               .view = {}},
              nullptr, &wire) {}
+  /// It looks for waiting jobs at each step, and hears of none.
+  Site(const sql::test::TestDatabase& fixture, const std::string& name, Steps& steps)
+      : Site(fixture, {.instance = InstanceId(name), .incarnation = 1, .sweep = 10h}, {},
+             std::make_unique<nb::test::HomeLoop>(), nullptr, &steps) {}
   void start() {
     hub->start();
     jobs->start();
@@ -75,7 +109,7 @@ class Site {
 
  private:
   Site(const sql::test::TestDatabase& fixture, JobsOptions job_options, SyncHubOptions hub_options,
-       std::unique_ptr<nb::test::HomeLoop> own_loop, Wire* wire = nullptr)
+       std::unique_ptr<nb::test::HomeLoop> own_loop, Wire* wire = nullptr, Clock* polls = nullptr)
       : own_loop_(std::move(own_loop)),
         instance(fixture),
         loop(wire != nullptr ? wire->loop : *own_loop_),
@@ -83,8 +117,9 @@ class Site {
         hub(std::make_shared<SyncHub>(loop.executor(), *instance.store,
                                       wire != nullptr ? &wire->bus : nullptr, workers_, clock_,
                                       std::move(hub_options), Logger{})),
-        jobs(std::make_shared<Jobs>(loop.executor(), *agents, *instance.store, *hub, clock_,
-                                    std::move(job_options), Logger{})) {}
+        jobs(std::make_shared<Jobs>(loop.executor(), *agents, *instance.store, *hub,
+                                    polls != nullptr ? *polls : clock_, std::move(job_options),
+                                    Logger{})) {}
   SystemClock clock_;
   NoWorkers workers_;
   std::unique_ptr<nb::test::HomeLoop> own_loop_;
@@ -196,6 +231,72 @@ TEST_F(JobStreams, AreToldAtOnceOfAJobThatAnotherInstanceMade) {
   EXPECT_EQ(two.jobs->counters().sent, 1U);
   EXPECT_EQ(two.hub->counters().received, 1U);
   EXPECT_EQ(other->sent, 0);
+}
+
+/// A job of the first peer, made elsewhere: the instance that has its Job stream was not told.
+class WaitingJobs : public JobStreams {
+ protected:
+  void SetUp() override {
+    JobStreams::SetUp();
+    if (HasFatalFailure()) return;
+    site = std::make_unique<Site>(fixture, "one", steps);
+    site->start();
+    ASSERT_TRUE(steps.ready());
+    Store& store = *site->instance.store;
+    peer = get(store.peer_by_key(soon(), peers[0]))->peer;
+    ASSERT_TRUE(get(store.heartbeat(soon(), InstanceId("one"), 1, 60s)));
+    ASSERT_TRUE(get(store.connect(soon(), {peer.id, InstanceId("one"), 1})));
+  }
+  void make_job() {
+    Job wanted;
+    wanted.account_id = peer.account_id;
+    wanted.peer_id = peer.id;
+    wanted.type = kJobTypeBundle;
+    const auto made = get(site->agents->create_job(soon(), std::move(wanted)));
+    ASSERT_TRUE(made) << made.error().text;
+    job = made->job.id;
+  }
+  [[nodiscard]] Job stored() const {
+    return *get(site->agents->job(soon(), peer.account_id, peer.id, job));
+  }
+  void expect_given_up() const {
+    EXPECT_EQ(stored().status, JobStatus::kFailed);
+    EXPECT_EQ(stored().failed_reason, "Time out peer disconnected");
+  }
+  Steps steps;
+  std::unique_ptr<Site> site;
+  Peer peer;
+  std::string job;
+};
+
+TEST_F(WaitingJobs, OfTheLastStreamThatEndedAreGivenUp) {
+  const auto opened = get(site->jobs->open(soon(), peers[0], std::make_shared<Sink>()));
+  ASSERT_TRUE(opened) << opened.error().text;
+  ASSERT_NO_FATAL_FAILURE(make_job());
+  site->loop.await([&] { return site->jobs->closed(peer.id, opened->epoch, false); });
+  site->loop.run([] {});  // what that has posted
+  ASSERT_TRUE(steps.step());
+  EXPECT_EQ(stored().status, JobStatus::kPending) << "its next stream may be about to open";
+  ASSERT_TRUE(steps.step());
+  expect_given_up();
+}
+
+TEST_F(WaitingJobs, AreKeptForAStreamThatIsAboutToOpen) {
+  const auto other = site->open(peers[1]);  // so that each step is a look
+  site->loop.run([] {});
+  const auto stored_opening = [&] {
+    return get(site->agents->open_job_stream(soon(), peers[0], InstanceId("one"), 1));
+  };
+  ASSERT_TRUE(stored_opening());
+  ASSERT_NO_FATAL_FAILURE(make_job());
+  ASSERT_TRUE(steps.step());
+  EXPECT_EQ(stored().status, JobStatus::kPending);
+  ASSERT_TRUE(stored_opening());  // a newer one, absent for the first time at the next look
+  ASSERT_NO_FATAL_FAILURE(make_job());
+  ASSERT_TRUE(steps.step());
+  EXPECT_EQ(stored().status, JobStatus::kPending);
+  ASSERT_TRUE(steps.step());
+  expect_given_up();
 }
 
 }  // namespace
