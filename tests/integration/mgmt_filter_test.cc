@@ -91,5 +91,25 @@ TEST_F(MgmtFilter, APeerThatIsSomethingElseEachTimeIsRefusedByBoth) {
   }
 }
 
+TEST_F(MgmtFilter, CountsAnewOnceRedisHasForgottenEverything) {
+  const auto peer = agent("restless", one);
+  const std::array<const MgmtServer*, 2> both{&one, &two};
+  const auto come = [&](int time) {
+    return sync(*peer, both.at(static_cast<std::size_t>(time % 2))->target());
+  };
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(come(i).ok()) << i;
+  redis.cli({"FLUSHALL"});
+  redis.cli({"SCRIPT", "FLUSH"});  // as after a restart
+  int served = 0;
+  grpc::Status refused;
+  while (served < 60 && (refused = come(served)).ok()) ++served;
+  EXPECT_EQ(served, 31) << "the first beyond thirty begins the ban";
+  expect_refused(refused);
+  for (const MgmtServer* const at : both) {
+    expect_refused(sync(*peer, at->target()));
+    expect_refused(peer->login(at->target()).status);
+  }
+}
+
 }  // namespace
 }  // namespace nb::test

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,6 +40,22 @@ class MgmtFlush : public MgmtCluster {
       for (const char* const type : {"normal", "pubsub"})
         redis.cli({"CLIENT", "KILL", "TYPE", type});
     redis.cli({"FLUSHALL"});
+  }
+  /// `peer instance` of each, as the registry has them, and as the database does.
+  [[nodiscard]] std::set<std::string> registry() const {
+    std::istringstream lines(redis.cli({"HGETALL", "nb:mgmt:peers"}));
+    std::set<std::string> out;
+    for (std::string peer, at; std::getline(lines, peer) && std::getline(lines, at);)
+      out.insert(peer + " " + at);
+    return out;
+  }
+  [[nodiscard]] std::set<std::string> sessions() const {
+    std::istringstream lines(
+        postgres.psql("select p.key || ' ' || s.instance_id from peers p join nb_peer_sessions s "
+                      "on s.peer_id = p.id where p.peer_status_connected"));
+    std::set<std::string> out;
+    for (std::string line; std::getline(lines, line);) out.insert(line);
+    return out;
   }
   [[nodiscard]] std::string registered_at(const Agent& peer) const {
     return redis.cli({"HGET", "nb:mgmt:peers", peer.key()});
@@ -117,6 +135,7 @@ TEST_F(MgmtFlush, UnderLoadLosesNobodyAndDoublesNothing) {
       },
       15s))
       << redis.cli({"HLEN", "nb:mgmt:peers"});
+  EXPECT_TRUE(eventually([&] { return registry() == sessions(); }, 15s));
   EXPECT_EQ(postgres.psql("select count(*) from peers"),
             std::to_string(agents.size() + late.size() + 1));
   EXPECT_EQ(postgres.psql("select count(*) from peers where peer_status_connected"),
