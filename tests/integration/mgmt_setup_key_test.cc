@@ -21,7 +21,10 @@ constexpr const char* kInvalid = "couldn't add peer: setup key is invalid";
 class MgmtSetupKey : public MgmtCluster {
  protected:
   [[nodiscard]] grpc::Status join(int instance) const {
-    return Agent("racer").login((instance == 0 ? one : two).target(), one_off).status;
+    // Of one name the second would wait for the first one's label, and not for the key.
+    return Agent("racer-" + std::to_string(instance))
+        .login((instance == 0 ? one : two).target(), one_off)
+        .status;
   }
   [[nodiscard]] std::string peers() const { return postgres.psql("select count(*) from peers"); }
   const std::string one_off = one.setup_key({"--type", "one-off"});
