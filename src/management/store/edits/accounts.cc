@@ -103,7 +103,7 @@ Result<> approve_waiting(AccountEdit& edit) {
 }
 
 Result<> propagate_all(AccountEdit& edit) {
-  // Who changes a user's groups meanwhile either has done it, or finds propagation switched on.
+  // A token that changes a user's groups meanwhile has done it, or finds propagation switched on.
   if (edit.session().postgres())
     NB_TRY(edit.session().query(
         "SELECT 1 FROM users WHERE account_id = $1 ORDER BY id FOR NO KEY UPDATE",

@@ -106,24 +106,25 @@ TEST_F(EditRace, APeerDeletedWhileItBecomesARouterDoesNotDangle) {
 TEST_F(EditRace, AnEphemeralPeerThatBecomesARouterMeanwhileStays) {
   const Network network = must(SaveNetwork{.name = "n"});
   int stayed = 0;
-  for (int round = 0; round < kRounds; ++round) {
-    // Several: between looking for them and holding the last one the sweep is busy with the others.
-    std::vector<PeerId> idle;
-    for (int i = 0; i < 8; ++i) idle.push_back(peer("p" + std::to_string(i)).id);
+  for (int round = 0; round < kRounds / 8; ++round) {
+    // Many: between looking for them and holding the last one the sweep is busy with the others.
+    const PeerId router = peer("router").id;
     instance.sql(
-        "UPDATE peers SET ephemeral = TRUE, peer_status_last_seen = now() - interval '11 minutes'");
-    const PeerId router = *std::max_element(idle.begin(), idle.end());
+        "INSERT INTO peers SELECT (jsonb_populate_record(p, jsonb_build_object('id', '0' || i, "
+        "'key', 'key-' || i, 'dns_label', 'p-' || i, 'ipv6', '', 'ip', '\"100.64.' || i / 200 || "
+        "'.' || i % 200 || '\"'))).* FROM peers p, generate_series(1, 100) i; UPDATE peers SET "
+        "ephemeral = TRUE, peer_status_last_seen = now() - interval '11 minutes'");
     const SaveRouter command{.network = network.id, .draft = {.peer = router, .metric = 1}};
     Result<Swept> swept;
     Result<Edited<NetworkRouter>> saved;
     nb::test::together({[&] {
                           swept = get(second_instance.store->delete_ephemeral(
-                              soon(), std::chrono::minutes(10), 100));
+                              soon(), std::chrono::minutes(10), 1'000));
                         },
                         [&] { saved = editor.edit(owner, command); }});
     ASSERT_TRUE(swept) << swept.error().text;
     ASSERT_EQ(snapshot()->peer(router) != nullptr, saved.has_value()) << "round " << round;
-    ASSERT_EQ(swept->peers.size(), saved ? 7U : 8U);
+    ASSERT_EQ(swept->peers.size(), saved ? 100U : 101U);
     stayed += saved ? 1 : 0;
     instance.sql("DELETE FROM network_routers; DELETE FROM peers");
   }

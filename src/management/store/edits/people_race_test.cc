@@ -237,12 +237,18 @@ TEST_F(PeopleRace, NobodyWaitsForAnApprovalThatIsNotAskedForAnyMore) {
   const User user = human("ann");
   SettingsDraft draft;
   draft.values = get(instance.store->account(soon(), account.id))->settings;
+  draft.has_extra = true;
+  const auto waiting = [&] {
+    return value("SELECT COUNT(*) FROM peers WHERE peer_status_requires_approval");
+  };
   const auto approval = [&](bool asked) {
     draft.values.extra_peer_approval_enabled = asked;
     return editor.edit(owner, UpdateSettings{draft});
   };
   for (int round = 0; round < kRounds; ++round) {
     ASSERT_TRUE(approval(true));
+    ASSERT_TRUE(joins(machine(user, "box")));
+    ASSERT_EQ(waiting(), "1");
     nb::test::together({[&] {
                           const auto done = approval(false);
                           EXPECT_TRUE(done) << done.error().text;
@@ -253,17 +259,18 @@ TEST_F(PeopleRace, NobodyWaitsForAnApprovalThatIsNotAskedForAnyMore) {
                             EXPECT_TRUE(done) << done.error().text;
                           }
                         }});
-    ASSERT_EQ(value("SELECT COUNT(*) FROM peers WHERE peer_status_requires_approval"), "0")
-        << "round " << round;
+    ASSERT_EQ(waiting(), "0") << "round " << round;
     if (round % 8 == 7) instance.sql("DELETE FROM peers");
   }
 }
 
-TEST_F(PeopleRace, MachinesFollowGroupsThatChangeWhilePropagationIsSwitchedOn) {
+TEST_F(PeopleRace, MachinesFollowGroupsOfTokensWhilePropagationIsSwitchedOn) {
   const User user = human("ann");
   const auto box = joins(machine(user, "box"));
   ASSERT_TRUE(box);
-  const Group dev = group("dev");
+  ASSERT_TRUE(token_names(user, {"dev"}));
+  const std::string members =
+      "group_peers WHERE group_id = (SELECT id FROM groups WHERE name = 'dev')";
   SettingsDraft draft;
   draft.values = get(instance.store->account(soon(), account.id))->settings;
   const auto propagation = [&](bool on) {
@@ -272,21 +279,17 @@ TEST_F(PeopleRace, MachinesFollowGroupsThatChangeWhilePropagationIsSwitchedOn) {
   };
   for (int round = 0; round < kRounds; ++round) {
     ASSERT_TRUE(propagation(false));
-    must(UpdateUser{.id = user.id, .role = "user"});
-    instance.sql("DELETE FROM group_peers WHERE group_id = '" + dev.id.value() + "'");
+    ASSERT_TRUE(token_names(user, {}));
+    instance.sql("DELETE FROM " + members);
     nb::test::together({[&] {
                           const auto done = propagation(true);
                           EXPECT_TRUE(done) << done.error().text;
                         },
                         [&] {
-                          const auto done = second_editor.edit(
-                              owner,
-                              UpdateUser{.id = user.id, .role = "user", .auto_groups = {dev.id}});
+                          const auto done = token_names(user, {"dev"});
                           EXPECT_TRUE(done) << done.error().text;
                         }});
-    ASSERT_EQ(value("SELECT COUNT(*) FROM group_peers WHERE group_id = '" + dev.id.value() + "'"),
-              "1")
-        << "round " << round;
+    ASSERT_EQ(value("SELECT COUNT(*) FROM " + members), "1") << "round " << round;
   }
 }
 
