@@ -105,8 +105,7 @@ bool PeerRecord::acts_like(const PeerRecord& other) const {
          peer->meta.supports_ipv6() == other.peer->meta.supports_ipv6() &&
          source_prefixes == other.source_prefixes && ssh_companion == other.ssh_companion &&
          peer->ssh_enabled == other.peer->ssh_enabled && peer->dns_label == other.peer->dns_label &&
-         peer->last_login == other.peer->last_login &&
-         peer->user_id == other.peer->user_id &&
+         peer->last_login == other.peer->last_login && peer->user_id == other.peer->user_id &&
          peer->login_expiration_enabled == other.peer->login_expiration_enabled &&
          peer->meta.sync_message_version == other.peer->meta.sync_message_version &&
          features.port_ranges == other.features.port_ranges &&
