@@ -46,6 +46,9 @@ struct PolicyRule {
   std::vector<PortRange> port_ranges;
   std::map<GroupId, std::vector<std::string>> authorized_groups;
   std::string authorized_user;
+  // Stored, but not as any server writes it: what was read of the side may not be all.
+  bool sources_unreadable = false;
+  bool destinations_unreadable = false;
 };
 
 struct Policy {

@@ -1,6 +1,6 @@
 #include "management/netmap/account_view.h"
 
-#include "management/netmap/injected_policies.h"
+#include "management/netmap/policies_in_force.h"
 #include "management/netmap/posture.h"
 #include "management/netmap/row_order.h"
 
@@ -78,12 +78,7 @@ void AccountView::index_peers() {
 }
 
 void AccountView::index_policies() {
-  std::vector<std::shared_ptr<const Policy>> all;
-  for (const std::size_t position : by_order(snapshot_->policies))
-    all.push_back(snapshot_->policies.ptr(position));
-  for (auto& policy : injected_policies(*snapshot_)) all.push_back(std::move(policy));
-  for (auto& policy : all) {
-    if (!policy->enabled) continue;
+  for (auto& policy : policies_in_force(*snapshot_)) {
     for (const auto& id : policy->source_posture_checks) {
       const auto* const check = snapshot_->posture_checks.find(id);
       if (check == nullptr || failing_.contains(id)) continue;

@@ -58,6 +58,8 @@ RandomEdits::Fields<PolicyRule> RandomEdits::rule_fields() {
          const GroupId group = any_id(account_->groups);
          if (r.authorized_groups.erase(group) == 0) r.authorized_groups[group] = {"root"};
        }},
+      {"sources unreadable", [](PolicyRule& r) { flip(r.sources_unreadable); }},
+      {"destinations unreadable", [](PolicyRule& r) { flip(r.destinations_unreadable); }},
       {"authorized user",
        [this](PolicyRule& r) { r.authorized_user = any_id(account_->users).value(); }},
   };

@@ -1,6 +1,5 @@
 // The policies of a view: sides of rules, and which targets the fast calculation leaves out.
-#include "management/netmap/injected_policies.h"
-#include "management/netmap/row_order.h"
+#include "management/netmap/policies_in_force.h"
 #include "management/netmap/same_objects.h"
 #include "management/netmap/view_builder.h"
 
@@ -15,23 +14,17 @@ using management::Policy;
 using management::PolicyRule;
 using PolicyPtr = std::shared_ptr<const Policy>;
 
-/// Enabled policies; one that says what it said before is the object it was before.
+/// One that says what it said before is the object it was before.
 std::vector<PolicyPtr> ViewBuilder::ordered_policies() {
-  std::vector<PolicyPtr> out;
-  const auto add = [&](PolicyPtr policy) {
-    if (!policy->enabled) return;
+  std::vector<PolicyPtr> out = policies_in_force(account_);
+  for (PolicyPtr& policy : out) {
     const auto [first, last] = old_policies_.equal_range(policy->id);
     const auto old = std::find_if(
         first, last, [&](const auto& entry) { return same_policy(*entry.second, *policy); });
-    if (old != last) {
-      policy = old->second;
-      old_policies_.erase(old);
-    }
-    out.push_back(std::move(policy));
-  };
-  for (const std::size_t position : by_order(account_.policies))
-    add(account_.policies.ptr(position));
-  for (PolicyPtr& policy : injected_policies(account_)) add(std::move(policy));
+    if (old == last) continue;
+    policy = old->second;
+    old_policies_.erase(old);
+  }
   return out;
 }
 

@@ -80,7 +80,10 @@ std::vector<std::string> one_id(std::string_view text, columns::Damage& /*damage
 
 constexpr std::string_view kEmpty = "read as empty";
 constexpr std::string_view kRuleOff = "the rule is off";
+constexpr std::string_view kSideUnknown = "the rule is off; one that drops drops for all";
+constexpr std::string_view kPortsUnknown = "the rule is off; one that drops drops on every port";
 constexpr std::string_view kRouteOff = "the route is off";
+constexpr std::string_view kServersOff = "the nameserver group is off";
 constexpr std::string_view kServiceOff = "the service is off";
 constexpr std::string_view kNoNetwork =
     "no peer can join or log in, and agents keep their maps, until a network range is saved";
@@ -239,26 +242,28 @@ std::span<const Encoded> encoded() {
       {"peers", "meta_files", &check<&read_files>, kPartly},
       {"peers", "meta_capabilities", &check<&read_integers>, kEmpty},
       {"groups", "resources", &check<&read_resources>, kPartly},
-      {"policies", "source_posture_checks", kStrings, "what its rules let in is off"},
-      {"policy_rules", "sources", kStrings, kRuleOff},
-      {"policy_rules", "destinations", kStrings, kRuleOff},
-      {"policy_rules", "source_resource", kResource, kRuleOff},
-      {"policy_rules", "destination_resource", kResource, kRuleOff},
-      {"policy_rules", "ports", kStrings, kRuleOff},
-      {"policy_rules", "port_ranges", &check<&read_port_ranges>, kRuleOff},
+      {"policies", "source_posture_checks", kStrings,
+       "what its rules let in is off; what they drop is dropped for all"},
+      {"policy_rules", "sources", kStrings, kSideUnknown},
+      {"policy_rules", "destinations", kStrings, kSideUnknown},
+      {"policy_rules", "source_resource", kResource, kSideUnknown},
+      {"policy_rules", "destination_resource", kResource, kSideUnknown},
+      {"policy_rules", "ports", kStrings, kPortsUnknown},
+      {"policy_rules", "port_ranges", &check<&read_port_ranges>, kPortsUnknown},
       {"policy_rules", "authorized_groups", &check<&read_authorized_groups>, kRuleOff},
-      {"posture_checks", "checks", &check<&read_posture_checks>, "no peer passes"},
+      {"posture_checks", "checks", &check<&read_posture_checks>,
+       "no peer passes; who is dropped by it is dropped all the same"},
       {"routes", "network", kPrefix, kRouteOff},
       {"routes", "domains", kStrings, kRouteOff},
       {"routes", "peer_groups", kStrings, kRouteOff},
       {"routes", "groups", kStrings, kRouteOff},
       {"routes", "access_control_groups", kStrings, kRouteOff},
-      {"network_routers", "peer_groups", kStrings, kEmpty},
+      {"network_routers", "peer_groups", kStrings, "the router is off"},
       {"network_resources", "prefix", kPrefix, "the resource is off"},
-      {"name_server_groups", "name_servers", &check<&read_name_servers>, kPartly},
-      {"name_server_groups", "groups", kStrings, kEmpty},
-      {"name_server_groups", "domains", kStrings, kEmpty},
-      {"zones", "distribution_groups", kStrings, kEmpty},
+      {"name_server_groups", "name_servers", &check<&read_name_servers>, kServersOff},
+      {"name_server_groups", "groups", kStrings, kServersOff},
+      {"name_server_groups", "domains", kStrings, kServersOff},
+      {"zones", "distribution_groups", kStrings, "the zone is off"},
       {"services", "access_groups", kStrings, kServiceOff},
       {"services", "auth", &check<&work::read_auth>, kServiceOff},
       {"services", "restrictions", &check<&work::read_restrictions>, kServiceOff},

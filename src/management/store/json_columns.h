@@ -16,11 +16,22 @@
 
 namespace nb::management::columns {
 
-/// Counts text that no official server could have written; such a field reads as empty. Where empty
-/// means "everybody" or "everything", the readers of rows turn the whole object off: rules,
-/// policies, routes, resources, services, checks.
+/// Counts text that no official server could have written; such a field reads as empty. The readers
+/// of rows then turn the whole object off, since empty often means "everybody" or "everything"
+/// (decision 0130).
 struct Damage {
   std::size_t fields = 0;
+};
+
+/// Whether any field that was read since it was made is damaged.
+class DamageSince {
+ public:
+  explicit DamageSince(const Damage& damage) : damage_(damage), before_(damage.fields) {}
+  [[nodiscard]] bool any() const { return damage_.fields != before_; }
+
+ private:
+  const Damage& damage_;
+  const std::size_t before_;
 };
 
 std::string strings(const std::vector<std::string>& values);

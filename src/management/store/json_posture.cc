@@ -127,7 +127,7 @@ std::string posture_checks(const PostureChecks& checks) {
 }
 
 PostureChecks read_posture_checks(std::string_view text, Damage& damage) {
-  const std::size_t before = damage.fields;
+  const DamageSince damaged(damage);
   const json::value value = parsed(text, damage);
   const json::object& object = members(value, damage);
   PostureChecks out;
@@ -141,7 +141,7 @@ PostureChecks read_posture_checks(std::string_view text, Damage& damage) {
     out.network_range = range_of(*check, damage);
   if (const auto* check = configured(object, "ProcessCheck", damage))
     out.processes = processes_of(*check, damage);
-  out.unreadable = damage.fields != before;
+  out.unreadable = damaged.any();
   return out;
 }
 

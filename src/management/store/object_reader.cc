@@ -161,10 +161,10 @@ Result<std::vector<Policy>> ObjectReader::policies(Ids ids) {
   std::set<PolicyId> damaged;
   NB_LET(auto out, read<Policy>({"policies", policy_columns, "policies o", "o.account_id", "o.id"},
                                 ids, [&](sql::RowReader& row, columns::Damage& damage) {
-                                  const std::size_t before = damage.fields;
+                                  const columns::DamageSince unreadable(damage);
                                   Policy policy = rows::read_policy(row, damage);
                                   policy.order = row.integer();
-                                  if (damage.fields != before) damaged.insert(policy.id);
+                                  if (unreadable.any()) damaged.insert(policy.id);
                                   return policy;
                                 }));
   sort_by_id(out);

@@ -59,9 +59,9 @@ AccountSettings read_settings(RowReader& row, Damage& damage) {
   s.groups_propagation_enabled = row.boolean();
   s.jwt_groups_enabled = row.boolean();
   s.jwt_groups_claim_name = row.string();
-  const std::size_t before = damage.fields;
+  const columns::DamageSince damaged(damage);
   s.jwt_allow_groups = columns::read_strings(row.text(), damage);
-  s.jwt_allow_groups_unreadable = damage.fields != before;
+  s.jwt_allow_groups_unreadable = damaged.any();
   s.routing_peer_dns_resolution_enabled = row.boolean();
   s.dns_domain = row.string();
   s.network_range = read_range(row, 32, damage);

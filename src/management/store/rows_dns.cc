@@ -84,6 +84,7 @@ const std::string& proxy_domain_columns() {
 }
 
 NameServerGroup read_name_server_group(RowReader& row, Damage& damage) {
+  const columns::DamageSince damaged(damage);
   NameServerGroup s;
   s.id = NameServerGroupId(row.string());
   s.account_id = AccountId(row.string());
@@ -96,6 +97,7 @@ NameServerGroup read_name_server_group(RowReader& row, Damage& damage) {
   s.domains = columns::read_strings(row.text(), damage);
   s.enabled = row.boolean();
   s.search_domains_enabled = row.boolean();
+  if (damaged.any()) s.enabled = false;
   return s;
 }
 
@@ -110,6 +112,7 @@ Write update_name_server_group(const NameServerGroup& group) {
 }
 
 DnsZone read_zone(RowReader& row, Damage& damage) {
+  const columns::DamageSince damaged(damage);
   DnsZone z;
   z.id = ZoneId(row.string());
   z.account_id = AccountId(row.string());
@@ -118,6 +121,7 @@ DnsZone read_zone(RowReader& row, Damage& damage) {
   z.enabled = row.boolean();
   z.enable_search_domain = row.boolean();
   z.distribution_groups = columns::read_ids<GroupId>(row.text(), damage);
+  if (damaged.any()) z.enabled = false;
   return z;
 }
 
@@ -154,7 +158,7 @@ Write update_record(const DnsZoneRecord& record) {
 }
 
 ProxyService read_service(RowReader& row, Damage& damage) {
-  const std::size_t before = damage.fields;
+  const columns::DamageSince damaged(damage);
   ProxyService v;
   v.id = ServiceId(row.string());
   v.account_id = AccountId(row.string());
@@ -166,7 +170,7 @@ ProxyService read_service(RowReader& row, Damage& damage) {
   v.mode = row.string();
   v.is_private = row.boolean();
   v.access_groups = columns::read_ids<GroupId>(row.text(), damage);
-  if (damage.fields != before) v.enabled = false;
+  if (damaged.any()) v.enabled = false;
   return v;
 }
 

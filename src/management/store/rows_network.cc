@@ -88,7 +88,7 @@ const std::string& resource_columns() {
 }
 
 Route read_route(RowReader& row, Damage& damage) {
-  const std::size_t before = damage.fields;
+  const columns::DamageSince damaged(damage);
   Route t;
   t.id = RouteId(row.string());
   t.account_id = AccountId(row.string());
@@ -107,7 +107,7 @@ Route read_route(RowReader& row, Damage& damage) {
   t.groups = columns::read_ids<GroupId>(row.text(), damage);
   t.access_control_groups = columns::read_ids<GroupId>(row.text(), damage);
   t.skip_auto_apply = row.boolean();
-  if (damage.fields != before) t.enabled = false;
+  if (damaged.any()) t.enabled = false;
   return t;
 }
 
@@ -142,6 +142,7 @@ Write update_network(const Network& network) {
 }
 
 NetworkRouter read_router(RowReader& row, Damage& damage) {
+  const columns::DamageSince damaged(damage);
   NetworkRouter w;
   w.id = RouterId(row.string());
   w.network_id = NetworkId(row.string());
@@ -152,6 +153,7 @@ NetworkRouter read_router(RowReader& row, Damage& damage) {
   w.masquerade = row.boolean();
   w.metric = row.integer();
   w.enabled = row.boolean();
+  if (damaged.any()) w.enabled = false;
   return w;
 }
 
@@ -166,7 +168,7 @@ Write update_router(const NetworkRouter& router) {
 }
 
 NetworkResource read_resource(RowReader& row, Damage& damage) {
-  const std::size_t before = damage.fields;
+  const columns::DamageSince damaged(damage);
   NetworkResource e;
   e.id = ResourceId(row.string());
   e.network_id = NetworkId(row.string());
@@ -178,7 +180,7 @@ NetworkResource read_resource(RowReader& row, Damage& damage) {
   e.domain = row.string();
   e.prefix = columns::read_prefix(row.text(), damage);
   e.enabled = row.boolean();
-  if (damage.fields != before) e.enabled = false;
+  if (damaged.any()) e.enabled = false;
   return e;
 }
 

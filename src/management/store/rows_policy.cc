@@ -135,7 +135,7 @@ Write update_policy(const Policy& policy) {
 }
 
 PolicyRule read_rule(RowReader& row, Damage& damage) {
-  const std::size_t before = damage.fields;
+  const columns::DamageSince damaged(damage);
   PolicyRule r;
   r.id = RuleId(row.string());
   r.policy_id = PolicyId(row.string());
@@ -143,16 +143,20 @@ PolicyRule read_rule(RowReader& row, Damage& damage) {
   r.description = row.string();
   r.enabled = row.boolean();
   r.action = row.string();
+  const columns::DamageSince destinations(damage);
   r.destinations = columns::read_ids<GroupId>(row.text(), damage);
   r.destination_resource = columns::read_resource(row.text(), damage);
+  r.destinations_unreadable = destinations.any();
+  const columns::DamageSince sources(damage);
   r.sources = columns::read_ids<GroupId>(row.text(), damage);
   r.source_resource = columns::read_resource(row.text(), damage);
+  r.sources_unreadable = sources.any();
   r.bidirectional = row.boolean();
   r.protocol = row.string();
-  const std::size_t before_ports = damage.fields;
+  const columns::DamageSince ports(damage);
   r.ports = columns::read_strings(row.text(), damage);
   r.port_ranges = columns::read_port_ranges(row.text(), damage);
-  const bool ports_damaged = damage.fields != before_ports;
+  const bool ports_damaged = ports.any();
   r.authorized_groups = columns::read_authorized_groups(row.text(), damage);
   r.authorized_user = row.string();
   // A rule that drops has to stay, on every port: those that could be read may not be all.
@@ -160,7 +164,7 @@ PolicyRule read_rule(RowReader& row, Damage& damage) {
     r.ports.clear();
     r.port_ranges.clear();
   }
-  if (damage.fields != before && r.action != kActionDrop) r.enabled = false;
+  if (damaged.any() && r.action != kActionDrop) r.enabled = false;
   return r;
 }
 

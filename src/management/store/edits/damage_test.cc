@@ -138,9 +138,12 @@ TEST_P(DamageTest, AServiceWithoutItsLoginOrLimitsIsOff) {
   };
   expect_off("services", "auth",
              {"[1]", "{\"pin_auth\":7}", "{\"pin_auth\":{\"enabled\":\"yes\"}}",
-              "{\"password_auth\":{\"enabled\":true,\"password\":1}}"},
+              "{\"password_auth\":{\"enabled\":true,\"password\":1}}",
+              "{\"bearer_auth\":{\"enabled\":true,\"distribution_groups\":[1]}}"},
              on);
-  expect_off("services", "restrictions", {"[", "{\"blocked_cidrs\":\"10.0.0.0/8\"}"}, on);
+  expect_off("services", "restrictions",
+             {"[", "{\"blocked_cidrs\":\"10.0.0.0/8\"}", "{\"blocked_cidrs\":[\"10.0.0.0/8\",9]}"},
+             on);
   expect_off("services", "access_groups", {"[1]"}, on);
 }
 

@@ -35,8 +35,12 @@ std::vector<std::string> read_texts(const json::object& object, std::string_view
   std::vector<std::string> out;
   const json::value* list = columns::member(object, key);
   if (list == nullptr) return out;
-  for (const json::value& item : columns::elements(*list, damage))
-    if (item.is_string()) out.emplace_back(item.get_string());
+  for (const json::value& item : columns::elements(*list, damage)) {
+    if (item.is_string())
+      out.emplace_back(item.get_string());
+    else
+      ++damage.fields;
+  }
   return out;
 }
 
@@ -89,7 +93,7 @@ std::string restrictions_text(const AccessRestrictions& limits) {
 }
 
 Service read_service(const sql::Row& raw, Damage& damage) {
-  const std::size_t before = damage.fields;
+  const columns::DamageSince damaged(damage);
   sql::RowReader row(raw);
   Service v;
   v.id = ServiceId(row.string());
@@ -115,7 +119,7 @@ Service read_service(const sql::Row& raw, Damage& damage) {
   v.session_public_key = row.string();
   v.source_peer = PeerId(row.string());
   // No login and no limits would be what its owner never asked for.
-  if (damage.fields != before) v.enabled = false;
+  if (damaged.any()) v.enabled = false;
   if (v.mode.empty()) v.mode = kModeHttp;
   if (v.status.empty()) v.status = "pending";
   return v;
