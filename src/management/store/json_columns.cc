@@ -269,8 +269,11 @@ std::string resources(const std::vector<Resource>& resources) {
 std::vector<Resource> read_resources(std::string_view text, Damage& damage) {
   const json::value value = parsed(text, damage);
   std::vector<Resource> out;
-  for (const json::value& item : elements(value, damage))
-    out.push_back(resource_of(members(item, damage), damage));
+  for (const json::value& item : elements(value, damage)) {
+    const DamageSince damaged(damage);
+    Resource resource = resource_of(members(item, damage), damage);
+    if (!damaged.any()) out.push_back(std::move(resource));
+  }
   return out;
 }
 

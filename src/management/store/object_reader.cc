@@ -88,7 +88,10 @@ Result<std::vector<T>> ObjectReader::read(const Source& source, Ids ids, Read re
   out.reserve(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     sql::RowReader row(rows[i]);
+    const columns::DamageSince unreadable(damage);
     out.push_back(read_row(row, damage));
+    if constexpr (requires { out.back().id.value(); })
+      if (unreadable.any()) damaged_.insert(out.back().id.value());
   }
   context_.report(damage, source.what, account_.value());
   return out;
@@ -176,6 +179,7 @@ Result<std::vector<Policy>> ObjectReader::policies(Ids ids) {
   for (PolicyRule& rule : rules) {
     Policy* const policy = find(out, rule.policy_id);
     if (policy == nullptr) continue;
+    if (damaged_.contains(rule.id.value())) damaged_.insert(policy->id.value());
     // Its posture checks are not known: what it lets in is off, what it drops is dropped for all.
     if (rule.action != kActionDrop && damaged.contains(policy->id)) rule.enabled = false;
     policy->rules.push_back(std::move(rule));

@@ -5,6 +5,7 @@
 #include "management/store/store_work.h"
 
 #include <cstddef>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,8 @@ class ObjectReader {
   Result<std::vector<ProxyDomain>> proxy_domains(Ids ids = nullptr);
 
   [[nodiscard]] std::size_t skipped() const { return skipped_; }
+  /// Ids of those that were read with damage, policies also for their rules'.
+  [[nodiscard]] const std::set<std::string>& damaged() const { return damaged_; }
 
  private:
   /// Where the rows of a kind are.
@@ -60,6 +63,7 @@ class ObjectReader {
   const Context& context_;
   const AccountId& account_;
   std::size_t skipped_ = 0;
+  std::set<std::string> damaged_;
 };
 
 /// The account's row number in the order of insertion, for `alias`.

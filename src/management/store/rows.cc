@@ -15,8 +15,9 @@ constexpr std::string_view kAccountDomain = "domain domain_category is_domain_pr
 constexpr std::string_view kAccountNetwork =
     "network_identifier network_net network_net_v6 network_dns ";
 constexpr std::string_view kAccountSerial = "network_serial ";
+constexpr std::string_view kAccountDns = "dns_settings_disabled_management_groups ";
 constexpr std::string_view kAccountSettings =
-    "dns_settings_disabled_management_groups settings_peer_login_expiration_enabled "
+    "settings_peer_login_expiration_enabled "
     "settings_peer_login_expiration settings_peer_inactivity_expiration_enabled "
     "settings_peer_inactivity_expiration settings_regular_users_view_blocked "
     "settings_groups_propagation_enabled settings_jwt_groups_enabled "
@@ -117,8 +118,9 @@ void add_settings(std::vector<Param>& out, const AccountSettings& s) {
 }  // namespace
 
 const std::string& account_columns() {
-  static const std::string kList = select_list(
-      "a", {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial, kAccountSettings});
+  static const std::string kList =
+      select_list("a", {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial, kAccountDns,
+                        kAccountSettings});
   return kList;
 }
 const std::string& user_columns() {
@@ -165,7 +167,6 @@ void add_network(std::vector<Param>& out, const AccountNetwork& network) {
 }
 
 void add_account_settings(std::vector<Param>& out, const Account& a) {
-  out.emplace_back(columns::ids(a.dns_disabled_management_groups));
   add_settings(out, a.settings);
   out.emplace_back(a.reverse_proxy_free_domain_nonce);
 }
@@ -173,13 +174,14 @@ void add_account_settings(std::vector<Param>& out, const Account& a) {
 }  // namespace
 
 Write insert_account(const Account& a) {
-  static const std::string kText = insert_text(
-      "accounts",
-      {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial, kAccountSettings});
+  static const std::string kText =
+      insert_text("accounts", {kAccountHead, kAccountDomain, kAccountNetwork, kAccountSerial,
+                               kAccountDns, kAccountSettings});
   Write out{kText, {Param(a.id.value()), Param(a.created_by.value()), Param(a.created_at)}};
   add_domain(out.values, a);
   add_network(out.values, a.network);
   out.values.emplace_back(a.serial);
+  out.values.emplace_back(columns::ids(a.dns_disabled_management_groups));
   add_account_settings(out.values, a);
   out.values = own(std::move(out.values));
   return out;

@@ -105,11 +105,16 @@ Result<> add_event_once(Session& session, const Context& context, const std::str
 }
 
 Result<Account> account(Session& session, const Context& context, const AccountId& id) {
+  columns::Damage damage;
+  return account(session, context, id, damage);
+}
+
+Result<Account> account(Session& session, const Context& context, const AccountId& id,
+                        columns::Damage& damage) {
   static const std::string kText =
       fmt::format("SELECT {} FROM accounts a WHERE a.id = $1", rows::account_columns());
   NB_LET(const sql::Rows rows, session.query(kText, {id.value()}));
   if (rows.empty()) return fail(Code::kNotFound, "account not found: {}", id.value());
-  columns::Damage damage;
   sql::RowReader reader(rows[0]);
   Account out = rows::read_account(reader, damage);
   context.report(damage, "account", id.value());

@@ -20,7 +20,9 @@ Result<Changed> AccountEdit::finish() {
 
 Result<const Account*> AccountEdit::account() {
   if (!account_) {
-    NB_LET(account_, work::account(session_, context_, account_id()));
+    columns::Damage damage;
+    NB_LET(account_, work::account(session_, context_, account_id(), damage));
+    if (damage.fields > 0) damaged_.insert(account_id().value());
   }
   return &*account_;
 }

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,10 +73,17 @@ class AccountEdit {
   template <class T>
   Result<> put(const T& item, bool fresh);
   [[nodiscard]] static bool same_values(const rows::Write& a, const rows::Write& b);
-  /// `item` is stored already, to the last column: nothing to write and nobody to tell.
+  /// Of an object that this edit has read: not all that is stored of it could be.
+  template <class Id>
+  [[nodiscard]] bool is_damaged(const Id& id) const {
+    return damaged_.contains(id.value());
+  }
+  /// `item` is stored already, to the last column: nothing to write and nobody to tell. What is
+  /// damaged is not, though it may be shown like that.
   template <class T>
-  [[nodiscard]] static bool is_stored(const std::optional<T>& stored, const T& item) {
-    return stored && same_values(ObjectSql<T>::kUpdate(*stored), ObjectSql<T>::kUpdate(item));
+  [[nodiscard]] bool is_stored(const std::optional<T>& stored, const T& item) const {
+    return stored && !is_damaged(item.id) &&
+           same_values(ObjectSql<T>::kUpdate(*stored), ObjectSql<T>::kUpdate(item));
   }
   template <class T>
   Result<> erase(const decltype(T::id)& id);
@@ -97,6 +105,8 @@ class AccountEdit {
   void touched_proxies() { proxies_ = true; }
 
  private:
+  template <class T>
+  Result<std::vector<T>> read(ObjectReader::Ids ids);
   Result<> lock_row(std::string_view table, const std::string& id);
   Result<> write(const rows::Write& row);
   Result<> erase_row(std::string_view table, const std::string& id);
@@ -110,6 +120,7 @@ class AccountEdit {
   const WallTime now_;
   Changes changes_;
   std::optional<Account> account_;
+  std::set<std::string> damaged_;
   std::vector<Event> events_;
   std::vector<PeerEnd> ended_;
   std::vector<Peer> idle_;
@@ -136,9 +147,16 @@ bool contains(const std::vector<T>& items, const T& item) {
 // --- templates --------------------------------------------------------------------------------
 
 template <class T>
-Result<std::vector<T>> AccountEdit::get_all() {
+Result<std::vector<T>> AccountEdit::read(ObjectReader::Ids ids) {
   ObjectReader reader(session_, context_, account_id());
-  return (reader.*ObjectSql<T>::kRead)(nullptr);
+  auto out = (reader.*ObjectSql<T>::kRead)(ids);
+  damaged_.insert(reader.damaged().begin(), reader.damaged().end());
+  return out;
+}
+
+template <class T>
+Result<std::vector<T>> AccountEdit::get_all() {
+  return read<T>(nullptr);
 }
 
 template <class T>
@@ -146,8 +164,7 @@ Result<std::vector<T>> AccountEdit::get_some(const std::vector<decltype(T::id)>&
   if (ids.empty()) return std::vector<T>{};
   std::vector<std::string> texts;
   for (const auto& id : ids) texts.push_back(id.value());
-  ObjectReader reader(session_, context_, account_id());
-  return (reader.*ObjectSql<T>::kRead)(&texts);
+  return read<T>(&texts);
 }
 
 template <class T>

@@ -187,7 +187,7 @@ Result<AccountState> perform(AccountEdit& edit, const UpdateSettings& command) {
     edit.changes().touched_account();
   for (SettingsEvent& event : settings_events(before, now))
     edit.event(event.activity, before.id.value(), std::move(event.meta));
-  if (before.settings != now || before.network != out.account.network)
+  if (before.settings != now || before.network != out.account.network || edit.is_damaged(before.id))
     NB_TRY(write_account(edit, out.account));
   // Those, too, that joined until the account's row was ours. Later ones find it changed.
   if (before.settings.extra_peer_approval_enabled && !now.extra_peer_approval_enabled)

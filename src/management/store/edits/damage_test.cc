@@ -261,6 +261,123 @@ TEST_P(DamageTest, AnAddressOfAMachineThatCannotBeReadIsNoAddress) {
   EXPECT_EQ(now->peers[0].meta.network_addresses.size(), 1U);
 }
 
+TEST_P(DamageTest, WhatIsSavedAsItIsShownIsWritten) {
+  const Group a = group("a");
+  const std::string damaged = fmt::format("[\"{}\",1]", a.id.value());
+  const auto expect_written = [&](std::string_view table, std::string_view column,
+                                  const std::string& id, auto command) {
+    instance.sql(
+        fmt::format("UPDATE {} SET {} = '{}' WHERE id = '{}'", table, column, damaged, id));
+    must(std::move(command));
+    EXPECT_EQ(value(fmt::format("SELECT {} FROM {} WHERE id = '{}'", column, table, id)),
+              fmt::format("[\"{}\"]", a.id.value()))
+        << table;
+  };
+  RouteDraft route{.network = "10.0.0.0/16",
+                   .peer = peer("r").id,
+                   .net_id = "lan",
+                   .metric = 1,
+                   .groups = {a.id}};
+  const std::string route_id = must(SaveRoute{.draft = route}).id.value();
+  expect_written("routes", "groups", route_id, SaveRoute{RouteId(route_id), route});
+  const Network office = must(SaveNetwork{.name = "office"});
+  const RouterDraft router{.peer_groups = {a.id}, .metric = 1, .enabled = false};
+  const RouterId router_id = must(SaveRouter{.network = office.id, .draft = router}).id;
+  expect_written("network_routers", "peer_groups", router_id.value(),
+                 SaveRouter{office.id, router_id, router});
+  const NameServerGroupDraft servers{
+      .name = "NS", .name_servers = {{"1.1.1.1", "udp", 53}}, .groups = {a.id}, .primary = true};
+  const NameServerGroupId servers_id = must(SaveNameServerGroup{.draft = servers}).id;
+  expect_written("name_server_groups", "groups", servers_id.value(),
+                 SaveNameServerGroup{servers_id, servers});
+  const ZoneDraft zone{
+      .name = "Z", .domain = "z.example", .enabled = false, .distribution_groups = {a.id}};
+  const ZoneId zone_id = must(SaveZone{.draft = zone}).id;
+  expect_written("zones", "distribution_groups", zone_id.value(), SaveZone{zone_id, zone});
+  must(AddUser{.id = UserId("ann"), .name = "Ann", .email = "ann@example.org", .role = "user"});
+  expect_written("users", "auto_groups", "ann",
+                 UpdateUser{.id = UserId("ann"), .role = "user", .auto_groups = {a.id}});
+  const SetupKeyId key =
+      must(CreateSetupKey{.request = {.name = "Key", .auto_groups = {a.id}}}).key.id;
+  expect_written("setup_keys", "auto_groups", key.value(),
+                 UpdateSetupKey{.id = key, .auto_groups = {a.id}});
+  const std::string here = account.id.value();
+  expect_written("accounts", "dns_settings_disabled_management_groups", here,
+                 SaveDnsSettings{{a.id}});
+  SettingsDraft settings;
+  settings.values = account.settings;
+  settings.values.peer_expose_groups = {a.id};
+  expect_written("accounts", "settings_peer_expose_groups", here, UpdateSettings{settings});
+}
+
+TEST_P(DamageTest, ARuleThatIsSavedAsItIsShownIsRepaired) {
+  instance.sql("DELETE FROM policies");
+  const Group from = group("a");
+  const Group to = group("b");
+  const PolicyId id = policy("web", from, to).id;
+  write("policy_rules", "ports", R"(["80",22])");
+  const PolicyRule shown = snapshot()->policies.find(id)->rules.at(0);
+  ASSERT_FALSE(shown.enabled);
+  PolicyDraft draft{.name = "web", .enabled = true};
+  draft.rules.push_back({.id = shown.id,
+                         .name = shown.name,
+                         .enabled = shown.enabled,
+                         .action = shown.action,
+                         .sources = shown.sources,
+                         .destinations = shown.destinations,
+                         .protocol = shown.protocol,
+                         .ports = shown.ports});
+  must(SavePolicy{id, draft});
+  EXPECT_EQ(value("SELECT ports FROM policy_rules"), R"(["80"])");
+  EXPECT_FALSE(snapshot()->policies.find(id)->rules.at(0).enabled) << "as it was sent";
+  const std::uint64_t saved = serial();
+  must(SavePolicy{id, draft});
+  EXPECT_EQ(serial(), saved) << "whole by now, and the same";
+}
+
+TEST_P(DamageTest, OtherEditsLeaveDamagedColumnsToWhoeverCanReadThem) {
+  const NetworkResource printer =
+      must(SaveResource{.network = must(SaveNetwork{.name = "office"}).id,
+                        .draft = {.name = "printer", .address = "10.9.0.1", .enabled = true}});
+  const Resource resource{printer.id.value(), printer.type};
+  Group printers = must(SaveGroup{.name = "printers", .resources = {resource}});
+  const std::string damaged = fmt::format(R"([{{"ID":"{}","Type":"host"}},7])", printer.id.value());
+  instance.sql(fmt::format("UPDATE groups SET resources = '{}' WHERE id = '{}'", damaged,
+                           printers.id.value()));
+  const auto stored = [&](std::string_view column) {
+    return value(fmt::format("SELECT {} FROM groups WHERE id = '{}'", column, printers.id.value()));
+  };
+  must(SaveGroup{.id = printers.id, .name = "all printers", .peers = {}, .resources = {resource}});
+  EXPECT_EQ(stored("name"), "all printers");
+  EXPECT_EQ(stored("resources"), damaged);
+  EXPECT_EQ(snapshot()->group(printers.id)->name, "all printers");
+  must(SaveGroup{.id = printers.id, .name = "all printers"});
+  EXPECT_EQ(stored("resources"), "[]");
+
+  write("accounts", "dns_settings_disabled_management_groups", "damaged");
+  SettingsDraft settings;
+  settings.values = account.settings;
+  settings.values.dns_domain = "corp.example";
+  must(UpdateSettings{settings});
+  EXPECT_EQ(value("SELECT dns_settings_disabled_management_groups FROM accounts"), "damaged");
+}
+
+TEST_P(DamageTest, ADropRuleKnowsWhichOfItsSidesIsDamaged) {
+  instance.sql("DELETE FROM policies");
+  const PolicyId id = policy("deny", group("a"), group("b")).id;
+  write("policy_rules", "action", std::string(kActionDrop));
+  const auto sides = [&] {
+    const auto now = snapshot();
+    const PolicyRule& rule = now->policies.find(id)->rules.at(0);
+    return std::pair(rule.sources_unreadable, rule.destinations_unreadable);
+  };
+  EXPECT_EQ(sides(), std::pair(false, false));
+  write("policy_rules", "sources", "[1]");
+  EXPECT_EQ(sides(), std::pair(true, false));
+  write("policy_rules", "destination_resource", "x");
+  EXPECT_EQ(sides(), std::pair(true, true));
+}
+
 TEST_P(DamageTest, ADeletedGroupLeavesOtherColumnsOfARuleAlone) {
   const Group admins = group("admins");
   const Group others = group("others");

@@ -56,7 +56,7 @@ Result<NameServerGroup> perform(AccountEdit& edit, const SaveNameServerGroup& co
   NB_LET(const std::optional<NameServerGroup> stored, edit.identify(group));
   NB_TRY(check_group_name_free(edit, group));
   NB_TRY(edit.require_groups(group.groups));
-  if (AccountEdit::is_stored(stored, group)) return group;
+  if (edit.is_stored(stored, group)) return group;
   NB_TRY(edit.put(group, !stored));
   edit.event(stored ? Activity::kNameServerGroupUpdated : Activity::kNameServerGroupCreated,
              group.id.value(), {{"name", group.name}});
@@ -75,7 +75,7 @@ Result<std::vector<GroupId>> perform(AccountEdit& edit, const SaveDnsSettings& c
   NB_LET(const HeldGroups held, edit.require_groups(after));
   NB_LET(const Account* account, edit.account());
   const auto& before = account->dns_disabled_management_groups;
-  if (before == after) return after;
+  if (before == after && !edit.is_damaged(account->id)) return after;
   NB_TRY(edit.session().exec(
       "UPDATE accounts SET dns_settings_disabled_management_groups = $2 WHERE id = $1",
       {account->id.value(), columns::ids(after)}));
@@ -101,7 +101,7 @@ Result<DnsZone> perform(AccountEdit& edit, const SaveZone& command) {
     return fail(Code::kInvalidArgument, "zone domain cannot be updated");
   if (!stored) NB_TRY(check_domain_free(edit, zone));
   NB_TRY(edit.require_groups(zone.distribution_groups));
-  const bool same = AccountEdit::is_stored(stored, zone);
+  const bool same = edit.is_stored(stored, zone);
   if (stored) zone.records = std::move(stored->records);
   if (same) return zone;
   NB_TRY(edit.put(zone, !stored));

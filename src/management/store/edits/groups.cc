@@ -94,15 +94,20 @@ Result<Group> new_group(AccountEdit& edit, const std::string& name) {
   return group;
 }
 
-/// Row and event of a name; members and resources are the caller's.
+/// Row and event of a name; members are the caller's.
 Result<> write_group(AccountEdit& edit, const Group& before, const Group& group, bool fresh) {
   const bool renamed = before.name != group.name;
   if (fresh) edit.event(Activity::kGroupCreated, group.id.value(), {{"name", group.name}});
   if (!fresh && renamed)
     edit.event(Activity::kGroupUpdated, group.id.value(),
                {{"old_name", before.name}, {"new_name", group.name}});
-  if (!fresh && !renamed && before.resources == group.resources) return {};
-  return edit.put(group, fresh);
+  if (fresh || before.resources != group.resources) return edit.put(group, fresh);
+  if (!renamed) return {};
+  edit.changes().touched(group.id);
+  // This column alone: the resources may be damaged, and somebody can still repair them.
+  NB_TRY(edit.session().exec("UPDATE groups SET name = $2 WHERE id = $1",
+                             {group.id.value(), group.name}));
+  return {};
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ Result<Network> perform(AccountEdit& edit, const SaveNetwork& command) {
   network.name = command.name;
   network.description = command.description;
   NB_LET(const std::optional<Network> stored, edit.identify(network));
-  if (AccountEdit::is_stored(stored, network)) return network;
+  if (edit.is_stored(stored, network)) return network;
   NB_TRY(edit.put(network, !stored));
   edit.event(stored ? Activity::kNetworkUpdated : Activity::kNetworkCreated, network.id.value(),
              {{"name", network.name}});
@@ -131,7 +131,7 @@ Result<NetworkRouter> perform(AccountEdit& edit, const SaveRouter& command) {
                 network.id.value());
   if (!stored) router.enabled = true;  // whatever the request says, as clients know it
   NB_TRY(check_router_references(edit, router));
-  if (AccountEdit::is_stored(stored, router)) return router;
+  if (edit.is_stored(stored, router)) return router;
   NB_TRY(edit.put(router, !stored));
   edit.event(stored ? Activity::kNetworkRouterUpdated : Activity::kNetworkRouterCreated,
              router.id.value(), router_meta(router, network));
@@ -160,7 +160,7 @@ Result<NetworkResource> perform(AccountEdit& edit, const SaveResource& command) 
     NB_TRY(check_name_unreserved(resource.name, resource.prefix));
   NB_TRY(check_name_free(edit, resource, !stored));
   NB_TRY(check_groups(edit, command.draft.groups));
-  if (!AccountEdit::is_stored(stored, resource)) {
+  if (!edit.is_stored(stored, resource)) {
     NB_TRY(edit.put(resource, !stored));
     edit.event(stored ? Activity::kNetworkResourceUpdated : Activity::kNetworkResourceCreated,
                resource.id.value(), resource_meta(resource, network));

@@ -79,8 +79,8 @@ Result<> identify_rules(AccountEdit& edit, const Policy* stored, Policy& policy)
   return {};
 }
 
-bool is_stored(const Policy& stored, const Policy& policy) {
-  return AccountEdit::is_stored(std::optional(stored), policy) &&
+bool is_stored(const AccountEdit& edit, const Policy& stored, const Policy& policy) {
+  return edit.is_stored(std::optional(stored), policy) &&
          std::equal(stored.rules.begin(), stored.rules.end(), policy.rules.begin(),
                     policy.rules.end(), [](const PolicyRule& a, const PolicyRule& b) {
                       return AccountEdit::same_values(rows::update_rule(a), rows::update_rule(b));
@@ -133,7 +133,7 @@ Result<Policy> perform(AccountEdit& edit, const SavePolicy& command) {
   NB_TRY(keep_known_groups(edit, policy));
   NB_TRY(keep_known_checks(edit, policy));
   NB_TRY(hold_sides(edit, policy));
-  if (stored && is_stored(*stored, policy)) return policy;
+  if (stored && is_stored(edit, *stored, policy)) return policy;
   NB_TRY(edit.put(policy, !stored));
   NB_TRY(write_rules(edit, before, policy));
   // Another order is stored, because answers must equal what was sent, and changes nothing else.
@@ -163,8 +163,7 @@ Result<PostureCheck> perform(AccountEdit& edit, const SavePostureCheck& command)
     if (taken)
       return fail(Code::kInvalidArgument, "posture checks with name {} already exists", check.name);
   }
-  const bool damaged = stored && stored->checks.unreadable;
-  if (!damaged && AccountEdit::is_stored(stored, check)) return check;
+  if (edit.is_stored(stored, check)) return check;
   NB_TRY(edit.put(check, !stored));
   edit.event(stored ? Activity::kPostureCheckUpdated : Activity::kPostureCheckCreated,
              check.id.value(), {{"name", check.name}});

@@ -84,7 +84,7 @@ Result<Route> perform(AccountEdit& edit, const SaveRoute& command) {
     NB_TRY(check_name_unreserved(route.net_id, route.network));
   NB_TRY(check_references(edit, route));
   NB_TRY(check_not_served(edit, route));
-  if (AccountEdit::is_stored(stored, route)) return route;
+  if (edit.is_stored(stored, route)) return route;
   NB_TRY(edit.put(route, !stored));
   edit.event(stored ? Activity::kRouteUpdated : Activity::kRouteCreated, route.id.value(),
              route_meta(route));

@@ -42,7 +42,14 @@ Result<SetupKey> perform(AccountEdit& edit, const UpdateSetupKey& command) {
   if (key.revoked && !command.revoked)
     return fail(Code::kInvalidArgument, "can't un-revoke a revoked setup key");
   const bool revoked = command.revoked && !key.revoked;
-  if (!revoked && key.auto_groups == groups) return key;
+  if (!revoked && key.auto_groups == groups) {
+    // The column may say it in a damaged way all the same.
+    NB_TRY(edit.session().exec(
+        "UPDATE setup_keys SET auto_groups = $3 WHERE account_id = $1 AND id = $2 AND auto_groups "
+        "<> $3",
+        {key.account_id.value(), key.id.value(), columns::ids(groups)}));
+    return key;
+  }
   const auto moves = difference(key.auto_groups, groups);
   key.auto_groups = groups;
   key.revoked = command.revoked;

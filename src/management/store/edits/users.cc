@@ -72,7 +72,7 @@ Result<User> change_user(AccountEdit& edit, const User& target, const UserChange
   if (!after.blocked) after.pending_approval = false;
   after.auto_groups = change.auto_groups;
   if (after.role == target.role && after.blocked == target.blocked &&
-      after.auto_groups == target.auto_groups)
+      after.auto_groups == target.auto_groups && !edit.is_damaged(target.id))
     return after;
   const bool transferred = transfers_ownership(initiator, target, change);
   if (transferred) NB_TRY(demote(edit, initiator.id));
