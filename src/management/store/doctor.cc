@@ -1,13 +1,17 @@
 #include "management/store/doctor.h"
 
+#include "base/text.h"
 #include "management/domain/network.h"
 #include "management/store/constraints.h"
 #include "management/store/doctor_rules.h"
 
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 #include <set>
+#include <string>
+#include <vector>
 
 namespace nb::management {
 namespace {
@@ -79,6 +83,50 @@ Result<> texts(Session& session, Sheet& sheet) {
                    fmt::format("{} is damaged", rule.column), std::string(rule.meaning)});
     }
   }
+  return {};
+}
+
+struct TextTable {
+  std::vector<std::string> columns;
+  std::string key;  // expression
+};
+
+/// All tables and columns of an SQLite file: each column may hold a text.
+Result<std::map<std::string, TextTable>> text_tables(Session& session) {
+  NB_LET(const sql::Rows rows,
+         session.query("SELECT m.name, c.name, c.pk FROM sqlite_master m JOIN "
+                       "pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE "
+                       "'sqlite_%' ORDER BY m.name, c.cid"));
+  std::map<std::string, TextTable> out;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    TextTable& table = out[rows[i].string(0)];
+    table.columns.push_back(rows[i].string(1));
+    if (rows[i].integer(2) == 0) continue;
+    if (!table.key.empty()) table.key += " || ' ' || ";
+    table.key += fmt::format("\"{}\"", rows[i].text(1));
+  }
+  for (auto& [name, table] : out)
+    if (table.key.empty()) table.key = "rowid";
+  return out;
+}
+
+/// PostgreSQL takes no such text.
+Result<> encodings(Session& session, Sheet& sheet) {
+  if (session.postgres()) return {};
+  NB_LET(const auto tables, text_tables(session));
+  for (const auto& [name, table] : tables)
+    for (const std::string& column : table.columns) {
+      NB_LET(const sql::Rows rows,
+             session.query(fmt::format("SELECT {0}, \"{1}\" FROM \"{2}\" WHERE typeof(\"{1}\") = "
+                                       "'text' AND \"{1}\" GLOB '*[^' || char(1) || '-' || "
+                                       "char(127) || ']*' ORDER BY 1",
+                                       table.key, column, name)));
+      for (std::size_t i = 0; i < rows.size() && !sheet.full(); ++i) {
+        if (is_utf8(rows[i].text(1))) continue;
+        sheet.add({name, sql::RowReader(rows[i]).string(), fmt::format("{} is not UTF-8", column),
+                   "each byte that belongs to no character is read as U+FFFD"});
+      }
+    }
   return {};
 }
 
@@ -194,6 +242,7 @@ Result<Diagnosis> examine(sql::Database& database, const crypto::FieldCipher* ci
         NB_TRY(uniqueness(session, sheet));
         NB_TRY(nulls(session, sheet));
         NB_TRY(texts(session, sheet));
+        NB_TRY(encodings(session, sheet));
         NB_TRY(values(session, sheet));
         NB_TRY(lists(session, sheet));
         NB_TRY(resources(session, sheet));

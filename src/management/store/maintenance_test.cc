@@ -175,6 +175,25 @@ TEST_P(MaintenanceTest, TheDoctorFindsWhatIsDamaged) {
   EXPECT_TRUE(get(instance_.store->register_peer(soon(), registration(make_key(), "next"))));
 }
 
+TEST_P(MaintenanceTest, TheDoctorNamesTextsThatAreNoUtf8) {
+  if (GetParam() == sql::Engine::kPostgres) GTEST_SKIP() << "it stores none";
+  start();
+  const auto peer = get(instance_.store->register_peer(soon(), registration(make_key())));
+  ASSERT_TRUE(peer);
+  instance_.sql("UPDATE peers SET name = CAST(X'41FF42' AS TEXT), meta_wt_version = 'v\xC3\xBC'");
+  instance_.sql(
+      "INSERT INTO group_peers (account_id, group_id, peer_id) SELECT account_id, id, CAST(X'80' "
+      "AS TEXT) FROM groups");
+  const std::string group = instance_.value("SELECT id FROM groups");
+  const Diagnosis found = examined();
+  EXPECT_TRUE(says(found, "peers", peer->peer.id.value(), "name is not UTF-8"));
+  EXPECT_TRUE(says(found, "group_peers", group + " \xEF\xBF\xBD", "peer_id is not UTF-8"));
+  const auto is_of_text = [](const Finding& f) {
+    return f.what.find("UTF-8") != std::string::npos;
+  };
+  EXPECT_EQ(std::ranges::count_if(found.findings, is_of_text), 2) << "that of the version is fine";
+}
+
 TEST_P(MaintenanceTest, WhatIsLeftOutIsLoggedOnceAndCounted) {
   start();
   const SetupKey key = make_key();
