@@ -88,7 +88,8 @@ Write insert_record(const DnsZoneRecord& record);
 
 /// UPDATE of all columns of the row with this id; a suffix such as "AND account_id = …" may follow.
 /// An account's serial, creator, creation time, networks, domain and groups without DNS stay as
-/// they are: logins write the domain, under another lock than edits; the groups are no settings.
+/// they are: logins write the domain, under another lock than edits, and the groups are no
+/// settings.
 Write update_account(const Account& account);
 Write update_group(const Group& group);
 Write update_policy(const Policy& policy);
