@@ -76,8 +76,9 @@ Result<> add_event(Session& session, const Context& context, const Event& event)
 Result<> add_event_once(Session& session, const Context& context, const std::string& key,
                         const Event& event);
 Result<Account> account(Session& session, const Context& context, const AccountId& id);
-Result<Account> account(Session& session, const Context& context, const AccountId& id,
-                        columns::Damage& damage);
+/// The same, and what could not be read of it.
+Result<Account> read_account(Session& session, const Context& context, const AccountId& id,
+                             columns::Damage& damage);
 Result<Account> first_account(Session& session, const Context& context);
 /// No map is made of an account whose net cannot be read: agents would put a /0 on their interface.
 /// Those that have a map keep it.

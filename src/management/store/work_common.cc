@@ -106,11 +106,11 @@ Result<> add_event_once(Session& session, const Context& context, const std::str
 
 Result<Account> account(Session& session, const Context& context, const AccountId& id) {
   columns::Damage damage;
-  return account(session, context, id, damage);
+  return read_account(session, context, id, damage);
 }
 
-Result<Account> account(Session& session, const Context& context, const AccountId& id,
-                        columns::Damage& damage) {
+Result<Account> read_account(Session& session, const Context& context, const AccountId& id,
+                             columns::Damage& damage) {
   static const std::string kText =
       fmt::format("SELECT {} FROM accounts a WHERE a.id = $1", rows::account_columns());
   NB_LET(const sql::Rows rows, session.query(kText, {id.value()}));

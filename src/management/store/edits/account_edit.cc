@@ -21,7 +21,7 @@ Result<Changed> AccountEdit::finish() {
 Result<const Account*> AccountEdit::account() {
   if (!account_) {
     columns::Damage damage;
-    NB_LET(account_, work::account(session_, context_, account_id(), damage));
+    NB_LET(account_, read_account(session_, context_, account_id(), damage));
     if (damage.fields > 0) damaged_.insert(account_id().value());
   }
   return &*account_;
